@@ -1,0 +1,65 @@
+/** A version of a model: what it is made of, what it expects and returns, its baseline and its health. The registry depends on it. */
+import { type Moments, meanOf, standardDeviationOf } from './evidence.ts';
+
+/** Element types of the Open Inference Protocol that the gateway reads and writes. */
+export type DataType = 'BOOL' | 'UINT8' | 'INT8' | 'INT16' | 'INT32' | 'INT64' | 'FP32' | 'FP64' | 'BYTES';
+
+/** One input or output; −1 in the shape is a free dimension. */
+export interface TensorSpec {
+  readonly name: string;
+  readonly dataType: DataType;
+  readonly shape: readonly number[];
+}
+
+/** Inputs and outputs of a version. `prediction` names the output whose values are recorded as predictions. */
+export interface Signature {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  readonly prediction: string;
+}
+
+/** The wire protocol that a model server speaks. */
+export type UpstreamProtocol = 'predict' | 'open-inference' | 'tensorflow' | 'mlflow';
+
+/** Where a version's predictions come from: an artifact run in the gateway, or a model server elsewhere. */
+export type VersionSource =
+  | { readonly kind: 'onnx'; readonly sha256: string; readonly bytes: number; readonly signature: Signature }
+  | { readonly kind: 'upstream'; readonly url: string; readonly protocol: UpstreamProtocol; readonly remoteModel: string };
+
+/** What predictions of this version are expected to look like. */
+export interface Baseline {
+  readonly count: number;
+  readonly mean: number;
+  readonly standardDeviation: number;
+  /** `validation`: computed offline and registered; `live`: captured from traffic while champion. */
+  readonly source: 'validation' | 'live';
+  readonly setAtMs: number;
+}
+
+/** Unhealthy versions are never rolled back to and never get a rollout until a person says otherwise. */
+export type VersionHealth =
+  | { readonly state: 'healthy' }
+  | { readonly state: 'unhealthy'; readonly reason: string; readonly by: string; readonly atMs: number };
+
+/** Immutable but for baseline and health. */
+export interface ModelVersion {
+  readonly model: string;
+  readonly version: string;
+  readonly source: VersionSource;
+  readonly baseline?: Baseline;
+  readonly health: VersionHealth;
+  readonly note: string;
+  readonly registeredAtMs: number;
+  readonly registeredBy: string;
+}
+
+/**
+ * The baseline that a sample of predictions gives.
+ * @returns undefined with fewer than two predictions: one value has no spread to measure drift in
+ */
+export function baselineOf(predictions: Moments, source: Baseline['source'], setAtMs: number): Baseline | undefined {
+  const mean = meanOf(predictions);
+  const standardDeviation = standardDeviationOf(predictions);
+  if (mean === undefined || standardDeviation === undefined) return undefined;
+  return { count: predictions.count, mean, standardDeviation, source, setAtMs };
+}

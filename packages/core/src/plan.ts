@@ -1,0 +1,93 @@
+/** A rollout plan: the staircase, and the policy that guards it. Rollouts carry a copy of theirs, so a plan never changes under them. */
+import { DEFAULT_THRESHOLDS, type ThresholdsConfig } from './thresholds.ts';
+
+/** One stair: a share of subjects and what must hold before the next. */
+export interface PlanStep {
+  /** Share of subjects on the challenger, in (0, 100]. */
+  readonly trafficPercent: number;
+  /** The step is held at least this long. */
+  readonly holdMs: number;
+  /** The challenger must have answered at least this many requests in the step. */
+  readonly minSamples: number;
+}
+
+/** The decision method with its numbers. */
+export type PolicyConfig = { readonly kind: 'thresholds' } & ThresholdsConfig;
+
+/** What to do when the rollout has not been promoted after so long. */
+export interface TimeBox {
+  readonly afterMs: number;
+  readonly onExpiry: 'hold' | 'roll-back';
+}
+
+/** Steps with rising shares, a policy, and how often it looks. */
+export interface Plan {
+  readonly name: string;
+  readonly steps: readonly PlanStep[];
+  readonly policy: PolicyConfig;
+  readonly checkEveryMs: number;
+  readonly timeBox?: TimeBox;
+}
+
+const HOUR_MS = 3_600_000;
+const CHECK_EVERY_MS = 10_000;
+const POLICY: PolicyConfig = { kind: 'thresholds', ...DEFAULT_THRESHOLDS };
+
+/** The plans that come with the product: `standard` climbs as fast as evidence allows, `careful` takes days. */
+export const BUILT_IN_PLANS: readonly Plan[] = [
+  {
+    name: 'standard',
+    steps: [...[10, 25, 50, 75].map((trafficPercent) => ({ trafficPercent, holdMs: 0, minSamples: 50 })), finalStep()],
+    policy: POLICY,
+    checkEveryMs: CHECK_EVERY_MS,
+  },
+  {
+    name: 'careful',
+    steps: [
+      { trafficPercent: 5, holdMs: 24 * HOUR_MS, minSamples: 200 },
+      { trafficPercent: 25, holdMs: 48 * HOUR_MS, minSamples: 200 },
+      { trafficPercent: 50, holdMs: 48 * HOUR_MS, minSamples: 200 },
+      finalStep(),
+    ],
+    policy: POLICY,
+    checkEveryMs: CHECK_EVERY_MS,
+  },
+];
+
+/**
+ * What is wrong with a plan that its schema cannot say.
+ * @returns sentences for people; empty when the plan can be used
+ */
+export function problemsOfPlan(plan: Plan): readonly string[] {
+  const problems: string[] = [];
+  if (plan.steps.length === 0) problems.push('a plan needs at least one step');
+  plan.steps.forEach((step, index) => {
+    const previous = plan.steps[index - 1];
+    if (previous !== undefined && step.trafficPercent <= previous.trafficPercent) {
+      problems.push(
+        `step ${index + 1} has ${step.trafficPercent} % but must be above the ${previous.trafficPercent} % of the step before`,
+      );
+    }
+  });
+  const last = plan.steps.at(-1);
+  if (last !== undefined && last.trafficPercent !== 100)
+    problems.push(`the last step has ${last.trafficPercent} % but must reach 100 %`);
+  if (plan.policy.minSamples > plan.policy.window) {
+    problems.push(`minSamples ${plan.policy.minSamples} can never be reached in a window of ${plan.policy.window} requests`);
+  }
+  if (plan.policy.health.minSamples > plan.policy.health.window) {
+    problems.push(
+      `health.minSamples ${plan.policy.health.minSamples} can never be reached in a window of ${plan.policy.health.window} requests`,
+    );
+  }
+  return problems;
+}
+
+/** Whether a step asks for nothing: entering it as the last one is promotion at once. */
+export function asksForNothing(step: PlanStep): boolean {
+  return step.holdMs === 0 && step.minSamples === 0;
+}
+
+function finalStep(): PlanStep {
+  return { trafficPercent: 100, holdMs: 0, minSamples: 0 };
+}

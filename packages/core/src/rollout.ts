@@ -1,0 +1,231 @@
+/** The life of a rollout as a pure state machine: what the engine should do now, and what a person may do. The engine and the API depend on it. */
+import { boundaryOf } from './bucketing.ts';
+import { formatDuration } from './duration.ts';
+import { AppError } from './errors.ts';
+import { asksForNothing, type Plan, type PlanStep } from './plan.ts';
+import type { GuardReading, Judgement, Verdict } from './policy.ts';
+
+/** `promoted`, `rolled-back`, `aborted` and `killed` absorb: nothing leaves them. A retry is a new rollout. */
+export type RolloutState =
+  | { readonly phase: 'preparing'; readonly sinceMs: number }
+  | { readonly phase: 'stepping'; readonly step: number; readonly sinceMs: number }
+  | {
+      readonly phase: 'paused';
+      readonly step: number;
+      /** How long the step had been held when it was paused; resuming goes on from there. */
+      readonly heldMs: number;
+      readonly atMs: number;
+      readonly by: string;
+      readonly reason: string;
+    }
+  | { readonly phase: 'promoted'; readonly atMs: number; readonly by: string; readonly reason: string }
+  | Ended<'rolled-back'>
+  | Ended<'aborted'>
+  | Ended<'killed'>;
+
+interface Ended<Phase extends string> {
+  readonly phase: Phase;
+  /** The step the rollout stood on; −1 when it had not begun to climb. */
+  readonly step: number;
+  readonly atMs: number;
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** One challenger on trial against one champion. */
+export interface Rollout {
+  readonly id: string;
+  readonly model: string;
+  readonly champion: string;
+  readonly challenger: string;
+  readonly plan: Plan;
+  /** Fixes every subject's bucket; a retry inherits it, so that nobody changes sides. */
+  readonly salt: string;
+  readonly startedAtMs: number;
+  readonly startedBy: string;
+  /** The rollout that this one retries. */
+  readonly retryOf?: string;
+  readonly state: RolloutState;
+}
+
+/** What the engine did, or why it waits. */
+export type Action = 'begin' | 'hold' | 'advance' | 'promote' | 'roll-back';
+
+/** A decision with everything a person needs to understand it. */
+export interface Decision {
+  readonly action: Action;
+  readonly verdict: Verdict;
+  readonly reason: string;
+  readonly guards: readonly GuardReading[];
+  /** The rollout's state afterwards; unchanged by `hold`. */
+  readonly next: RolloutState;
+}
+
+/** What the engine knows when it decides. */
+export interface Situation {
+  readonly atMs: number;
+  readonly judgement: Judgement;
+  /** Why the challenger may not get traffic yet; undefined when every gateway has it loaded, warmed up and probed. */
+  readonly notReady: string | undefined;
+  /** Why the challenger is unfit, when a person marked it unhealthy meanwhile. */
+  readonly unhealthy: string | undefined;
+  /** Passes the present step's hold and minimum sample, as asked by a person; guards still apply. */
+  readonly skipHold?: boolean;
+}
+
+/** Who acts, when and why. */
+export interface Act {
+  readonly atMs: number;
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** Whether the rollout still decides anything. At most one rollout of a model is live. */
+export function isLive(state: RolloutState): boolean {
+  return state.phase === 'preparing' || state.phase === 'stepping' || state.phase === 'paused';
+}
+
+/** The step a live rollout stands on; −1 before the first and −1 for an ended one without. */
+export function stepOf(state: RolloutState): number {
+  return 'step' in state ? state.step : -1;
+}
+
+/**
+ * Buckets below this number are on the challenger. Computed from the state and never stored beside it. A paused rollout
+ * keeps its share; an ended one has none.
+ */
+export function boundaryOfRollout(rollout: Pick<Rollout, 'plan' | 'state'>): number {
+  const { state, plan } = rollout;
+  if (state.phase !== 'stepping' && state.phase !== 'paused') return 0;
+  return boundaryOf(plan.steps[state.step]?.trafficPercent ?? 0);
+}
+
+/** What should happen to a live rollout now. Ended rollouts hold. */
+export function decide(rollout: Rollout, situation: Situation): Decision {
+  const { state } = rollout;
+  if (!isLive(state)) return hold(rollout, situation.judgement, `the rollout is ${state.phase}`);
+  if (situation.unhealthy !== undefined) {
+    return rollBack(rollout, situation, `${rollout.challenger} was marked unhealthy: ${situation.unhealthy}`);
+  }
+  if (state.phase === 'preparing') return decideStart(rollout, situation);
+  if (situation.judgement.verdict === 'harmful') return rollBack(rollout, situation, situation.judgement.reason);
+  if (isTimeBoxOver(rollout, situation.atMs)) return decideTimeBox(rollout, situation);
+  if (state.phase === 'paused') return hold(rollout, situation.judgement, `paused by ${state.by}: ${state.reason}`);
+  if (state.phase === 'stepping') return decideStep(rollout, state, situation);
+  return hold(rollout, situation.judgement, `the rollout is ${state.phase}`);
+}
+
+/**
+ * Freezes the share; guards stay armed.
+ * @throws AppError `rollout.invalid_transition` unless the rollout is on a step
+ */
+export function pause(rollout: Rollout, act: Act): RolloutState {
+  const { state } = rollout;
+  if (state.phase !== 'stepping') throw invalid(rollout, 'pause', 'only a rollout that is on a step can be paused');
+  return { phase: 'paused', step: state.step, heldMs: act.atMs - state.sinceMs, ...act };
+}
+
+/**
+ * Goes on from where the rollout was paused.
+ * @throws AppError `rollout.invalid_transition` unless it is paused
+ */
+export function resume(rollout: Rollout, act: Act): RolloutState {
+  const { state } = rollout;
+  if (state.phase !== 'paused') throw invalid(rollout, 'resume', 'it is not paused');
+  return { phase: 'stepping', step: state.step, sinceMs: act.atMs - state.heldMs };
+}
+
+/**
+ * Ends a live rollout for a reason outside of the evidence.
+ * @throws AppError `rollout.invalid_transition` when it has ended already
+ */
+export function end(rollout: Rollout, phase: 'promoted' | 'rolled-back' | 'aborted' | 'killed', act: Act): RolloutState {
+  const { state } = rollout;
+  const verbs = { promoted: 'promote', 'rolled-back': 'roll back', aborted: 'abort', killed: 'kill' } as const;
+  if (!isLive(state)) {
+    throw invalid(
+      rollout,
+      verbs[phase],
+      `it is ${state.phase} already; start the next with \`understudy rollout retry ${rollout.id}\``,
+    );
+  }
+  return phase === 'promoted' ? { phase, ...act } : { phase, step: stepOf(state), ...act };
+}
+
+function decideStart(rollout: Rollout, situation: Situation): Decision {
+  const first = rollout.plan.steps[0];
+  if (first === undefined) return hold(rollout, situation.judgement, 'the plan has no step');
+  if (situation.notReady !== undefined)
+    return hold(rollout, situation.judgement, `waiting for the challenger: ${situation.notReady}`);
+  return {
+    action: 'begin',
+    verdict: situation.judgement.verdict,
+    reason: `${rollout.challenger} is loaded, warmed up and probed on every gateway; it gets ${first.trafficPercent} %`,
+    guards: [],
+    next: { phase: 'stepping', step: 0, sinceMs: situation.atMs },
+  };
+}
+
+function decideStep(rollout: Rollout, state: Extract<RolloutState, { phase: 'stepping' }>, situation: Situation): Decision {
+  const step = rollout.plan.steps[state.step];
+  if (step === undefined) return hold(rollout, situation.judgement, `the plan has no step ${state.step + 1}`);
+  const heldMs = situation.atMs - state.sinceMs;
+  if (situation.judgement.verdict !== 'healthy' && !asksForNothing(step)) {
+    return hold(rollout, situation.judgement, situation.judgement.reason);
+  }
+  if (heldMs < step.holdMs && situation.skipHold !== true) {
+    const left = formatDuration(step.holdMs - heldMs);
+    return hold(rollout, situation.judgement, `${situation.judgement.reason}; the step is held for ${left} more`);
+  }
+  return climb(rollout, state.step, situation);
+}
+
+function climb(rollout: Rollout, from: number, situation: Situation): Decision {
+  const { verdict, guards, reason } = situation.judgement;
+  const next: PlanStep | undefined = rollout.plan.steps[from + 1];
+  const isLast = rollout.plan.steps[from + 2] === undefined;
+  if (next === undefined || (isLast && asksForNothing(next))) {
+    const state: RolloutState = { phase: 'promoted', atMs: situation.atMs, by: 'engine', reason };
+    return { action: 'promote', verdict, reason: `${rollout.challenger} becomes champion: ${reason}`, guards, next: state };
+  }
+  return {
+    action: 'advance',
+    verdict,
+    reason: `from ${rollout.plan.steps[from]?.trafficPercent ?? 0} % to ${next.trafficPercent} %: ${reason}`,
+    guards,
+    next: { phase: 'stepping', step: from + 1, sinceMs: situation.atMs },
+  };
+}
+
+function decideTimeBox(rollout: Rollout, situation: Situation): Decision {
+  const box = rollout.plan.timeBox;
+  const after = formatDuration(box?.afterMs ?? 0);
+  if (box?.onExpiry === 'roll-back') return rollBack(rollout, situation, `not promoted within the time box of ${after}`);
+  return hold(
+    rollout,
+    situation.judgement,
+    `the time box of ${after} is over; a person decides now (promote, abort or roll back)`,
+  );
+}
+
+function isTimeBoxOver(rollout: Rollout, atMs: number): boolean {
+  const box = rollout.plan.timeBox;
+  return box !== undefined && atMs - rollout.startedAtMs >= box.afterMs;
+}
+
+function rollBack(rollout: Rollout, situation: Situation, reason: string): Decision {
+  const { verdict, guards } = situation.judgement;
+  const next: RolloutState = { phase: 'rolled-back', step: stepOf(rollout.state), atMs: situation.atMs, by: 'engine', reason };
+  return { action: 'roll-back', verdict, reason, guards, next };
+}
+
+function hold(rollout: Rollout, judgement: Judgement, reason: string): Decision {
+  return { action: 'hold', verdict: judgement.verdict, reason, guards: judgement.guards, next: rollout.state };
+}
+
+function invalid(rollout: Rollout, verb: string, problem: string): AppError {
+  return new AppError(
+    'rollout.invalid_transition',
+    `cannot ${verb} rollout "${rollout.id}", which is ${rollout.state.phase}: ${problem}`,
+  );
+}

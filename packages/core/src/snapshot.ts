@@ -1,0 +1,76 @@
+/** Everything a gateway needs to decide, compiled at one revision. The gateway and the SDK live on it; nothing of the store is behind it. */
+import { lastKnownGood, type Model, type Routing } from './model.ts';
+import type { ModelVersion, VersionSource } from './model-version.ts';
+import { boundaryOfRollout, isLive, type Rollout, stepOf } from './rollout.ts';
+import type { Token } from './token.ts';
+
+/** A version that gateways keep loaded. */
+export interface SnapshotVersion {
+  readonly version: string;
+  readonly source: VersionSource;
+}
+
+/** The challenger's place: subjects whose bucket is below the boundary. */
+export interface SnapshotRollout {
+  readonly id: string;
+  readonly challenger: string;
+  readonly step: number;
+  readonly boundary: number;
+  readonly salt: string;
+}
+
+/** One model's routing. */
+export interface SnapshotModel {
+  readonly name: string;
+  readonly champion?: string;
+  readonly rollout?: SnapshotRollout;
+  readonly isKilled: boolean;
+  readonly routing: Routing;
+  /** Champion, challenger and last known good: what must be loaded for the next decision to take effect at once. */
+  readonly versions: readonly SnapshotVersion[];
+}
+
+/** The routing of one environment at one revision. `schema` grows when an older gateway could not read it. */
+export interface Snapshot {
+  readonly schema: 1;
+  readonly environment: string;
+  readonly revision: number;
+  readonly models: readonly SnapshotModel[];
+  /** Hashes only; a gateway never learns a secret. */
+  readonly tokens: readonly Token[];
+}
+
+/** The documents of one environment, read at one revision. */
+export interface EnvironmentState {
+  readonly environment: string;
+  readonly revision: number;
+  readonly models: readonly Model[];
+  readonly versions: readonly ModelVersion[];
+  readonly rollouts: readonly Rollout[];
+  readonly tokens: readonly Token[];
+}
+
+/** Compiles documents into what gateways run on. The same documents always give the same snapshot. */
+export function compileSnapshot(state: EnvironmentState): Snapshot {
+  const models = state.models.map((model) => compileModel(model, state));
+  return { schema: 1, environment: state.environment, revision: state.revision, models, tokens: state.tokens };
+}
+
+function compileModel(model: Model, state: EnvironmentState): SnapshotModel {
+  const versions = state.versions.filter((version) => version.model === model.name);
+  const rollout = state.rollouts.find((candidate) => candidate.id === model.liveRollout && isLive(candidate.state));
+  const wanted = new Set([model.champion, rollout?.challenger, lastKnownGood(model, versions)]);
+  return {
+    name: model.name,
+    ...(model.champion === undefined ? {} : { champion: model.champion }),
+    ...(rollout === undefined ? {} : { rollout: compileRollout(rollout) }),
+    isKilled: model.killed !== undefined,
+    routing: model.routing,
+    versions: versions.filter(({ version }) => wanted.has(version)).map(({ version, source }) => ({ version, source })),
+  };
+}
+
+function compileRollout(rollout: Rollout): SnapshotRollout {
+  const { id, challenger, salt, state } = rollout;
+  return { id, challenger, salt, step: stepOf(state), boundary: boundaryOfRollout(rollout) };
+}
