@@ -20,6 +20,15 @@ const AtMs = z.number().nonnegative();
 const Person = z.string().min(1).max(200);
 const Reason = z.string().max(2000);
 
+/** A strict object of which every field may be left out, but not be `undefined`. */
+export function exactPartial<Fields extends z.ZodRawShape>(
+  fields: Fields,
+): z.ZodObject<{ [Key in keyof Fields]: z.ZodExactOptional<Fields[Key]> }, z.core.$strict> {
+  const optional = Object.fromEntries(Object.entries(fields).map(([name, schema]) => [name, z.exactOptional(schema)]));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Object.entries forgets which key has which schema
+  return z.strictObject(optional as { [Key in keyof Fields]: z.ZodExactOptional<Fields[Key]> });
+}
+
 /** Lower-case hexadecimal SHA-256. */
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'use the 64 hexadecimal digits of a SHA-256');
 

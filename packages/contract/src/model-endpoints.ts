@@ -1,0 +1,194 @@
+/** Endpoints of models, their versions and artifacts. */
+import { z } from 'zod';
+import {
+  exactPartial,
+  HealthLimitsFields,
+  ModelVersionSchema,
+  Name,
+  RoutingFields,
+  Sha256,
+  UpstreamProtocolSchema,
+} from './documents.ts';
+import { base, type Endpoint, OfModel, Reason, WithReason } from './endpoint.ts';
+import { ArtifactView, ModelView, Outcome, VersionView } from './views.ts';
+
+const RoutingInput = exactPartial(RoutingFields);
+const WatchInput = exactPartial({
+  limits: exactPartial(HealthLimitsFields),
+  checkEveryMs: z.number().min(100),
+  cooldownMs: z.number().min(0),
+});
+const OfVersion = z.strictObject({ model: Name, version: Name });
+
+/** A sample of predictions made offline, or inputs to compute them from with the version itself. */
+export const BaselineInput = z.union([
+  z.strictObject({ predictions: z.array(z.number()).min(2).max(1_000_000) }),
+  z.strictObject({ features: z.array(z.array(z.number()).min(1)).min(2).max(100_000) }),
+]);
+export type BaselineInput = z.infer<typeof BaselineInput>;
+
+/** A new version: exactly one of `artifact` (the sha256 of an uploaded file) and `upstream`. */
+export const VersionInput = z.strictObject({
+  version: Name,
+  artifact: Sha256.exactOptional(),
+  upstream: z
+    .strictObject({
+      url: z.url({ protocol: /^https?$/, error: 'use an http:// or https:// address' }),
+      protocol: UpstreamProtocolSchema,
+      remoteModel: z
+        .string()
+        .min(1)
+        .max(200)
+        .exactOptional()
+        .meta({ description: "The model's name over there; ours when left out." }),
+    })
+    .exactOptional(),
+  baseline: BaselineInput.exactOptional(),
+  note: z.string().max(2000).default(''),
+});
+export type VersionInput = z.infer<typeof VersionInput>;
+
+export const MODEL_ENDPOINTS = {
+  createModel: {
+    ...base,
+    method: 'POST',
+    path: '/models',
+    scope: 'operate',
+    summary: 'Create a model',
+    body: z.strictObject({ name: Name, routing: RoutingInput.exactOptional(), watch: WatchInput.exactOptional() }),
+    answer: ModelView,
+  },
+  listModels: { ...base, method: 'GET', path: '/models', scope: 'read', summary: 'All models', answer: z.array(ModelView) },
+  getModel: {
+    ...base,
+    method: 'GET',
+    path: '/models/:model',
+    scope: 'read',
+    summary: 'One model',
+    params: OfModel,
+    answer: ModelView,
+  },
+  updateModel: {
+    ...base,
+    method: 'PATCH',
+    path: '/models/:model',
+    scope: 'operate',
+    summary: 'Change routing or watch; fields left out stay as they are',
+    params: OfModel,
+    body: z.strictObject({ routing: RoutingInput.exactOptional(), watch: WatchInput.exactOptional(), reason: Reason }),
+    answer: ModelView,
+  },
+  getChampion: {
+    ...base,
+    method: 'GET',
+    path: '/models/:model/champion',
+    scope: 'read',
+    summary: 'Who is champion, or was at a moment',
+    params: OfModel,
+    query: z.strictObject({ at: z.iso.datetime({ offset: true }).exactOptional() }),
+    answer: z.strictObject({ model: z.string(), atMs: z.number(), champion: z.string().nullable() }),
+  },
+  rollBackModel: {
+    ...base,
+    method: 'POST',
+    path: '/models/:model/rollback',
+    scope: 'operate',
+    summary: 'Send the champion back to the last known good version',
+    params: OfModel,
+    body: z.strictObject({
+      version: Name.exactOptional().meta({ description: 'The failing version; makes a second rollback of it do nothing.' }),
+      to: Name.exactOptional().meta({ description: 'A version of your choice instead of the last known good.' }),
+      force: z.boolean().exactOptional().meta({ description: 'Lets `to` be unhealthy or never served.' }),
+      reason: Reason,
+    }),
+    answer: Outcome,
+  },
+  killModel: {
+    ...base,
+    method: 'POST',
+    path: '/models/:model/kill',
+    scope: 'operate',
+    summary: 'Put everybody on the champion at once; ends a live rollout',
+    params: OfModel,
+    body: WithReason,
+    answer: Outcome,
+  },
+  unkillModel: {
+    ...base,
+    method: 'POST',
+    path: '/models/:model/unkill',
+    scope: 'operate',
+    summary: 'Allow rollouts again; a killed rollout stays ended',
+    params: OfModel,
+    body: WithReason,
+    answer: Outcome,
+  },
+  uploadArtifact: {
+    ...base,
+    method: 'POST',
+    path: '/artifacts',
+    scope: 'operate',
+    summary: 'Upload an ONNX file; it is loaded once to check it and to read its signature',
+    query: z.strictObject({ name: z.string().max(300).exactOptional().meta({ description: 'File name, for messages only.' }) }),
+    body: 'binary',
+    answer: ArtifactView,
+  },
+  registerVersion: {
+    ...base,
+    method: 'POST',
+    path: '/models/:model/versions',
+    scope: 'operate',
+    summary: 'Register an immutable version',
+    params: OfModel,
+    body: VersionInput,
+    answer: VersionView,
+  },
+  listVersions: {
+    ...base,
+    method: 'GET',
+    path: '/models/:model/versions',
+    scope: 'read',
+    summary: 'All versions of a model',
+    params: OfModel,
+    answer: z.array(VersionView),
+  },
+  getVersion: {
+    ...base,
+    method: 'GET',
+    path: '/models/:model/versions/:version',
+    scope: 'read',
+    summary: 'One version',
+    params: OfVersion,
+    answer: VersionView,
+  },
+  promoteVersion: {
+    ...base,
+    method: 'POST',
+    path: '/models/:model/versions/:version/promote',
+    scope: 'operate',
+    summary: 'Make a version champion without a rollout',
+    params: OfVersion,
+    body: WithReason,
+    answer: Outcome,
+  },
+  setVersionHealth: {
+    ...base,
+    method: 'POST',
+    path: '/models/:model/versions/:version/health',
+    scope: 'operate',
+    summary: 'Mark a version healthy or unhealthy',
+    params: OfVersion,
+    body: z.strictObject({ state: z.enum(['healthy', 'unhealthy']), reason: Reason }),
+    answer: z.strictObject({ version: ModelVersionSchema }),
+  },
+  setBaseline: {
+    ...base,
+    method: 'POST',
+    path: '/models/:model/versions/:version/baseline',
+    scope: 'operate',
+    summary: 'Set the baseline from a validation sample, or capture it from live traffic',
+    params: OfVersion,
+    body: z.union([BaselineInput, z.strictObject({ live: z.literal(true) })]),
+    answer: z.strictObject({ version: ModelVersionSchema }),
+  },
+} as const satisfies Record<string, Endpoint>;

@@ -1,0 +1,32 @@
+/** What the control API needs from its siblings, wired in `compose.ts`. */
+import type { ArmCounts, ArtifactView, WatchView } from '@understudy/contract/views';
+import type { Judgement } from '@understudy/core/policy';
+import type { Rollout } from '@understudy/core/rollout';
+
+/** What the rollout engine sees, and asking it for a decision now. */
+export interface EngineWindow {
+  /** The verdict on the evidence stored so far, with the arms' counts; `judgement` is absent for ended rollouts. */
+  lookAt(rollout: Rollout): Promise<{ readonly judgement?: Judgement; readonly arms: readonly ArmCounts[] }>;
+  /** The watch over a model's champion; undefined before the first look. */
+  watchOf(model: string): Promise<WatchView | undefined>;
+  /** Decides on one rollout now. Resolves when the decision, if there is one, is committed. */
+  step(rollout: string, request: { readonly skipHold: boolean; readonly actor: string; readonly reason: string }): Promise<void>;
+  /** Predictions of a version while champion, newest evidence first, for a live baseline. */
+  livePredictions(model: string, version: string): Promise<{ readonly count: number; readonly sum: number; readonly sumSquares: number }>;
+}
+
+/** Uploaded model files. */
+export interface ArtifactIntake {
+  /**
+   * Stores a stream of bytes by its digest and loads it once to read its signature.
+   * @throws AppError `artifact.*` with what to do instead
+   */
+  put(bytes: AsyncIterable<Uint8Array>, fileName: string | undefined): Promise<ArtifactView>;
+  /** A stored file; undefined when it was never uploaded. */
+  find(sha256: string): Promise<ArtifactView | undefined>;
+  /** Runs rows of features through a stored file and returns the recorded prediction of each. */
+  predict(sha256: string, rows: readonly (readonly number[])[]): Promise<readonly number[]>;
+}
+
+/** The text of the Prometheus page. */
+export type MetricsPage = () => Promise<{ readonly contentType: string; readonly text: string }>;
