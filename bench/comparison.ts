@@ -32,15 +32,17 @@ export interface Comparison {
   readonly metric: Metric;
   readonly ours: ContestResult;
   readonly rival: ContestResult;
+  /** What the row's name calls the rival, where the name alone would not tell rows apart. */
+  readonly rivalTitle?: string;
   /** The row holds when the ratio reaches this and nobody's request failed. */
   readonly minimumRatio?: number;
 }
 
-export function comparisonRow({ subject, metric, ours, rival, minimumRatio }: Comparison): Row {
+export function comparisonRow({ subject, metric, ours, rival, rivalTitle, minimumRatio }: Comparison): Row {
   const [value, rivalValue] = [metric.valueOf(ours.figures), metric.valueOf(rival.figures)];
   const ratio = metric.isMoreBetter ? value / rivalValue : rivalValue / value;
   const row = {
-    name: `${subject} ${metric.name}`,
+    name: rivalTitle === undefined ? `${subject} ${metric.name}` : `${subject} ${metric.name} vs ${rivalTitle}`,
     value,
     unit: metric.unit,
     against: `${rival.name} ${figureText(rivalValue)}`,

@@ -2,6 +2,7 @@
 import { assertMachineCanMeasure } from './harness/system-tool.ts';
 import { hotPathRow, measureHotPath } from './hot-path.ts';
 import { measureMemory, memoryRows } from './memory.ts';
+import { costText } from './operation-cost.ts';
 import { runPredictContest } from './predict-contest.ts';
 import { runProxyContest } from './proxy-contest.ts';
 import type { Row } from './row.ts';
@@ -14,6 +15,7 @@ export async function runGatewaySuite(options: SuiteOptions): Promise<readonly R
     options.log('only the rivals were measured: nothing of ours is in the table');
     return contests;
   }
-  const hotPath = hotPathRow(await measureHotPath());
-  return [...contests, hotPath, ...memoryRows(await measureMemory(options.log))];
+  const cost = await measureHotPath();
+  options.log(`routing and recording: ${costText(cost)}`);
+  return [...contests, hotPathRow(cost), ...memoryRows(await measureMemory(options.log))];
 }

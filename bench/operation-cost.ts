@@ -30,3 +30,7 @@ export function measureOperation({ operation, rounds, operationsPerRound }: Oper
   }
   return { medianNanos: medianOf(nanos), leastNanos: Math.min(...nanos), mostNanos: Math.max(...nanos) };
 }
+
+export function costText({ medianNanos, leastNanos, mostNanos }: OperationCost): string {
+  return `median ${Math.round(medianNanos)} ns, rounds from ${Math.round(leastNanos)} to ${Math.round(mostNanos)} ns`;
+}

@@ -17,7 +17,7 @@ export async function expectedLabels(modelFile: string, samples: readonly (reado
   const python = await ensurePython();
   const samplesFile = join(await cacheFolder('load'), 'samples.json');
   await writeFile(samplesFile, JSON.stringify(samples));
-  const args = [join(SERVICE_FOLDER, 'expected_labels.py'), modelFile, samplesFile];
+  const args = ['-B', join(SERVICE_FOLDER, 'expected_labels.py'), modelFile, samplesFile];
   const output = await runCommand({ name: 'expected_labels.py', command: python, args }, ORACLE_DEADLINE_MS);
   const labels: unknown = JSON.parse(output);
   if (!Array.isArray(labels) || labels.length !== samples.length)

@@ -4,5 +4,5 @@ import http from 'node:http';
 import fastProxy from 'fast-proxy';
 
 const [port, base, mode] = process.argv.slice(2);
-const { proxy } = fastProxy({ base, undici: mode === 'undici' ? { connections: 256, pipelining: 1 } : false });
+const { proxy } = fastProxy({ base, undici: mode === 'undici' ? { connections: 100, pipelining: 1 } : false });
 http.createServer((request, response) => proxy(request, response, request.url, {})).listen(Number(port), '127.0.0.1');

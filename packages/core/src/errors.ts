@@ -21,6 +21,7 @@ export const ERROR_STATUS = {
   'internal.unexpected': 500,
   'model.already_exists': 409,
   'model.invalid_output': 502,
+  'model.killed': 409,
   'model.loading': 503,
   'model.name_required': 400,
   'model.no_champion': 409,

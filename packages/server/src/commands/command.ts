@@ -20,7 +20,10 @@ export interface Caller {
 
 /** What a command decided to do: a commit without what every commit has, or nothing. */
 export type Plan =
-  | { readonly commit: Omit<Commit, 'environment' | 'actor' | 'atMs' | 'idempotency'>; readonly receipt: Omit<Receipt, 'revision'> }
+  | {
+      readonly commit: Omit<Commit, 'environment' | 'actor' | 'atMs' | 'idempotency'>;
+      readonly receipt: Omit<Receipt, 'revision'>;
+    }
   | { readonly nothing: Omit<Receipt, 'revision'> };
 
 // A conflict means that somebody else committed, so progress was made; many in a row mean something else is wrong.
@@ -31,7 +34,11 @@ const MAX_ATTEMPTS = 20;
  * @param plan reads what it needs and decides; called again after a conflict, so it must read afresh
  * @throws AppError what `plan` throws; `store.conflict` after 20 conflicts; `idempotency.key_reused`
  */
-export async function runCommand(context: CommandContext, caller: Caller, plan: (atMs: number) => Promise<Plan>): Promise<Receipt> {
+export async function runCommand(
+  context: CommandContext,
+  caller: Caller,
+  plan: (atMs: number) => Promise<Plan>,
+): Promise<Receipt> {
   const known = await findRecord(context, caller);
   if (known !== undefined) return known;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
@@ -52,13 +59,21 @@ export async function runCommand(context: CommandContext, caller: Caller, plan: 
         return receiptOf(result.record, caller);
       case 'already-decided': {
         const message = `rollout "${result.rollout}" was already decided in this evaluation window`;
-        return { ...planned.receipt, outcome: 'already-done', message, revision: await context.store.revision(context.environment) };
+        return {
+          ...planned.receipt,
+          outcome: 'already-done',
+          message,
+          revision: await context.store.revision(context.environment),
+        };
       }
       case 'conflict':
         break;
     }
   }
-  throw new AppError('store.conflict', `the change was tried ${MAX_ATTEMPTS} times and somebody else was faster each time; try again`);
+  throw new AppError(
+    'store.conflict',
+    `the change was tried ${MAX_ATTEMPTS} times and somebody else was faster each time; try again`,
+  );
 }
 
 async function findRecord(context: CommandContext, caller: Caller): Promise<Receipt | undefined> {
@@ -69,7 +84,10 @@ async function findRecord(context: CommandContext, caller: Caller): Promise<Rece
 
 function receiptOf(record: IdempotencyRecord, caller: Caller): Receipt {
   if (record.request !== caller.idempotency?.request) {
-    throw new AppError('idempotency.key_reused', `the idempotency key "${record.key}" was used for another request; choose a new key for a new request`);
+    throw new AppError(
+      'idempotency.key_reused',
+      `the idempotency key "${record.key}" was used for another request; choose a new key for a new request`,
+    );
   }
   return readReceipt(record.answer);
 }

@@ -118,6 +118,14 @@ export interface StoredEvidence {
   readonly block: EvidenceBlock;
 }
 
+/** Which evidence: after a cursor (0 for all), of one model when given, of blocks that began at `sinceMs` or later. */
+export interface EvidenceQuery {
+  readonly afterCursor: number;
+  readonly model?: string;
+  readonly sinceMs?: number;
+  readonly limit: number;
+}
+
 /** A gateway as last heard of. */
 export interface GatewayStatus {
   readonly gateway: string;
@@ -154,11 +162,8 @@ export interface Store {
   decisions(environment: string, rollout: string, limit: number): Promise<readonly StoredDecision[]>;
   /** Stores a report once; a repeated one changes nothing. A gateway's status is that of its newest report. */
   appendReport(environment: string, report: GatewayReport, seenAtMs: number): Promise<'stored' | 'duplicate'>;
-  /** Evidence after a cursor (0 for all), oldest first, narrowed to a model when given. */
-  evidence(
-    environment: string,
-    query: { readonly afterCursor: number; readonly model?: string; readonly limit: number },
-  ): Promise<readonly StoredEvidence[]>;
+  /** Evidence after a cursor, oldest first. */
+  evidence(environment: string, query: EvidenceQuery): Promise<readonly StoredEvidence[]>;
   gateways(environment: string): Promise<readonly GatewayStatus[]>;
   /** Deletes evidence that began before, idempotency records older than that, and says how much. */
   prune(

@@ -1,0 +1,56 @@
+/** Committing what the engine decided: the decision, and everything that follows from it, in one atomic change. */
+import type { Decision, Rollout } from '@understudy/core/rollout';
+import type { Write } from '../storage/store.ts';
+import type { CommandContext } from './command.ts';
+import { type Held, replace } from './queries.ts';
+import { writesOfEnd } from './rollouts.ts';
+
+/** `outdated`: somebody changed the rollout since it was read; look again. `already-decided`: in this window. */
+export type Applied = 'applied' | 'outdated' | 'already-decided';
+
+const ACTIONS = {
+  begin: 'rollout.began',
+  hold: 'rollout.held',
+  advance: 'rollout.advanced',
+  promote: 'rollout.promoted',
+  'roll-back': 'rollout.rolled-back',
+} as const satisfies Record<Decision['action'], string>;
+
+/** One decision on a rollout as it was read. */
+export interface DecidedRollout {
+  readonly rollout: Held<Rollout>;
+  readonly decision: Decision;
+  /** Number of the evaluation window; a rollout is decided at most once in each. */
+  readonly window: number;
+  readonly atMs: number;
+  readonly actor: string;
+}
+
+/** Commits a decision against the very state that it was made on; it is never applied to another one. */
+export async function applyDecision(context: CommandContext, decided: DecidedRollout): Promise<Applied> {
+  const { rollout, decision, window, atMs, actor } = decided;
+  const result = await context.store.commit({
+    environment: context.environment,
+    writes: await writesOf(context, rollout, decision),
+    actor,
+    atMs,
+    action: ACTIONS[decision.action],
+    reason: decision.reason,
+    decision: { rollout: rollout.id, window, decision },
+  });
+  switch (result.outcome) {
+    case 'committed':
+      return 'applied';
+    case 'already-decided':
+      return 'already-decided';
+    case 'conflict':
+    case 'replayed':
+      return 'outdated';
+  }
+}
+
+async function writesOf(context: CommandContext, rollout: Held<Rollout>, decision: Decision): Promise<readonly Write[]> {
+  if (decision.action === 'hold') return [];
+  if (decision.action === 'promote' || decision.action === 'roll-back') return writesOfEnd(context, rollout, decision.next);
+  return [replace('rollout', rollout, { ...rollout.body, state: decision.next })];
+}

@@ -1,0 +1,32 @@
+/** Reads stored evidence block by block, from where it last stopped. Ledgers of rollouts and watches are filled through it. */
+import type { EvidenceBlock } from '@understudy/core/evidence';
+import type { CommandContext } from '../commands/command.ts';
+
+// Large enough that a second of a hundred gateways is one read, small enough that a restart never holds much at once.
+const CHUNK = 2000;
+
+/** Which evidence is read. */
+export interface EvidenceSource {
+  readonly model: string;
+  readonly sinceMs: number;
+  readonly afterCursor: number;
+}
+
+/**
+ * Hands every block stored since to `absorb`, in the order of storage.
+ * @returns the cursor to go on from next time
+ */
+export async function readEvidence(
+  context: Pick<CommandContext, 'store' | 'environment'>,
+  source: EvidenceSource,
+  absorb: (block: EvidenceBlock) => void,
+): Promise<number> {
+  let cursor = source.afterCursor;
+  for (;;) {
+    const { model, sinceMs } = source;
+    const chunk = await context.store.evidence(context.environment, { model, sinceMs, afterCursor: cursor, limit: CHUNK });
+    for (const { block } of chunk) absorb(block);
+    cursor = chunk.at(-1)?.cursor ?? cursor;
+    if (chunk.length < CHUNK) return cursor;
+  }
+}

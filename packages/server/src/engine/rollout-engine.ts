@@ -1,0 +1,118 @@
+/** The engine: at every tick it computes for each model what should be, commits it, and forgets. A crash leaves nothing to repair. */
+import { isAppError } from '@understudy/core/errors';
+import { mergeMoments, type Moments } from '@understudy/core/evidence';
+import type { Model } from '@understudy/core/model';
+import type { Verdict } from '@understudy/core/policy';
+import type { Decision, Rollout } from '@understudy/core/rollout';
+import type { WatchFinding } from '@understudy/core/watch';
+import type { CommandContext } from '../commands/command.ts';
+import { loadEnvironment } from '../commands/queries.ts';
+import { type ChampionWatch, openChampionWatch, type WatchOutcome } from './champion-watch.ts';
+import { readEvidence } from './evidence-reader.ts';
+import { openPace, type Pace } from './pace.ts';
+import { openRolloutJudge, type RolloutJudge, type StepRequest } from './rollout-judge.ts';
+
+/** Events with fields; the names are for people who search logs. */
+export interface EngineLog {
+  info(fields: object, event: string): void;
+  warn(fields: object, event: string): void;
+  error(fields: object, event: string): void;
+}
+
+export interface Engine {
+  /** One round over all models. Ticks never overlap. */
+  tick(): Promise<void>;
+  lookAt: RolloutJudge['lookAt'];
+  watchOf(model: string): Promise<WatchFinding | undefined>;
+  step(rollout: string, request: StepRequest): Promise<void>;
+  livePredictions(model: string, version: string): Promise<Moments>;
+}
+
+// A live baseline is made of what the version predicted within the last day.
+const BASELINE_LOOK_BACK_MS = 86_400_000;
+
+export function openEngine(context: CommandContext, log: EngineLog): Engine {
+  const judge = openRolloutJudge(context);
+  const watch = openChampionWatch(context);
+  const tend = openTending({ judge, watch, log, isDue: openPace(context.clock) });
+  let ticking: Promise<void> = Promise.resolve();
+
+  async function round(): Promise<void> {
+    const state = await loadEnvironment(context);
+    const rollouts = new Map(state.rollouts.map((rollout) => [rollout.id, rollout]));
+    judge.forgetAllBut(new Set(state.models.flatMap((model) => model.liveRollout ?? [])));
+    for (const model of state.models) {
+      await tend(model, model.liveRollout === undefined ? undefined : rollouts.get(model.liveRollout));
+    }
+  }
+
+  return {
+    tick() {
+      ticking = ticking.then(round, round);
+      return ticking;
+    },
+    lookAt: (rollout) => judge.lookAt(rollout),
+    watchOf: (model) => watch.lookAt(model),
+    async step(rollout, request) {
+      await judge.evaluate(rollout, request);
+    },
+    livePredictions: (model, version) => livePredictions(context, model, version),
+  };
+}
+
+interface Tending {
+  readonly judge: RolloutJudge;
+  readonly watch: ChampionWatch;
+  readonly log: EngineLog;
+  readonly isDue: Pace;
+}
+
+/** What a tick does for one model. One model's trouble never stops the others; the next tick tries again. */
+function openTending({ judge, watch, log, isDue }: Tending): (model: Model, rollout: Rollout | undefined) => Promise<void> {
+  async function evaluate(rollout: Rollout): Promise<void> {
+    // A challenger that has just become ready should not wait for the next check.
+    if (rollout.state.phase !== 'preparing' && !isDue(`rollout ${rollout.id}`, rollout.plan.checkEveryMs)) return;
+    const decision = await judge.evaluate(rollout.id);
+    if (decision !== undefined) logDecision(log, rollout, decision);
+  }
+
+  async function watchOver(model: Model, rollout: Rollout | undefined): Promise<void> {
+    if (model.champion === undefined || !isDue(`watch ${model.name}`, model.watch.checkEveryMs)) return;
+    const verdict: Verdict | undefined = rollout === undefined ? undefined : (await judge.lookAt(rollout)).judgement?.verdict;
+    const outcome = await watch.check(model.name, verdict);
+    if (outcome !== undefined) logOutcome(log, model, outcome);
+  }
+
+  return async (model, rollout) => {
+    try {
+      if (rollout !== undefined) await evaluate(rollout);
+      await watchOver(model, rollout);
+    } catch (error) {
+      const code = isAppError(error) ? error.code : 'internal.unexpected';
+      log.error({ model: model.name, code, error }, 'engine.model-failed');
+    }
+  };
+}
+
+async function livePredictions(context: CommandContext, model: string, version: string): Promise<Moments> {
+  let moments: Moments = { count: 0, sum: 0, sumSquares: 0 };
+  const sinceMs = context.clock.nowMs() - BASELINE_LOOK_BACK_MS;
+  await readEvidence(context, { model, sinceMs, afterCursor: 0 }, (block) => {
+    if (block.version === version && block.arm === 'champion') moments = mergeMoments(moments, block.tally.predictions);
+  });
+  return moments;
+}
+
+function logOutcome(log: EngineLog, model: Model, outcome: WatchOutcome): void {
+  const fields = { model: model.name, champion: model.champion, reason: outcome.finding.reason };
+  if (outcome.outcome === 'rolled-back') log.warn({ ...fields, receipt: outcome.receipt.message }, 'champion.rolled-back');
+  if (outcome.outcome === 'nobody-left') log.error({ ...fields, message: outcome.message }, 'champion.nobody-left');
+  if (outcome.finding.state === 'cooling-down') log.warn(fields, 'champion.cooling-down');
+}
+
+function logDecision(log: EngineLog, rollout: Rollout, decision: Decision): void {
+  const { action, verdict, reason } = decision;
+  const fields = { rollout: rollout.id, model: rollout.model, challenger: rollout.challenger, action, verdict, reason };
+  if (action === 'roll-back') log.warn(fields, 'rollout.decided');
+  else log.info(fields, 'rollout.decided');
+}

@@ -1,0 +1,102 @@
+/** Decides on one live rollout: gathers what is known, asks the core, commits the answer. Safe to run any number of times, anywhere. */
+import type { Judgement } from '@understudy/core/policy';
+import { decide, type Decision, isLive, type Rollout } from '@understudy/core/rollout';
+import type { ArmCounts } from '@understudy/contract/views';
+import type { CommandContext } from '../commands/command.ts';
+import { applyDecision } from '../commands/decisions.ts';
+import { getVersions, type Held, holdRollout } from '../commands/queries.ts';
+import { notReadyBecause } from './readiness.ts';
+import { openRolloutLedger, type RolloutLedger } from './rollout-ledger.ts';
+
+/** Asking for a decision now. */
+export interface StepRequest {
+  readonly skipHold: boolean;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/** Looks at rollouts and decides on them. */
+export interface RolloutJudge {
+  /** Decides once. @returns the decision when it was committed, undefined when nothing had to be written */
+  evaluate(id: string, request?: StepRequest): Promise<Decision | undefined>;
+  /** The evidence so far, without deciding. */
+  lookAt(rollout: Rollout): Promise<{ readonly judgement?: Judgement; readonly arms: readonly ArmCounts[] }>;
+  /** Forgets rollouts that have ended. */
+  forgetAllBut(live: ReadonlySet<string>): void;
+}
+
+// Somebody who changes a rollout between our read and our commit makes us look again; five times in a row is a bug.
+const MAX_LOOKS = 5;
+
+export function openRolloutJudge(context: CommandContext): RolloutJudge {
+  const ledgers = new Map<string, RolloutLedger>();
+  const lastHolds = new Map<string, string>();
+
+  async function ledgerOf(rollout: Rollout): Promise<RolloutLedger> {
+    const ledger = ledgers.get(rollout.id) ?? openRolloutLedger(context, rollout);
+    if (isLive(rollout.state)) ledgers.set(rollout.id, ledger);
+    await ledger.catchUp();
+    return ledger;
+  }
+
+  async function judge(
+    rollout: Rollout,
+  ): Promise<{ readonly ledger: RolloutLedger; readonly judgement: Judgement; readonly unhealthy: string | undefined }> {
+    const ledger = await ledgerOf(rollout);
+    const versions = await getVersions(context, rollout.model);
+    const champion = versions.find((version) => version.version === rollout.champion);
+    const challenger = versions.find((version) => version.version === rollout.challenger);
+    const judgement = ledger.judge(rollout, { champion: champion?.baseline, challenger: challenger?.baseline });
+    return { ledger, judgement, unhealthy: challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined };
+  }
+
+  async function decideOn(held: Held<Rollout>, request: StepRequest | undefined, atMs: number): Promise<Decision> {
+    const { judgement, unhealthy } = await judge(held.body);
+    const gateways = await context.store.gateways(context.environment);
+    const notReady = notReadyBecause(gateways, { model: held.body.model, version: held.body.challenger, atMs });
+    return decide(held.body, { atMs, judgement, notReady, unhealthy, skipHold: request?.skipHold ?? false });
+  }
+
+  async function evaluate(id: string, request?: StepRequest): Promise<Decision | undefined> {
+    for (let look = 0; look < MAX_LOOKS; look += 1) {
+      const held = await holdRollout(context, id);
+      if (!isLive(held.body.state)) return undefined;
+      const atMs = context.clock.nowMs();
+      const decision = await decideOn(held, request, atMs);
+      if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
+      const window = windowOf(held.body, atMs, request !== undefined);
+      const actor = request?.actor ?? 'engine';
+      const applied = await applyDecision(context, { rollout: held, decision, window, atMs, actor });
+      if (applied === 'applied') return decision;
+      if (applied === 'already-decided') return undefined;
+    }
+    throw new Error(`rollout "${id}" changed ${MAX_LOOKS} times while it was being decided`);
+  }
+
+  return {
+    evaluate,
+    async lookAt(rollout) {
+      const { ledger, judgement } = await judge(rollout);
+      const arms = ledger.arms(rollout);
+      return isLive(rollout.state) ? { judgement, arms } : { arms };
+    },
+    forgetAllBut(live) {
+      for (const id of ledgers.keys()) if (!live.has(id)) ledgers.delete(id);
+      for (const id of lastHolds.keys()) if (!live.has(id)) lastHolds.delete(id);
+    },
+  };
+}
+
+/** Windows count checks since the start. A person's own step has a negative number, so that it never takes a check's place. */
+function windowOf(rollout: Rollout, atMs: number, isManual: boolean): number {
+  const elapsedMs = Math.max(0, atMs - rollout.startedAtMs);
+  return isManual ? -1 - Math.round(elapsedMs) : Math.floor(elapsedMs / rollout.plan.checkEveryMs);
+}
+
+/** Waiting is written down when its cause changes, not at every look. */
+function isNewHold(lastHolds: Map<string, string>, id: string, decision: Decision): boolean {
+  const cause = JSON.stringify([decision.verdict, decision.next, decision.guards.map((guard) => [guard.guard, guard.verdict])]);
+  if (lastHolds.get(id) === cause) return false;
+  lastHolds.set(id, cause);
+  return true;
+}
