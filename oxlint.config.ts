@@ -20,6 +20,7 @@ const SERVER_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   runtimes: [],
   storage: [],
   cli: [],
+  demo: [],
 };
 
 const serverPackages: ImportBan = {

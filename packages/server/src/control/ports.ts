@@ -1,18 +1,23 @@
 /** What the control API needs from its siblings, wired in `compose.ts`. */
-import type { ArmCounts, ArtifactView, WatchView } from '@understudy/contract/views';
+import type { ArmCounts, ArtifactView } from '@understudy/contract/views';
 import type { Judgement } from '@understudy/core/policy';
 import type { Rollout } from '@understudy/core/rollout';
+import type { WatchFinding } from '@understudy/core/watch';
+import type { Caller } from '../commands/command.ts';
 
 /** What the rollout engine sees, and asking it for a decision now. */
 export interface EngineWindow {
   /** The verdict on the evidence stored so far, with the arms' counts; `judgement` is absent for ended rollouts. */
   lookAt(rollout: Rollout): Promise<{ readonly judgement?: Judgement; readonly arms: readonly ArmCounts[] }>;
   /** The watch over a model's champion; undefined before the first look. */
-  watchOf(model: string): Promise<WatchView | undefined>;
+  watchOf(model: string): Promise<WatchFinding | undefined>;
   /** Decides on one rollout now. Resolves when the decision, if there is one, is committed. */
-  step(rollout: string, request: { readonly skipHold: boolean; readonly actor: string; readonly reason: string }): Promise<void>;
+  step(rollout: string, request: Caller & { readonly skipHold: boolean; readonly reason: string }): Promise<void>;
   /** Predictions of a version while champion, newest evidence first, for a live baseline. */
-  livePredictions(model: string, version: string): Promise<{ readonly count: number; readonly sum: number; readonly sumSquares: number }>;
+  livePredictions(
+    model: string,
+    version: string,
+  ): Promise<{ readonly count: number; readonly sum: number; readonly sumSquares: number }>;
 }
 
 /** Uploaded model files. */

@@ -64,7 +64,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const atMs = context.clock.nowMs();
       const decision = await decideOn(held, request, atMs);
       if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
-      const window = windowOf(held.body, atMs, request !== undefined);
+      const window = windowOf(held.body, atMs, request === undefined && decision.action !== 'hold');
       const actor = request?.actor ?? 'engine';
       const applied = await applyDecision(context, { rollout: held, decision, window, atMs, actor });
       if (applied === 'applied') return decision;
@@ -87,10 +87,13 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
   };
 }
 
-/** Windows count checks since the start. A person's own step has a negative number, so that it never takes a check's place. */
-function windowOf(rollout: Rollout, atMs: number, isManual: boolean): number {
+/**
+ * Windows count checks since the start; the engine acts at most once in each. Holds and a person's own steps have
+ * negative numbers, so that they never take an action's place.
+ */
+function windowOf(rollout: Rollout, atMs: number, isActionOfEngine: boolean): number {
   const elapsedMs = Math.max(0, atMs - rollout.startedAtMs);
-  return isManual ? -1 - Math.round(elapsedMs) : Math.floor(elapsedMs / rollout.plan.checkEveryMs);
+  return isActionOfEngine ? Math.floor(elapsedMs / rollout.plan.checkEveryMs) : -1 - Math.round(elapsedMs);
 }
 
 /** Waiting is written down when its cause changes, not at every look. */

@@ -1,0 +1,68 @@
+/** A rollout as the API answers it: the document, what the engine sees now, and what to know before trusting it. */
+import type { RolloutView } from '@understudy/contract/views';
+import type { Model } from '@understudy/core/model';
+import type { ModelVersion } from '@understudy/core/model-version';
+import type { Judgement } from '@understudy/core/policy';
+import { decide, isLive, type Rollout } from '@understudy/core/rollout';
+import { getModel, getVersions } from '../commands/queries.ts';
+import type { GatewayStatus } from '../storage/store.ts';
+import type { HandlerContext } from './call.ts';
+import { notReadyBecause } from './gateway-view.ts';
+import { challengerPercentOf } from './model-view.ts';
+import { printableReadings } from './printable-readings.ts';
+import { warningsOf } from './rollout-warnings.ts';
+
+interface Surroundings {
+  readonly model: Model;
+  readonly versions: readonly ModelVersion[];
+  readonly gateways: readonly GatewayStatus[];
+}
+
+/** One after the other: a list of rollouts is for people, and the engine's evidence is not read in parallel for them. */
+export async function viewRollouts(context: HandlerContext, rollouts: readonly Rollout[]): Promise<RolloutView[]> {
+  const views: RolloutView[] = [];
+  for (const rollout of rollouts) views.push(await viewRollout(context, rollout));
+  return views;
+}
+
+export async function viewRollout(context: HandlerContext, rollout: Rollout): Promise<RolloutView> {
+  const { store, environment, engine, clock } = context;
+  const [model, versions, gateways, seen, [last]] = await Promise.all([
+    getModel(context, rollout.model),
+    getVersions(context, rollout.model),
+    store.gateways(environment),
+    engine.lookAt(rollout),
+    store.decisions(environment, rollout.id, 1),
+  ]);
+  const surroundings = { model, versions, gateways };
+  const atMs = clock.nowMs();
+  const isOver = !isLive(rollout.state) || seen.judgement === undefined;
+  return {
+    rollout,
+    challengerPercent: challengerPercentOf(model, rollout),
+    ...(isOver ? {} : { now: nowOf(rollout, surroundings, { judgement: seen.judgement, atMs }) }),
+    arms: [...seen.arms],
+    ...(last === undefined ? {} : { lastDecision: lastDecisionOf(last) }),
+    warnings: isOver ? [] : warningsOf(rollout, model, versions),
+  };
+}
+
+function nowOf(
+  rollout: Rollout,
+  { versions, gateways }: Surroundings,
+  { judgement, atMs }: { readonly judgement: Judgement; readonly atMs: number },
+): NonNullable<RolloutView['now']> {
+  const wanted = { model: rollout.model, version: rollout.challenger };
+  const health = versions.find((version) => version.version === rollout.challenger)?.health;
+  const decision = decide(rollout, {
+    atMs,
+    judgement,
+    notReady: notReadyBecause(gateways, wanted, atMs),
+    unhealthy: health?.state === 'unhealthy' ? health.reason : undefined,
+  });
+  return { verdict: judgement.verdict, reason: decision.reason, guards: printableReadings(judgement.guards), atMs };
+}
+
+function lastDecisionOf({ atMs, decision }: NonNullable<RolloutView['lastDecision']>): NonNullable<RolloutView['lastDecision']> {
+  return { atMs, decision: { ...decision, guards: printableReadings(decision.guards) } };
+}

@@ -1,0 +1,53 @@
+/** What a person should know before trusting a live rollout: guards without data, and comparisons of unlike things. */
+import type { Model } from '@understudy/core/model';
+import type { ModelVersion, VersionSource } from '@understudy/core/model-version';
+import type { Rollout } from '@understudy/core/rollout';
+
+export function warningsOf(rollout: Rollout, model: Model, versions: readonly ModelVersion[]): string[] {
+  const champion = versions.find((version) => version.version === rollout.champion);
+  const challenger = versions.find((version) => version.version === rollout.challenger);
+  const warnings: string[] = [];
+  if (champion === undefined || challenger === undefined) {
+    return [`a version of the rollout does not exist: champion ${rollout.champion}, challenger ${rollout.challenger}`];
+  }
+  if (model.champion !== rollout.champion) {
+    warnings.push(
+      `${model.champion ?? 'nobody'} is champion of "${model.name}" now, but the rollout compares with ${rollout.champion}; abort it and start another`,
+    );
+  }
+  if (champion.baseline === undefined && challenger.baseline === undefined) {
+    warnings.push(
+      `neither ${champion.version} nor ${challenger.version} has a baseline, so the guard on prediction drift has no data; set one with POST /api/v1/models/${model.name}/versions/${challenger.version}/baseline`,
+    );
+  }
+  warnings.push(...unlikeSources(champion, challenger));
+  return warnings;
+}
+
+function unlikeSources(champion: ModelVersion, challenger: ModelVersion): readonly string[] {
+  const [ours, theirs] = [challenger.source, champion.source];
+  if (ours.kind !== theirs.kind) {
+    return [
+      `${challenger.version} ${placeOf(ours)} and ${champion.version} ${placeOf(theirs)}: their latencies differ by the network, whatever the models do`,
+    ];
+  }
+  if (ours.kind === 'upstream' && theirs.kind === 'upstream' && ours.protocol !== theirs.protocol) {
+    return [
+      `${challenger.version} speaks ${ours.protocol} and ${champion.version} ${theirs.protocol}: a request in the protocol of one is an error of the other`,
+    ];
+  }
+  if (ours.kind === 'onnx' && theirs.kind === 'onnx' && inputsOf(ours) !== inputsOf(theirs)) {
+    return [
+      `${challenger.version} takes ${inputsOf(ours)} and ${champion.version} takes ${inputsOf(theirs)}: a request made for one may be an error of the other`,
+    ];
+  }
+  return [];
+}
+
+function placeOf(source: VersionSource): string {
+  return source.kind === 'onnx' ? 'runs in the gateway' : 'is called over the network';
+}
+
+function inputsOf(source: Extract<VersionSource, { kind: 'onnx' }>): string {
+  return source.signature.inputs.map(({ name, dataType, shape }) => `${name} ${dataType}[${shape.join(',')}]`).join(', ');
+}

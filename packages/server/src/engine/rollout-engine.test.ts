@@ -1,0 +1,263 @@
+import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
+import type { Plan } from '@understudy/core/plan';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { rollBackModel } from '../commands/models.ts';
+import { getModel, getRollout, getVersions } from '../commands/queries.ts';
+import { pauseRollout, promoteRollout, resumeRollout, startRollout } from '../commands/rollouts.ts';
+import { HUMAN, openTestWorld, type TestWorld, type Traffic } from '../commands/test-world.ts';
+import { type Engine, type EngineLog, openEngine } from './rollout-engine.ts';
+
+const MODEL = 'fraud';
+const QUIET: EngineLog = { info: () => undefined, warn: () => undefined, error: () => undefined };
+const PLAN: Plan = {
+  name: 'test',
+  steps: [
+    { trafficPercent: 10, holdMs: 20_000, minSamples: 60 },
+    { trafficPercent: 50, holdMs: 0, minSamples: 60 },
+    { trafficPercent: 100, holdMs: 0, minSamples: 0 },
+  ],
+  policy: { kind: 'thresholds', ...DEFAULT_THRESHOLDS },
+  checkEveryMs: 10_000,
+};
+
+let world: TestWorld;
+let engine: Engine;
+beforeEach(async () => {
+  world = await openTestWorld();
+  engine = openEngine(world.context, QUIET);
+});
+
+async function start(plan = PLAN): Promise<string> {
+  const { id } = await startRollout(world.context, HUMAN, { model: MODEL, challenger: 'v2', plan, reason: 'try' });
+  await world.report(['v1', 'v2'], []);
+  await engine.tick();
+  return id;
+}
+
+async function phase(id: string): Promise<unknown> {
+  const { state } = await getRollout(world.context, id);
+  return 'step' in state && state.phase === 'stepping' ? `step ${state.step + 1}` : state.phase;
+}
+
+/** Ten seconds of traffic on both arms, then a check. */
+async function check(id: string, challenger: Partial<Traffic> = {}, champion: Partial<Traffic> = {}): Promise<void> {
+  const { state } = await getRollout(world.context, id);
+  const at = { rollout: id, step: 'step' in state ? state.step : 0 };
+  world.wait(10_000);
+  await world.report(
+    ['v1', 'v2'],
+    [
+      { version: 'v1', arm: 'champion', requests: 500, ...at, ...champion },
+      { version: 'v2', arm: 'challenger', requests: 70, ...at, ...challenger },
+    ],
+  );
+  await engine.tick();
+}
+
+describe('the staircase', () => {
+  it('climbs while the challenger proves itself, and ends with a new champion', async () => {
+    const id = await start();
+    expect(await phase(id)).toBe('step 1');
+    await check(id);
+    expect(await phase(id)).toBe('step 1'); // held for 20 s
+    await check(id);
+    expect(await phase(id)).toBe('step 2');
+    await check(id);
+    expect(await phase(id)).toBe('promoted');
+    expect((await getModel(world.context, MODEL)).champion).toBe('v2');
+    const decisions = await world.store.decisions('production', id, 10);
+    expect(decisions.map((stored) => stored.decision.action)).toEqual(['promote', 'advance', 'hold', 'begin']);
+  });
+
+  it('gives no traffic before every gateway is ready', async () => {
+    const { id } = await startRollout(world.context, HUMAN, { model: MODEL, challenger: 'v2', plan: PLAN, reason: 'try' });
+    await engine.tick();
+    const held = async (): Promise<string | undefined> => (await world.store.decisions('production', id, 1))[0]?.decision.reason;
+    expect(await held()).toContain('no gateway has reported');
+    world.wait(1000);
+    await world.report(['v1'], []);
+    await engine.tick();
+    expect(await phase(id)).toBe('preparing');
+    await world.report(['v1', 'v2'], []);
+    await engine.tick();
+    expect(await phase(id)).toBe('step 1');
+  });
+
+  it('waits without data, and never promotes on it', async () => {
+    const id = await start();
+    for (let round = 0; round < 10; round += 1) {
+      world.wait(10_000);
+      await engine.tick();
+    }
+    expect(await phase(id)).toBe('step 1');
+    await check(id, { requests: 49 });
+    expect(await phase(id)).toBe('step 1');
+    const { judgement } = await engine.lookAt(await getRollout(world.context, id));
+    expect(judgement?.verdict).toBe('no-data');
+    expect(judgement?.reason).toContain('champion 500, challenger 49 of 50');
+  });
+
+  it.each([
+    { name: 'slower at the median', traffic: { latencyMs: 30 }, reason: 'p50' },
+    { name: 'failing', traffic: { errors: 7 }, reason: 'error rate 10.00 %' },
+    { name: 'answering garbage', traffic: { prediction: 40 }, reason: 'baseline standard deviations' },
+  ])('rolls back a challenger that is $name, and marks it unhealthy', async ({ traffic, reason }) => {
+    const id = await start();
+    await check(id, traffic);
+    expect((await getRollout(world.context, id)).state).toMatchObject({ phase: 'rolled-back', by: 'engine' });
+    expect(JSON.stringify((await getRollout(world.context, id)).state)).toContain(reason);
+    const versions = await getVersions(world.context, MODEL);
+    expect(versions.find((version) => version.version === 'v2')?.health.state).toBe('unhealthy');
+    expect((await getModel(world.context, MODEL)).champion).toBe('v1');
+  });
+
+  it('blames nobody for an outage that hits both arms', async () => {
+    const id = await start();
+    await check(id, { errors: 20 }, { errors: 150 });
+    expect(await phase(id)).toBe('step 1');
+    expect((await getModel(world.context, MODEL)).champion).toBe('v1');
+    expect((await world.store.decisions('production', id, 1))[0]?.decision.verdict).toBe('champion-sick');
+  });
+
+  it('keeps its guards armed while paused, and goes on with the time it had held', async () => {
+    const id = await start();
+    await check(id);
+    await pauseRollout(world.context, HUMAN, { rollout: id, reason: 'lunch' });
+    await check(id);
+    await check(id);
+    expect(await phase(id)).toBe('paused');
+    await resumeRollout(world.context, HUMAN, { rollout: id, reason: 'back' });
+    await check(id);
+    expect(await phase(id)).toBe('step 2');
+    await pauseRollout(world.context, HUMAN, { rollout: id, reason: 'coffee' });
+    await check(id, { errors: 30 });
+    expect(await phase(id)).toBe('rolled-back');
+  });
+
+  it('decides at once when asked, and passes the hold only when told to', async () => {
+    const id = await start();
+    await check(id);
+    const request = { actor: 'token:ana', reason: 'now' };
+    await engine.step(id, { ...request, skipHold: false });
+    expect(await phase(id)).toBe('step 1');
+    await engine.step(id, { ...request, skipHold: true });
+    expect(await phase(id)).toBe('step 2');
+  });
+
+  it('ends as the time box says', async () => {
+    const id = await start({ ...PLAN, timeBox: { afterMs: 60_000, onExpiry: 'roll-back' } });
+    world.wait(60_000);
+    await engine.tick();
+    expect((await getRollout(world.context, id)).state).toMatchObject({
+      phase: 'rolled-back',
+      reason: 'not promoted within the time box of 1m',
+    });
+  });
+});
+
+describe('crash and race', () => {
+  it('goes on after a restart from what is stored, and decides the same', async () => {
+    const id = await start();
+    await check(id);
+    engine = openEngine(world.context, QUIET);
+    const before = await engine.lookAt(await getRollout(world.context, id));
+    await check(id);
+    expect(await phase(id)).toBe('step 2');
+    expect(before.arms.find((arm) => arm.arm === 'challenger')).toMatchObject({ requests: 70, version: 'v2' });
+  });
+
+  it('takes one step however many engines decide at once', async () => {
+    const id = await start();
+    await check(id);
+    const engines = Array.from({ length: 4 }, () => openEngine(world.context, QUIET));
+    world.wait(10_000);
+    await world.report(['v1', 'v2'], [{ version: 'v2', arm: 'challenger', requests: 70, rollout: id, step: 0 }]);
+    const revision = await world.store.revision('production');
+    await Promise.all(engines.map((one) => one.tick()));
+    expect(await phase(id)).toBe('step 2');
+    const advances = (await world.store.journal('production', { afterRevision: revision, limit: 100 })).filter(
+      (entry) => entry.action === 'rollout.advanced',
+    );
+    expect(advances).toHaveLength(1);
+  });
+
+  it('never overwrites a human rollback', async () => {
+    const id = await start();
+    await check(id);
+    await promoteRollout(world.context, HUMAN, { rollout: id, reason: 'sure' });
+    await rollBackModel(world.context, HUMAN, { model: MODEL, version: 'v2', reason: 'no' });
+    await check(id);
+    expect((await getModel(world.context, MODEL)).champion).toBe('v1');
+    expect(await phase(id)).toBe('promoted');
+  });
+});
+
+describe('the watch after promotion', () => {
+  async function serve(traffic: Partial<Traffic> & { readonly version: string }): Promise<void> {
+    world.wait(10_000);
+    await world.report(['v1', 'v2', 'v3'], [{ arm: 'champion', requests: 250, ...traffic }]);
+    await engine.tick();
+  }
+
+  async function promote(version: string): Promise<void> {
+    const { id } = await startRollout(world.context, HUMAN, { model: MODEL, challenger: version, plan: PLAN, reason: 'r' });
+    await promoteRollout(world.context, HUMAN, { rollout: id, reason: 'sure' });
+  }
+
+  it('sends a failing champion back to its last known good, and the new champion begins with a clean window', async () => {
+    await promote('v2');
+    await serve({ version: 'v2' });
+    expect((await engine.watchOf(MODEL))?.state).toBe('healthy');
+    await serve({ version: 'v2', errors: 100 });
+    const model = await getModel(world.context, MODEL);
+    expect([model.champion, model.lastRollback?.by]).toEqual(['v1', 'engine']);
+    expect(model.lastRollback?.reason).toContain('error rate 40.00 % (100 of 250) exceeds 5.00 %');
+    expect((await engine.watchOf(MODEL))?.state).toBe('waiting');
+  });
+
+  it('does not judge a handful of requests', async () => {
+    await promote('v2');
+    await serve({ version: 'v2', requests: 19, errors: 19 });
+    expect((await getModel(world.context, MODEL)).champion).toBe('v2');
+  });
+
+  it('rolls back no second time within the cooldown, and does after it', async () => {
+    await promote('v2');
+    await promote('v3');
+    await serve({ version: 'v3', latencyMs: 900 });
+    expect((await getModel(world.context, MODEL)).champion).toBe('v2');
+    await serve({ version: 'v2', latencyMs: 900 });
+    expect((await engine.watchOf(MODEL))?.reason).toContain('no automatic rollback for 1m 50s more (cooldown)');
+    expect((await getModel(world.context, MODEL)).champion).toBe('v2');
+    world.wait(120_000);
+    await serve({ version: 'v2', latencyMs: 900 });
+    expect((await getModel(world.context, MODEL)).champion).toBe('v1');
+  });
+
+  it('keeps serving and is loud when nobody is left, without writing it down at every look', async () => {
+    await serve({ version: 'v1', errors: 100 });
+    expect((await getModel(world.context, MODEL)).alarm?.message).toContain('v1 keeps serving');
+    const revision = await world.store.revision('production');
+    await serve({ version: 'v1', errors: 100 });
+    expect(await world.store.revision('production')).toBe(revision);
+  });
+
+  it('replaces a champion that fails while its challenger does not, and ends the rollout', async () => {
+    await promote('v2');
+    const { id } = await startRollout(world.context, HUMAN, { model: MODEL, challenger: 'v3', plan: PLAN, reason: 'r' });
+    await world.report(['v2', 'v3'], []);
+    await engine.tick();
+    world.wait(10_000);
+    const at = { rollout: id, step: 0 };
+    await world.report(
+      ['v2', 'v3'],
+      [
+        { version: 'v2', arm: 'champion', requests: 250, errors: 50, ...at },
+        { version: 'v3', arm: 'challenger', requests: 30, ...at },
+      ],
+    );
+    await engine.tick();
+    expect((await getModel(world.context, MODEL)).champion).toBe('v1');
+    expect(await phase(id)).toBe('aborted');
+  });
+});

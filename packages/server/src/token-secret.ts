@@ -1,0 +1,34 @@
+/** How a token is written, read and checked. Gateway, control API and token commands share it, so that one token opens all doors. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+
+/** The two parts of a token: the id it is looked up by, and the secret that proves it. */
+export interface TokenParts {
+  readonly id: string;
+  readonly secret: string;
+}
+
+// The prefix lets scanners find a leaked token; an id has no "_", so that the first one ends it.
+const TOKEN = /^us_([0-9A-Za-z-]{1,64})_([0-9A-Za-z_-]{16,256})$/;
+
+/** The token as it is sent: `us_ID_SECRET`. */
+export function formatToken(id: string, secret: string): string {
+  return `us_${id}_${secret}`;
+}
+
+/** @returns undefined when the text is not a token of ours */
+export function parseToken(text: string): TokenParts | undefined {
+  const [, id, secret] = TOKEN.exec(text) ?? [];
+  return id === undefined || secret === undefined ? undefined : { id, secret };
+}
+
+/** Lower-case hexadecimal SHA-256. A plain digest is enough, as a secret is 256 random bits and not a password. */
+export function digestOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
+
+/** Whether a digest is that of a secret, compared in constant time. */
+export function isDigestOf(secret: string, sha256: string): boolean {
+  const actual = Buffer.from(digestOf(secret));
+  const expected = Buffer.from(sha256);
+  return actual.length === expected.length && timingSafeEqual(actual, expected);
+}
