@@ -64,13 +64,19 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const atMs = context.clock.nowMs();
       const decision = await decideOn(held, request, atMs);
       if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
-      const window = windowOf(held.body, atMs, request === undefined && decision.action !== 'hold');
+      const isOwnAction = request === undefined && decision.action !== 'hold';
+      const window = isOwnAction ? windowOf(held.body, atMs) : await freeWindow();
       const actor = request?.actor ?? 'engine';
       const applied = await applyDecision(context, { rollout: held, decision, window, atMs, actor });
       if (applied === 'applied') return decision;
-      if (applied === 'already-decided') return undefined;
+      if (applied === 'already-decided' && isOwnAction) return undefined;
     }
     throw new Error(`rollout "${id}" changed ${MAX_LOOKS} times while it was being decided`);
+  }
+
+  /** Holds and a person's own steps have negative numbers, so that they never take the place of an action in its window. */
+  async function freeWindow(): Promise<number> {
+    return -1 - (await context.store.revision(context.environment));
   }
 
   return {
@@ -87,13 +93,9 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
   };
 }
 
-/**
- * Windows count checks since the start; the engine acts at most once in each. Holds and a person's own steps have
- * negative numbers, so that they never take an action's place.
- */
-function windowOf(rollout: Rollout, atMs: number, isActionOfEngine: boolean): number {
-  const elapsedMs = Math.max(0, atMs - rollout.startedAtMs);
-  return isActionOfEngine ? Math.floor(elapsedMs / rollout.plan.checkEveryMs) : -1 - Math.round(elapsedMs);
+/** Windows count checks since the start; the engine acts at most once in each. */
+function windowOf(rollout: Rollout, atMs: number): number {
+  return Math.floor(Math.max(0, atMs - rollout.startedAtMs) / rollout.plan.checkEveryMs);
 }
 
 /** Waiting is written down when its cause changes, not at every look. */

@@ -1,5 +1,6 @@
 /** How a gateway gets predictions from a version: a model run in this process, or a model server elsewhere. The gateway depends on it. */
 import type { DataType, Signature, UpstreamProtocol } from '@understudy/core/model-version';
+import type { AnswerHandler, UpstreamCall } from './upstream-call.ts';
 
 /** Flat row-major data of a tensor; BYTES tensors hold texts. */
 export type TensorData =
@@ -45,6 +46,8 @@ export interface UpstreamRuntime {
   readonly url: string;
   /** The model's name over there. */
   readonly remoteModel: string;
+  /** Posts a prediction request. The function returned gives it up; the handler hears nothing after that. */
+  send(call: UpstreamCall, handler: AnswerHandler): () => void;
   close(): Promise<void>;
 }
 
