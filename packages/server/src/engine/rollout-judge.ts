@@ -4,7 +4,7 @@ import { decide, type Decision, isLive, type Rollout } from '@understudy/core/ro
 import type { ArmCounts } from '@understudy/contract/views';
 import type { CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
-import { getVersions, type Held, holdRollout } from '../commands/queries.ts';
+import { getVersions, holdRollout } from '../commands/queries.ts';
 import { notReadyBecause } from './readiness.ts';
 import { openRolloutLedger, type RolloutLedger } from './rollout-ledger.ts';
 
@@ -32,40 +32,29 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
   const ledgers = new Map<string, RolloutLedger>();
   const lastHolds = new Map<string, string>();
 
-  async function ledgerOf(rollout: Rollout): Promise<RolloutLedger> {
+  async function look(rollout: Rollout): Promise<Look> {
     const ledger = ledgers.get(rollout.id) ?? openRolloutLedger(context, rollout);
     if (isLive(rollout.state)) ledgers.set(rollout.id, ledger);
     await ledger.catchUp();
-    return ledger;
-  }
-
-  async function judge(
-    rollout: Rollout,
-  ): Promise<{ readonly ledger: RolloutLedger; readonly judgement: Judgement; readonly unhealthy: string | undefined }> {
-    const ledger = await ledgerOf(rollout);
     const versions = await getVersions(context, rollout.model);
     const champion = versions.find((version) => version.version === rollout.champion);
     const challenger = versions.find((version) => version.version === rollout.challenger);
     const judgement = ledger.judge(rollout, { champion: champion?.baseline, challenger: challenger?.baseline });
-    return { ledger, judgement, unhealthy: challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined };
-  }
-
-  async function decideOn(held: Held<Rollout>, request: StepRequest | undefined, atMs: number): Promise<Decision> {
-    const { judgement, unhealthy } = await judge(held.body);
-    const gateways = await context.store.gateways(context.environment);
-    const notReady = notReadyBecause(gateways, { model: held.body.model, version: held.body.challenger, atMs });
-    return decide(held.body, { atMs, judgement, notReady, unhealthy, skipHold: request?.skipHold ?? false });
+    const unhealthy = challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined;
+    return { judgement, unhealthy, arms: ledger.arms(rollout) };
   }
 
   async function evaluate(id: string, request?: StepRequest): Promise<Decision | undefined> {
-    for (let look = 0; look < MAX_LOOKS; look += 1) {
+    for (let attempt = 0; attempt < MAX_LOOKS; attempt += 1) {
       const held = await holdRollout(context, id);
       if (!isLive(held.body.state)) return undefined;
       const atMs = context.clock.nowMs();
-      const decision = await decideOn(held, request, atMs);
+      const { judgement, unhealthy } = await look(held.body);
+      const notReady = await notReadyNow(context, held.body, atMs);
+      const decision = decide(held.body, { atMs, judgement, notReady, unhealthy, skipHold: request?.skipHold ?? false });
       if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
-      const window = isOwnAction ? windowOf(held.body, atMs) : await freeWindow();
+      const window = isOwnAction ? windowOf(held.body, atMs) : await freeWindow(context);
       const actor = request?.actor ?? 'engine';
       const applied = await applyDecision(context, { rollout: held, decision, window, atMs, actor });
       if (applied === 'applied') return decision;
@@ -74,16 +63,10 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
     throw new Error(`rollout "${id}" changed ${MAX_LOOKS} times while it was being decided`);
   }
 
-  /** Holds and a person's own steps have negative numbers, so that they never take the place of an action in its window. */
-  async function freeWindow(): Promise<number> {
-    return -1 - (await context.store.revision(context.environment));
-  }
-
   return {
     evaluate,
     async lookAt(rollout) {
-      const { ledger, judgement } = await judge(rollout);
-      const arms = ledger.arms(rollout);
+      const { judgement, arms } = await look(rollout);
       return isLive(rollout.state) ? { judgement, arms } : { arms };
     },
     forgetAllBut(live) {
@@ -91,6 +74,22 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       for (const id of lastHolds.keys()) if (!live.has(id)) lastHolds.delete(id);
     },
   };
+}
+
+interface Look {
+  readonly judgement: Judgement;
+  readonly unhealthy: string | undefined;
+  readonly arms: readonly ArmCounts[];
+}
+
+async function notReadyNow(context: CommandContext, rollout: Rollout, atMs: number): Promise<string | undefined> {
+  const gateways = await context.store.gateways(context.environment);
+  return notReadyBecause(gateways, { model: rollout.model, version: rollout.challenger, atMs });
+}
+
+/** Holds and a person's own steps have negative numbers, so that they never take the place of an action in its window. */
+async function freeWindow(context: CommandContext): Promise<number> {
+  return -1 - (await context.store.revision(context.environment));
 }
 
 /** Windows count checks since the start; the engine acts at most once in each. */
