@@ -24,6 +24,7 @@ const METADATA_NAMES: ReadonlySet<string> = new Set([
   'instance-data.ec2.internal',
 ]);
 
+const FORBIDDEN_KINDS = 'link-local, unspecified, multicast, broadcast or the metadata service of a cloud';
 const FORBIDDEN = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
@@ -77,11 +78,12 @@ function problemOf(text: string, own: OwnListeners): string | undefined {
 function problemOfHost(host: string): string | undefined {
   if (host === '') return 'it has no host';
   if (METADATA_NAMES.has(host)) return 'it is the metadata service of a cloud';
-  if (isIPv4(host)) return isForbidden4(host) ? forbidden(host) : undefined;
-  if (!isIPv6(host)) return undefined;
-  if (FORBIDDEN.check(host, 'ipv6')) return forbidden(host);
+  if (isIPv4(host)) return isForbidden4(host) ? `${host} is ${FORBIDDEN_KINDS}` : undefined;
+  // Loopback looks like the IPv4 address 0.0.0.1 in its compatible form.
+  if (!isIPv6(host) || host === '::1') return undefined;
+  if (FORBIDDEN.check(host, 'ipv6')) return `${host} is ${FORBIDDEN_KINDS}`;
   const embedded = embedded4(host).find(isForbidden4);
-  return embedded === undefined ? undefined : `${forbidden(embedded)} (inside ${host})`;
+  return embedded === undefined ? undefined : `${host} leads to ${embedded}, which is ${FORBIDDEN_KINDS}`;
 }
 
 function problemOfPort(host: string, url: URL, own: OwnListeners): string | undefined {
@@ -99,10 +101,6 @@ function isLoopback(host: string): boolean {
 
 function isForbidden4(address: string): boolean {
   return FORBIDDEN.check(address, 'ipv4');
-}
-
-function forbidden(address: string): string {
-  return `${address} is link-local, unspecified, multicast, broadcast or the metadata service of a cloud`;
 }
 
 /** The IPv4 addresses that an IPv6 address may lead to: mapped, compatible, NAT64, 6to4, ISATAP and Teredo. */

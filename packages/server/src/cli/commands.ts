@@ -1,0 +1,44 @@
+/** Every command of the command line, in the order of the help page. */
+import type { Command } from './command.ts';
+import { completionCommands } from './completion-commands.ts';
+import { CONTEXT_COMMANDS } from './context-commands.ts';
+import { DOCTOR_COMMANDS } from './doctor-command.ts';
+import { ENVIRONMENT_COMMANDS } from './environment-commands.ts';
+import { MODEL_COMMANDS } from './model-commands.ts';
+import { PLAN_COMMANDS } from './plan-commands.ts';
+import { ROLLOUT_COMMANDS } from './rollout-commands.ts';
+import { TOKEN_COMMANDS } from './token-commands.ts';
+import { VERSION_COMMANDS } from './version-commands.ts';
+
+/** A group of commands that share their first word. */
+export interface CommandGroup {
+  readonly name: string;
+  readonly summary: string;
+}
+
+export const GROUPS: readonly CommandGroup[] = [
+  { name: 'model', summary: 'Models: create, look at, roll back the champion' },
+  { name: 'version', summary: 'Versions: register, promote, mark healthy or unhealthy' },
+  { name: 'rollout', summary: 'Rollouts: start, watch, pause, promote, roll back' },
+  { name: 'plan', summary: 'Plans of rollouts' },
+  { name: 'token', summary: 'Access tokens' },
+  { name: 'gateway', summary: 'Gateways' },
+  { name: 'context', summary: 'Stored addresses' },
+];
+
+/** @param extra commands of the process that need the server itself, such as `serve` */
+export function allCommands(extra: readonly Command[]): readonly Command[] {
+  const commands: readonly Command[] = [
+    ...extra,
+    ...ENVIRONMENT_COMMANDS,
+    ...MODEL_COMMANDS,
+    ...VERSION_COMMANDS,
+    ...ROLLOUT_COMMANDS,
+    ...PLAN_COMMANDS,
+    ...TOKEN_COMMANDS,
+    ...CONTEXT_COMMANDS,
+    ...DOCTOR_COMMANDS,
+    ...completionCommands(() => commands),
+  ];
+  return commands;
+}

@@ -1,0 +1,122 @@
+/** What a rollout's state means, in sentences: where it stands, what it waits for, how it ended. Views of rollouts depend on it. */
+import type { RolloutView } from '@understudy/contract/views';
+import { formatDuration } from '@understudy/core/duration';
+import type { PlanStep } from '@understudy/core/plan';
+import type { GuardReading, Verdict } from '@understudy/core/policy';
+import { isLive, type RolloutState, stepOf } from '@understudy/core/rollout';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+
+const STEPPING_WORDS: Readonly<Record<Verdict, string>> = {
+  healthy: 'climbing: every guard is healthy',
+  harmful: 'failing: a guard found harm',
+  undecided: 'gathering evidence',
+  'no-data': 'waiting for traffic',
+  'champion-sick': 'held: the champion fails as well',
+  invalid: 'held: the sample cannot be trusted',
+};
+
+/** Where the rollout stands, in a few words. */
+export function statusOf({ rollout, now }: RolloutView): string {
+  const { state } = rollout;
+  switch (state.phase) {
+    case 'preparing':
+      return 'preparing: the challenger gets no traffic yet';
+    case 'stepping':
+      return STEPPING_WORDS[now?.verdict ?? 'no-data'];
+    case 'paused':
+      return `paused by ${state.by}`;
+    case 'promoted':
+      return `promoted: ${rollout.challenger} is champion`;
+    case 'rolled-back':
+      return `rolled back: everybody is on ${rollout.champion}`;
+    case 'aborted':
+      return `aborted by ${state.by}: everybody is on ${rollout.champion}`;
+    case 'killed':
+      return `killed by ${state.by}: everybody is on ${rollout.champion}`;
+  }
+}
+
+/** `2 of 5`; undefined before the first step and after a promotion. */
+export function stepWordsOf({ rollout }: RolloutView): string | undefined {
+  const step = stepOf(rollout.state);
+  return step < 0 ? undefined : `${step + 1} of ${rollout.plan.steps.length}`;
+}
+
+/** The sentence that explains the status: who and why for ended and paused ones, the engine's reason for others. */
+export function reasonOf({ rollout, now, lastDecision }: RolloutView): string {
+  const { state } = rollout;
+  if ('reason' in state) return `${state.reason} (${state.by})`;
+  return now?.reason ?? lastDecision?.decision.reason ?? 'the engine has not looked yet';
+}
+
+/**
+ * What happens next and what it waits for, one sentence each.
+ * @param atMs now, on the server's clock
+ */
+export function nextOf(view: RolloutView, atMs: number): readonly string[] {
+  const { rollout } = view;
+  const { state, plan } = rollout;
+  switch (state.phase) {
+    case 'preparing':
+      return [`${plan.steps[0]?.trafficPercent ?? 0} % once ${rollout.challenger} is loaded and probed on every gateway`];
+    case 'stepping':
+      return nextOfStep(view, { step: state.step, heldMs: atMs - state.sinceMs });
+    case 'paused':
+      return [`understudy rollout resume ${rollout.id}`];
+    case 'promoted':
+      return ['nothing: the rollout is over; the champion stays watched'];
+    case 'rolled-back':
+      return [
+        `understudy version mark-healthy ${rollout.model} ${rollout.challenger}`,
+        `then understudy rollout retry ${rollout.id}`,
+      ];
+    case 'aborted':
+      return [`understudy rollout retry ${rollout.id}`];
+    case 'killed':
+      return [`understudy unkill ${rollout.model}`, `then understudy rollout retry ${rollout.id}`];
+  }
+}
+
+/** The exit code that a finished, or paused, rollout ends a waiting command with; undefined while it goes on. */
+export function exitCodeOf(state: RolloutState): ExitCode | undefined {
+  if (state.phase === 'promoted') return EXIT.ok;
+  if (state.phase === 'paused') return EXIT.paused;
+  return isLive(state) ? undefined : EXIT.rolledBack;
+}
+
+/** A guard's value as people read it. */
+export function guardValue(value: number | undefined, unit: GuardReading['unit']): string {
+  if (value === undefined) return '-';
+  switch (unit) {
+    case 'ms':
+      return `${value < 100 ? value.toFixed(2) : value.toFixed(0)} ms`;
+    case 'share':
+      return `${(value * 100).toFixed(2)} %`;
+    case 'standard deviations':
+      return `${value.toFixed(2)} sd`;
+  }
+}
+
+/** A count with its thousands apart. */
+export function countWords(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+function nextOfStep(view: RolloutView, at: { readonly step: number; readonly heldMs: number }): readonly string[] {
+  const { plan, challenger } = view.rollout;
+  const step = plan.steps[at.step];
+  const following = plan.steps[at.step + 1];
+  const goal = following === undefined ? `${challenger} becomes champion` : `${following.trafficPercent} %`;
+  const waits = step === undefined ? [] : waitsFor(view, step, at.heldMs);
+  return waits.length === 0 ? [`${goal} at the next check`] : [`${goal}, after:`, ...waits];
+}
+
+function waitsFor({ arms, now }: RolloutView, step: PlanStep, heldMs: number): readonly string[] {
+  const seen = arms.find((arm) => arm.arm === 'challenger')?.requests ?? 0;
+  const waits: string[] = [];
+  if (heldMs < step.holdMs) waits.push(`${formatDuration(step.holdMs - heldMs)} more of holding this step`);
+  if (seen < step.minSamples) waits.push(`${countWords(step.minSamples - seen)} more requests on the challenger`);
+  const waiting = (now?.guards ?? []).filter((guard) => guard.verdict === 'no-data' || guard.verdict === 'undecided');
+  for (const guard of waiting) waits.push(`${guard.guard}: ${guard.reason}`);
+  return waits;
+}

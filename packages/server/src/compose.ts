@@ -1,0 +1,214 @@
+/** Wires one process: store, engine, control API and gateway, each given just what it needs. `serve.ts` and tests start it. */
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '@understudy/core/errors';
+import type { Signature } from '@understudy/core/model-version';
+import type { SnapshotVersion } from '@understudy/core/snapshot';
+import { loadEnvironment } from './commands/queries.ts';
+import { createFirstToken } from './commands/tokens.ts';
+import { type Config, storeDirectory } from './config.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { openControlApi, type ControlApi } from './control/app.ts';
+import { openArtifactIntake } from './control/artifact-intake.ts';
+import { openMetricsPage } from './control/metrics-page.ts';
+import { openSnapshotFeed, type SnapshotFeed } from './control/snapshot-feed.ts';
+import { type Engine, openEngine } from './engine/rollout-engine.ts';
+import { openGateway } from './gateway/gateway.ts';
+import { GATEWAY_DEFAULTS } from './gateway/gateway-options.ts';
+import type { Gateway, GatewayPorts } from './gateway/gateway-ports.ts';
+import { LATENCY_BOUNDS_MS } from './gateway/request-counters.ts';
+import { systemTimers } from './gateway/timers.ts';
+import { predictRows } from './gateway/predict-rows.ts';
+import type { openLog } from './log.ts';
+import { RELEASE } from './release.ts';
+import { inspectOnnx } from './runtimes/onnx-inspect.ts';
+import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
+import type { Runtime } from './runtimes/runtime.ts';
+import { openUpstream } from './runtimes/upstream-runtime.ts';
+import { startHousekeeping } from './housekeeping.ts';
+import { requestIdKey } from './serve-files.ts';
+import { type ArtifactStore, openArtifactStore } from './storage/artifact-store.ts';
+import { openSqliteStore } from './storage/sqlite-store.ts';
+import type { Store } from './storage/store.ts';
+
+type Log = ReturnType<typeof openLog>;
+
+/** A running process. */
+export interface Understudy {
+  readonly controlUrl: string;
+  readonly gatewayUrl: string;
+  /** The first admin token, when this start created it; it is shown this once. */
+  readonly firstToken: string | undefined;
+  /** Ends what has begun, refuses what comes, then closes. */
+  drain(): Promise<void>;
+  /** Closes at once. */
+  close(): Promise<void>;
+}
+
+export interface ComposeOptions {
+  readonly log: Log;
+  /** Called when the store can no longer keep its word and the process has to end. */
+  readonly onFatal: (error: unknown) => void;
+  readonly clock?: Clock;
+}
+
+/**
+ * Starts everything.
+ * @throws AppError when the configuration, the data directory or a port cannot be used
+ */
+export async function startUnderstudy(
+  config: Config,
+  { log, onFatal, clock = systemClock }: ComposeOptions,
+): Promise<Understudy> {
+  const directory = storeDirectory(config.store);
+  await mkdir(directory, { recursive: true });
+  const store = await openSqliteStore(join(directory, 'understudy.db'), { onFatal });
+  const opened: { close(): unknown }[] = [store];
+  try {
+    const files = await openArtifactStore(join(directory, 'artifacts'));
+    const context = { store, environment: config.environment, clock };
+    const firstToken = await createFirstToken(context);
+    const onFailure = (error: unknown): void => log.error({ err: error }, 'snapshot.failed');
+    const feed = await openSnapshotFeed({ store, environment: config.environment, onFailure });
+    opened.unshift(feed);
+    const engine = openEngine(context, log);
+    const gateway = await openGateway(
+      { ...gatewayOptions(config), requestIdKey: await requestIdKey(directory) },
+      gatewayPorts({ config, store, files, feed, log, clock }),
+    );
+    opened.unshift(gateway);
+    const control = await openControl({ config, store, files, engine, gateway, log, clock });
+    opened.unshift(control);
+    const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
+    const housekeeping = startHousekeeping({ engine, feed, store, config, clock, log });
+    opened.unshift(housekeeping);
+    return understudyOf({ controlUrl, gateway, control, firstToken, opened });
+  } catch (error) {
+    for (const one of opened) await one.close();
+    throw portError(error);
+  }
+}
+
+interface Parts {
+  readonly controlUrl: string;
+  readonly gateway: Gateway;
+  readonly control: ControlApi;
+  readonly firstToken: string | undefined;
+  /** In the order of closing. */
+  readonly opened: readonly { close(): unknown }[];
+}
+
+function understudyOf({ controlUrl, gateway, control, firstToken, opened }: Parts): Understudy {
+  const { address, port } = gateway.address;
+  const close = async (): Promise<void> => {
+    for (const one of opened) await one.close();
+  };
+  return {
+    controlUrl: controlUrl.replace('[::]', '127.0.0.1').replace('0.0.0.0', '127.0.0.1'),
+    gatewayUrl: `http://${address === '0.0.0.0' || address === '::' ? '127.0.0.1' : address}:${port}`,
+    firstToken,
+    async drain() {
+      control.drain();
+      await gateway.drain();
+      await close();
+    },
+    close,
+  };
+}
+
+function gatewayOptions(config: Config): Omit<Parameters<typeof openGateway>[0], 'requestIdKey'> {
+  return {
+    ...GATEWAY_DEFAULTS,
+    host: config.host,
+    port: config.gatewayPort,
+    gateway: config.gatewayName,
+    boot: randomUUID(),
+    release: RELEASE,
+    allowAnonymous: config.allowAnonymousPredict,
+    maxInFlight: config.maxInFlight,
+    drainGraceMs: config.drainGraceMs,
+  };
+}
+
+interface GatewayNeeds {
+  readonly config: Config;
+  readonly store: Store;
+  readonly files: ArtifactStore;
+  readonly feed: SnapshotFeed;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+function gatewayPorts({ config, store, files, feed, log, clock }: GatewayNeeds): GatewayPorts {
+  return {
+    snapshots: feed,
+    reports: async (report) => {
+      await store.appendReport(config.environment, report, clock.nowMs());
+    },
+    openRuntime: (model, version) => openRuntime({ files, log }, model, version),
+    clock,
+    timers: systemTimers,
+    random: Math.random,
+    log: (event, fields) => log.info(fields, event),
+  };
+}
+
+async function openRuntime(
+  { files, log }: Pick<GatewayNeeds, 'files' | 'log'>,
+  model: string,
+  { version, source }: SnapshotVersion,
+): Promise<Runtime> {
+  if (source.kind === 'upstream') return openUpstream(source);
+  await files.verify(source.sha256);
+  const runtime = await openOnnxRuntime({ path: files.path(source.sha256), signature: source.signature });
+  const { placement, measuredMs, probe } = runtime;
+  log.info({ model, version, placement, measuredMs }, 'version.loaded');
+  if (probe.outcome === 'failed') log.warn({ model, version, probe }, 'version.probe_failed');
+  return runtime;
+}
+
+interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
+  readonly engine: Engine;
+  readonly gateway: Gateway;
+}
+
+async function openControl({ config, store, files, engine, gateway, log, clock }: ControlNeeds): Promise<ControlApi> {
+  const maxBytes = config.maxArtifactMib * 1024 * 1024;
+  const { environment } = config;
+  const predict = async (
+    path: string,
+    signature: Signature,
+    rows: readonly (readonly number[])[],
+  ): Promise<readonly number[]> => {
+    const runtime = await openOnnxRuntime({ path, signature });
+    try {
+      return await predictRows(runtime, rows);
+    } finally {
+      await runtime.close();
+    }
+  };
+  const metrics = openMetricsPage({
+    gateway: () => gateway.stats(),
+    latencyBoundsMs: LATENCY_BOUNDS_MS,
+    environment: () => loadEnvironment({ store, environment }),
+  });
+  const ownPorts = [config.controlPort, gateway.address.port];
+  const options = { environment, release: RELEASE, ownPorts, openMetrics: config.openMetrics, maxUploadBytes: maxBytes };
+  const artifacts = openArtifactIntake({ files, inspect: inspectOnnx, predict, maxBytes });
+  return openControlApi(options, { store, clock, engine, artifacts, metrics, log });
+}
+
+function portError(error: unknown): unknown {
+  if (!(error instanceof Error && 'code' in error && 'port' in error)) return error;
+  if (error.code === 'EADDRINUSE') {
+    return new AppError(
+      'config.invalid',
+      `cannot listen on port ${String(error.port)}: another program does. Choose another one with --control-port or --gateway-port.`,
+      { cause: error },
+    );
+  }
+  return error.code === 'EACCES'
+    ? new AppError('config.invalid', `this user may not listen on port ${String(error.port)}`, { cause: error })
+    : error;
+}

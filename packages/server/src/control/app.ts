@@ -1,0 +1,115 @@
+/** The control API as a server. `compose.ts` opens it; everything it needs comes in through the options and ports. */
+import { randomUUID } from 'node:crypto';
+import { fastify, type FastifyInstance } from 'fastify';
+import { serializerCompiler } from 'fastify-type-provider-zod';
+import type { CommandContext } from '../commands/command.ts';
+import { guardAccess } from './access.ts';
+import { setAnswerHeaders } from './answer-headers.ts';
+import { answerError, type ControlLog } from './error-answer.ts';
+import { readJsonBodies } from './json-body.ts';
+import { describeApi } from './openapi.ts';
+import type { ArtifactIntake, EngineWindow, MetricsPage } from './ports.ts';
+import { addProbes } from './probes.ts';
+import { compileRequestSchema } from './request-schema.ts';
+import { addRoutes } from './routes.ts';
+import { explainUnknown, type KnownRoute } from './unknown-route.ts';
+import { ownListeners } from './upstream-address.ts';
+
+export interface ControlOptions {
+  readonly environment: string;
+  /** The release of this program, for people. */
+  readonly release: string;
+  /** Every port that this process listens on; no version may have one of them on this machine as its address. */
+  readonly ownPorts: readonly number[];
+  /** Shows /metrics to everybody; otherwise it takes a token that may read. */
+  readonly openMetrics?: boolean;
+  /** Largest artifact that is taken, in bytes; 2 GiB when left out. */
+  readonly maxUploadBytes?: number;
+}
+
+export interface ControlPorts extends Pick<CommandContext, 'store' | 'clock'> {
+  readonly engine: EngineWindow;
+  readonly artifacts: ArtifactIntake;
+  readonly metrics: MetricsPage;
+  readonly log: ControlLog;
+}
+
+export interface ControlApi {
+  /** Answers requests. @returns the address, with the port that was chosen when 0 was asked for */
+  listen(place: { readonly host: string; readonly port: number }): Promise<string>;
+  /** Says on /readyz that no more requests should come, and goes on answering. */
+  drain(): void;
+  /** Answers what has begun and stops. */
+  close(): Promise<void>;
+  /** Answers a request without a network; for tests. */
+  readonly inject: FastifyInstance['inject'];
+}
+
+const MAX_BODY_BYTES = 1024 * 1024;
+const MAX_UPLOAD_BYTES = 2 * 1024 ** 3;
+
+/** Ready to listen when it resolves; a route that declares no access makes it reject. */
+export async function openControlApi(options: ControlOptions, ports: ControlPorts): Promise<ControlApi> {
+  const { environment, release } = options;
+  const { store, clock, engine, artifacts, metrics, log } = ports;
+  let isDraining = false;
+  const app = openServer(log);
+  app.addHook('onRequest', async (request, reply) => {
+    setAnswerHeaders(request, reply);
+    if (isDraining) reply.header('connection', 'close');
+  });
+  guardAccess(app, { store, environment, clock });
+  explainRoutes(app);
+  readJsonBodies(app);
+  await describeApi(app, release);
+  const metricsAccess = options.openMetrics === true ? 'public' : 'read';
+  addProbes(app, { store, environment, metrics, metricsAccess, isDraining: () => isDraining });
+  const context = { environment, release, store, clock, engine, artifacts, own: ownListeners(options.ownPorts) };
+  await addRoutes(app, { context, maxUploadBytes: options.maxUploadBytes ?? MAX_UPLOAD_BYTES });
+  await app.ready();
+  return {
+    listen: (place) => app.listen(place),
+    drain: () => {
+      isDraining = true;
+    },
+    close: () => app.close(),
+    inject: app.inject.bind(app),
+  };
+}
+
+function openServer(log: ControlLog): FastifyInstance {
+  const app = fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    genReqId: () => randomUUID(),
+    forceCloseConnections: 'idle',
+    // Above the idle limit of common load balancers, so that they close first and never write into a closed connection.
+    keepAliveTimeout: 75_000,
+    // Bounds an upload; smaller requests are bounded by their route.
+    requestTimeout: 3_600_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 1000 },
+    // Names have at most 63 characters; the schemas say so in better words than the router.
+    routerOptions: { maxParamLength: 500 },
+    // The only errors that no hook sees.
+    frameworkErrors: (error, request, reply) => {
+      setAnswerHeaders(request, reply);
+      answerError(log, error, { request, reply });
+    },
+  });
+  app.setValidatorCompiler(compileRequestSchema);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler((error, request, reply) => answerError(log, error, { request, reply }));
+  return app;
+}
+
+/** Notes the routes that are added afterwards, to say something helpful about every other address. */
+function explainRoutes(app: FastifyInstance): void {
+  const routes: KnownRoute[] = [];
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) routes.push({ method: one, url });
+  });
+  app.setNotFoundHandler(async (request, reply) => {
+    const { error, allow } = explainUnknown(routes, request.method, request.url);
+    if (allow !== undefined) reply.header('allow', allow);
+    throw error;
+  });
+}

@@ -1,0 +1,162 @@
+/** The Prometheus page: what gateway, registry and engine know, as of the moment it is asked for. Labels come from the registry alone. */
+import type { EnvironmentState } from '@understudy/core/snapshot';
+import { boundaryOfRollout } from '@understudy/core/rollout';
+import { BUCKET_COUNT } from '@understudy/core/bucketing';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { MetricsPage } from './ports.ts';
+
+/** Totals of one model, version and arm since the gateway's start. */
+export interface RequestNumbers {
+  readonly model: string;
+  readonly version: string;
+  readonly arm: string;
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Requests per bucket, not cumulated; the last one is everything above the last bound. */
+  readonly latencyBuckets: readonly number[];
+  readonly latencySumMs: number;
+}
+
+/** What a gateway tells about itself. */
+export interface GatewayNumbers {
+  readonly revision: number;
+  readonly snapshotAgeMs: number | undefined;
+  readonly inFlight: number;
+  readonly requests: readonly RequestNumbers[];
+  readonly noSubject: number;
+  readonly refused: number;
+  readonly overloaded: number;
+  readonly pendingReports: number;
+  readonly lostBlocks: number;
+}
+
+export interface MetricsSources {
+  readonly gateway: () => GatewayNumbers | undefined;
+  /** Upper bounds of the latency buckets, in milliseconds. */
+  readonly latencyBoundsMs: readonly number[];
+  readonly environment: () => Promise<EnvironmentState>;
+}
+
+type Labels = Readonly<Record<string, string>>;
+type Sample = readonly [labels: Labels, value: number];
+
+/** Opens the page. It holds no numbers of its own but those of the process. */
+export function openMetricsPage(sources: MetricsSources): MetricsPage {
+  const processMetrics = new Registry();
+  collectDefaultMetrics({ register: processMetrics });
+  return async () => {
+    const registry = new Registry();
+    addEnvironment(registry, await sources.environment());
+    const gateway = sources.gateway();
+    const parts = [await processMetrics.metrics()];
+    if (gateway !== undefined) {
+      addGateway(registry, gateway);
+      parts.push(counters(gateway), latencies(gateway.requests, sources.latencyBoundsMs));
+    }
+    parts.push(await registry.metrics());
+    return { contentType: registry.contentType, text: parts.map((part) => part.trimEnd()).join('\n') + '\n' };
+  };
+}
+
+function addEnvironment(registry: Registry, { models, rollouts, revision }: EnvironmentState): void {
+  const live = rollouts.filter((rollout) => models.some((model) => model.liveRollout === rollout.id));
+  gauge(registry, 'understudy_revision', 'Revision of the last committed change.', [[{}, revision]]);
+  gauge(
+    registry,
+    'understudy_champion_info',
+    '1 for the version that is champion of a model.',
+    models.flatMap((model): Sample[] =>
+      model.champion === undefined ? [] : [[{ model: model.name, version: model.champion }, 1]],
+    ),
+  );
+  gauge(
+    registry,
+    'understudy_challenger_share_ratio',
+    'Share of subjects on the challenger of a live rollout.',
+    live.map((rollout): Sample => [
+      { model: rollout.model, version: rollout.challenger },
+      boundaryOfRollout(rollout) / BUCKET_COUNT,
+    ]),
+  );
+  gauge(
+    registry,
+    'understudy_model_killed_ratio',
+    '1 while the kill switch of a model is on.',
+    models.map((model): Sample => [{ model: model.name }, model.killed === undefined ? 0 : 1]),
+  );
+  gauge(
+    registry,
+    'understudy_model_alarm_ratio',
+    '1 while a model needs a person: its champion fails and nobody can take its place.',
+    models.map((model): Sample => [{ model: model.name }, model.alarm === undefined ? 0 : 1]),
+  );
+}
+
+function addGateway(registry: Registry, numbers: GatewayNumbers): void {
+  gauge(registry, 'understudy_gateway_revision', 'Revision that this gateway routes by.', [[{}, numbers.revision]]);
+  gauge(registry, 'understudy_gateway_in_flight_requests', 'Requests in work.', [[{}, numbers.inFlight]]);
+  gauge(registry, 'understudy_gateway_pending_reports', 'Reports of evidence not yet taken by the control plane.', [
+    [{}, numbers.pendingReports],
+  ]);
+  if (numbers.snapshotAgeMs !== undefined) {
+    gauge(registry, 'understudy_gateway_snapshot_age_seconds', 'Time since a snapshot was last heard of.', [
+      [{}, numbers.snapshotAgeMs / 1000],
+    ]);
+  }
+}
+
+function gauge(registry: Registry, name: string, help: string, samples: readonly Sample[]): void {
+  const labelNames = Object.keys(samples[0]?.[0] ?? {});
+  const metric = new Gauge({ name, help, labelNames, registers: [registry] });
+  if (samples.length === 0) metric.reset();
+  for (const [labels, value] of samples) metric.set(labels, value);
+}
+
+function counters(numbers: GatewayNumbers): string {
+  const requests = numbers.requests.flatMap(({ model, version, arm, outcomes }) =>
+    Object.entries(outcomes).map(([outcome, count]): Sample => [{ model, version, arm, outcome }, count]),
+  );
+  return [
+    family('understudy_requests_total', 'counter', 'Predictions by model, version, arm and outcome.', requests),
+    family('understudy_requests_without_subject_total', 'counter', 'Requests routed by chance, as they had no subject.', [
+      [{}, numbers.noSubject],
+    ]),
+    family('understudy_requests_refused_total', 'counter', "Requests refused as the caller's mistake.", [[{}, numbers.refused]]),
+    family('understudy_requests_shed_total', 'counter', 'Requests refused for lack of capacity.', [[{}, numbers.overloaded]]),
+    family('understudy_evidence_lost_blocks_total', 'counter', 'Blocks of evidence given up for lack of room.', [
+      [{}, numbers.lostBlocks],
+    ]),
+  ].join('\n');
+}
+
+/** prom-client can only count into a histogram one by one; ours was counted on the hot path already. */
+function latencies(requests: readonly RequestNumbers[], boundsMs: readonly number[]): string {
+  const name = 'understudy_request_duration_seconds';
+  const lines = [`# HELP ${name} Time from calling a version to its answer.`, `# TYPE ${name} histogram`];
+  for (const { model, version, arm, latencyBuckets, latencySumMs } of requests) {
+    const labels = { model, version, arm };
+    let below = 0;
+    latencyBuckets.forEach((count, index) => {
+      below += count;
+      const bound = boundsMs[index];
+      lines.push(line(`${name}_bucket`, { ...labels, le: bound === undefined ? '+Inf' : String(bound / 1000) }, below));
+    });
+    lines.push(line(`${name}_sum`, labels, latencySumMs / 1000), line(`${name}_count`, labels, below));
+  }
+  return lines.join('\n');
+}
+
+// oxlint-disable-next-line max-params -- the four parts of a metric family in the text format
+function family(name: string, type: 'counter', help: string, samples: readonly Sample[]): string {
+  return [
+    `# HELP ${name} ${help}`,
+    `# TYPE ${name} ${type}`,
+    ...samples.map(([labels, value]) => line(name, labels, value)),
+  ].join('\n');
+}
+
+function line(name: string, labels: Labels, value: number): string {
+  const text = Object.entries(labels).map(
+    ([key, label]) => `${key}="${label.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
+  );
+  return `${name}${text.length === 0 ? '' : `{${text.join(',')}}`} ${value}`;
+}

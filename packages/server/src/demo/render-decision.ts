@@ -1,0 +1,49 @@
+/** A decision on the screen: what the engine did, why, and the numbers of every guard. The rollout's pages depend on it. */
+import type { DecisionView } from '@understudy/contract/views';
+import type { GuardReading } from '@understudy/core/policy';
+import type { Action } from '@understudy/core/rollout';
+import { guardValue, secondsText } from './figures.ts';
+import { keepTogether, padStart, paragraph } from './lines.ts';
+import type { Palette } from './palette.ts';
+
+const SIGNS: Readonly<Record<Action, string>> = { begin: '▸', hold: '·', advance: '▲', promote: '★', 'roll-back': '▼' };
+const NAMES: Readonly<Record<string, string>> = {
+  'latency.p50': 'p50',
+  'latency.p99': 'p99',
+  'health.p95-latency': 'p95',
+  'health.errors': 'errors',
+  'health.mean-drift': 'drift',
+};
+
+/** How a decision is shown. */
+export interface DecisionPage {
+  readonly view: DecisionView;
+  readonly startedAtMs: number;
+  readonly columns: number;
+}
+
+/** Time since the start, sign, action and reason; then the guards, where the decision rests on some. */
+export function decisionLines({ view, startedAtMs, columns }: DecisionPage, palette: Palette): readonly string[] {
+  const { action, reason, guards } = view.decision;
+  const time = palette.dim(padStart(secondsText(view.atMs - startedAtMs), 7));
+  const lead = `  ${time} ${signed(action, palette)}  `;
+  const lines = paragraph(`${palette.bold(action)}: ${reason}`, { columns, lead });
+  if (guards.length === 0) return lines;
+  const readings = guards.map((guard) => readingText(guard, palette)).join(' · ');
+  return [...lines, ...paragraph(readings, { columns, lead: ' '.repeat(13) })];
+}
+
+function signed(action: Action, palette: Palette): string {
+  const sign = SIGNS[action];
+  if (action === 'roll-back') return palette.red(sign);
+  return action === 'promote' || action === 'advance' ? palette.green(sign) : sign;
+}
+
+/** One guard's value beside what it is held against, kept on one line: a latency against the champion's, the rest against limits. */
+function readingText({ guard, champion, challenger, limit, unit, verdict }: GuardReading, palette: Palette): string {
+  const name = NAMES[guard] ?? guard;
+  const isRelative = guard.startsWith('latency.');
+  const against = isRelative ? `champion ${guardValue(champion, unit)}` : `limit ${guardValue(limit, unit)}`;
+  const text = keepTogether(`${name} ${guardValue(challenger, unit)} (${against})`);
+  return verdict === 'harmful' ? palette.red(text) : palette.dim(text);
+}

@@ -1,0 +1,230 @@
+/** `npm run demo`: starts the product with real models and traffic, tells three stories, keeps serving. `main.ts` calls it. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createClient } from '@understudy/contract/client';
+import { isAppError } from '@understudy/core/errors';
+import { readAsset } from './assets.ts';
+import { DIABETES, DIGITS, QUIET_RATE } from './demo-plans.ts';
+import { farewellLines } from './farewell.ts';
+import { countText, percentText, plural } from './figures.ts';
+import { columnsOf, paragraph } from './lines.ts';
+import type { StoryResult } from './outcome.ts';
+import { heading, say } from './play.ts';
+import { areAllGood, summaryLines } from './render-summary.ts';
+import { type DemoIo, openScreen, type Screen } from './screen.ts';
+import {
+  bringUp,
+  createTokens,
+  FIRST_CHAMPION,
+  openBusyTraffic,
+  type Stage,
+  type StartedServer,
+  type Tokens,
+  waitUntilReady,
+} from './stage.ts';
+import { tellBetter } from './story-better.ts';
+import { tellHarmful } from './story-harmful.ts';
+import { tellLater } from './story-later.ts';
+import { DemoFailure, rest } from './waiting.ts';
+
+/** What the demo asks of the server that it is handed. */
+export interface DemoServerWish {
+  /** An empty directory for the store and the model files; the demo removes it. */
+  readonly directory: string;
+}
+
+export interface DemoOptions {
+  /** Ends after the stories, with an exit code that says how they went. */
+  readonly once: boolean;
+  readonly io: DemoIo;
+  /** Starts the product in this process. */
+  readonly startServer: (wish: DemoServerWish) => Promise<StartedServer>;
+  /** `examples/models/`, with the slash at its end. */
+  readonly assets: URL;
+  /** Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+const STORIES = [
+  { title: 'A better model climbs', tell: tellBetter },
+  { title: 'Harmful ones are rolled back by themselves', tell: tellHarmful },
+  { title: 'It fails later', tell: tellLater },
+] as const;
+
+const EXIT_OK = 0;
+const EXIT_FAILED = 1;
+const EXIT_INTERRUPTED = 130;
+// Ctrl-C is to end everything within a second, whatever still runs.
+const CLOSE_WITHIN_MS = 400;
+const STATUS_EVERY_MS = 1000;
+
+/** @returns the exit code: 0 when every story ended as it must, 1 when one did not, 130 after Ctrl-C before the end */
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const screen = openScreen(options.io);
+  const directory = await mkdtemp(join(tmpdir(), 'understudy-demo-'));
+  const house: House = { screen, directory, closers: [() => rm(directory, { recursive: true, force: true, maxRetries: 5 })] };
+  try {
+    return await perform(options, house);
+  } catch (error) {
+    if (options.signal.aborted) return EXIT_INTERRUPTED;
+    screen.print('', ...paragraph(messageOf(error), { columns: screen.columns, lead: `${screen.palette.red('✖')} ` }));
+    return EXIT_FAILED;
+  } finally {
+    for (const close of house.closers.toReversed()) await atMost(CLOSE_WITHIN_MS, close());
+  }
+}
+
+/** Where the demo is, and what has to be undone at its end, oldest first. */
+interface House {
+  readonly screen: Screen;
+  readonly directory: string;
+  readonly closers: (() => Promise<void>)[];
+}
+
+async function perform(options: DemoOptions, house: House): Promise<number> {
+  const { screen, directory } = house;
+  const broken = new AbortController();
+  const signal = AbortSignal.any([options.signal, broken.signal]);
+  greet(screen);
+  screen.live(['  starting the server …']);
+  const server = await options.startServer({ directory });
+  house.closers.push(() => server.close());
+  const { stage, tokens } = await setStage({ options, house, server, signal, onFailure: (error) => broken.abort(error) });
+  introduce(stage, server);
+  const results = await tellAll(stage);
+  await finish(stage, results);
+  const code = areAllGood(results) ? EXIT_OK : EXIT_FAILED;
+  if (!options.once) await keepServing(stage, { ...server, tokens, directory });
+  return code;
+}
+
+interface Setting {
+  readonly options: DemoOptions;
+  readonly house: House;
+  readonly server: StartedServer;
+  readonly signal: AbortSignal;
+  readonly onFailure: (error: Error) => void;
+}
+
+async function setStage({ options, house, server, signal, onFailure }: Setting): Promise<{ stage: Stage; tokens: Tokens }> {
+  const { screen } = house;
+  const [digits, diabetes] = await Promise.all([DIGITS, DIABETES].map((setting) => readAsset(options.assets, setting)));
+  if (digits === undefined || diabetes === undefined) throw new Error('two models were asked for');
+  const tokens = await createTokens(server, signal);
+  const client = createClient({ url: server.controlUrl, token: tokens.operate });
+  for (const asset of [digits, diabetes]) {
+    screen.live([`  registering ${asset.model} …`]);
+    await bringUp(client, asset, signal);
+  }
+  screen.live(['  waiting for the gateway to load them …']);
+  for (const { model } of [digits, diabetes]) await waitUntilReady(client, { model, version: FIRST_CHAMPION }, signal);
+  const bare = { client, screen, signal, assets: { digits, diabetes } };
+  const plan = { gatewayUrl: server.gatewayUrl, token: tokens.predict };
+  const traffic = await openBusyTraffic(bare, plan, onFailure);
+  house.closers.push(() => traffic.close());
+  return { stage: { ...bare, traffic }, tokens };
+}
+
+function greet({ print, palette }: Screen): void {
+  print(
+    palette.bold('Understudy rolls out new versions of machine-learning models, and takes them back.'),
+    palette.dim('Everything below is measured: real ONNX models, real requests, the decisions of the engine.'),
+    '',
+  );
+}
+
+function introduce({ screen, assets }: Stage, server: StartedServer): void {
+  const { palette } = screen;
+  const rows = Object.values(assets).map(({ model, versions, traffic }) => [
+    `  ${palette.bold(model)}`,
+    `${FIRST_CHAMPION} is champion, ${versions.length - 1} more are registered`,
+    `${traffic.perSecond} requests/s of ${countText(traffic.users)} users`,
+  ]);
+  screen.print(
+    ...columnsOf(
+      [
+        [`  control plane`, server.controlUrl, `API page: ${server.controlUrl}/docs`],
+        ['  gateway', server.gatewayUrl, ''],
+        ...rows,
+      ],
+      ['left', 'left', 'left'],
+    ),
+  );
+}
+
+/** Every story is told, also after one that went wrong: each has a model or a version of its own. */
+async function tellAll(stage: Stage): Promise<readonly StoryResult[]> {
+  const results: StoryResult[] = [];
+  for (const { title, tell } of STORIES) {
+    try {
+      results.push(await tell(stage));
+    } catch (error) {
+      stage.signal.throwIfAborted();
+      results.push({ title, must: 'come to its end', happened: 'it did not', problems: [messageOf(error)] });
+    }
+  }
+  return results;
+}
+
+async function finish({ client, screen, signal }: Stage, results: readonly StoryResult[]): Promise<void> {
+  heading(screen, 'What had to happen, and what did');
+  screen.print(...summaryLines({ results, columns: screen.columns }, screen.palette), '');
+  const { entries, intact } = await client('verifyJournal', { signal });
+  const chain = intact ? 'its hash chain is intact' : 'its hash chain is BROKEN';
+  say(screen, `Every change is in the journal, with who and why: ${plural(entries, 'entry', 'entries')}, ${chain}.`);
+}
+
+async function keepServing(
+  stage: Stage,
+  place: StartedServer & { readonly tokens: Tokens; readonly directory: string },
+): Promise<void> {
+  const { screen, signal, traffic, assets } = stage;
+  const { controlUrl, gatewayUrl, tokens, directory } = place;
+  const tokenFile = join(directory, 'operator-token');
+  await writeFile(tokenFile, `${tokens.operate}\n`, { mode: 0o600 });
+  const features = assets.digits.traffic.rows.usual[0] ?? [];
+  screen.print(
+    ...farewellLines({ controlUrl, gatewayUrl, tokenFile, predictToken: tokens.predict, features }, screen.palette),
+    '',
+  );
+  for (const { model } of Object.values(assets)) {
+    traffic.set(model, { perSecond: QUIET_RATE });
+    traffic.mark(model);
+  }
+  for (;;) {
+    try {
+      screen.live(await statusLines(stage));
+      await rest(STATUS_EVERY_MS, signal);
+    } catch (error) {
+      if (signal.aborted && signal.reason === stage.signal.reason) return;
+      throw error;
+    }
+  }
+}
+
+async function statusLines({ client, signal, traffic, screen }: Stage): Promise<readonly string[]> {
+  const models = await client('listModels', { signal });
+  return models.map(({ model, challengerPercent }) => {
+    const { answers, errors } = traffic.measureOf(model.name);
+    const trial =
+      model.liveRollout === undefined ? '' : `   ${model.liveRollout}: ${percentText(challengerPercent)} on the challenger`;
+    return screen.palette.dim(
+      `  ${model.name}: ${model.champion ?? 'nobody'} is champion   ${countText(answers)} answers, ${plural(errors, 'error')}${trial}`,
+    );
+  });
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof DemoFailure || isAppError(error)) return error.message;
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : `${error.name}: ${error.message}`;
+}
+
+/** Waits for the work, but no longer than this; a failure of closing is no news at the end. */
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work.catch(() => undefined), promise]);
+  clearTimeout(timer);
+}

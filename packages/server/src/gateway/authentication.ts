@@ -1,0 +1,93 @@
+/** Who sends a request, by its bearer token and the hashes in the snapshot. Every endpoint that predicts asks here. */
+import { hash, timingSafeEqual } from 'node:crypto';
+import { AppError } from '@understudy/core/errors';
+import { allows, type Scope, type Token } from '@understudy/core/token';
+import type { Clock } from '../clock.ts';
+
+/** The sender of a request. */
+export interface Caller {
+  /** Undefined for a request without a token. */
+  readonly token?: Token;
+}
+
+export interface Authentication {
+  /** Takes over the tokens of a snapshot. */
+  use(tokens: readonly Token[]): void;
+  /**
+   * The sender, who may do what is needed.
+   * @param authorization the header's text
+   * @throws AppError `auth.missing_token`, `auth.invalid_token`, `auth.forbidden`
+   */
+  authenticate(authorization: string | undefined, needed: Scope): Caller;
+}
+
+const SCHEME = 'bearer ';
+const PREFIX = 'us_';
+const ANONYMOUS: Caller = {};
+
+/** @param allowAnonymous whether requests without one of our tokens may predict; a wrong token is refused all the same */
+export function openAuthentication(clock: Clock, allowAnonymous: boolean): Authentication {
+  let tokens: ReadonlyMap<string, Token> = new Map();
+  // Proven header texts: at most one for each token, so its size is the snapshot's.
+  const proven = new Map<string, Caller>();
+
+  const prove = (authorization: string): Caller => {
+    const secretText = ownTokenOf(authorization);
+    const end = secretText?.indexOf('_', PREFIX.length) ?? -1;
+    if (secretText === undefined || end < 0) throw invalidToken();
+    const token = tokens.get(secretText.slice(PREFIX.length, end));
+    const digest = hash('sha256', secretText.slice(end + 1), 'buffer');
+    // An unknown id is compared too, so that the time does not tell ids apart.
+    const expected = Buffer.from(token?.sha256 ?? '00'.repeat(digest.length), 'hex');
+    if (expected.length !== digest.length || !timingSafeEqual(expected, digest) || token === undefined) throw invalidToken();
+    const caller = { token };
+    proven.set(authorization, caller);
+    return caller;
+  };
+
+  return {
+    use(next) {
+      tokens = new Map(next.map((token) => [token.id, token]));
+      proven.clear();
+    },
+    authenticate(authorization, needed) {
+      if (authorization === undefined || ownTokenOf(authorization) === undefined) {
+        if (allowAnonymous && needed === 'predict') return ANONYMOUS;
+        throw new AppError('auth.missing_token', 'cannot serve the request: it has no token. Send "Authorization: Bearer us_…"');
+      }
+      const caller = proven.get(authorization) ?? prove(authorization);
+      assertAllowed(caller, needed, clock.nowMs());
+      return caller;
+    },
+  };
+}
+
+/** Our token in an authorization header; undefined when the header is somebody else's. */
+export function ownTokenOf(authorization: string): string | undefined {
+  if (authorization.slice(0, SCHEME.length).toLowerCase() !== SCHEME) return undefined;
+  const text = authorization.slice(SCHEME.length).trim();
+  return text.startsWith(PREFIX) ? text : undefined;
+}
+
+/** @throws AppError `auth.invalid_token` when the token has expired, `auth.forbidden` when it lacks the scope */
+export function assertAllowed({ token }: Caller, needed: Scope, nowMs: number): void {
+  if (token === undefined) {
+    throw new AppError('auth.forbidden', `cannot serve the request: it needs a token with the scope "${needed}"`);
+  }
+  if (token.expiresAtMs !== undefined && token.expiresAtMs <= nowMs) {
+    throw new AppError(
+      'auth.invalid_token',
+      `token "${token.name}" expired at ${new Date(token.expiresAtMs).toISOString()}: make a new one`,
+    );
+  }
+  if (!allows(token.scopes, needed)) {
+    throw new AppError('auth.forbidden', `token "${token.name}" lacks the scope "${needed}": use a token that has it`);
+  }
+}
+
+function invalidToken(): AppError {
+  return new AppError(
+    'auth.invalid_token',
+    'cannot serve the request: the token is unknown or was revoked. Make a new one and send it whole',
+  );
+}

@@ -1,0 +1,59 @@
+/** Everything that a gateway is given by `compose.ts`, and what it tells about itself. */
+import type { AddressInfo } from 'node:net';
+import type { Readiness } from '@understudy/contract/report';
+import type { Clock } from '../clock.ts';
+import type { MetricsPage } from './information.ts';
+import type { OpenRuntime, ReportSink, SnapshotSource } from './ports.ts';
+import type { RequestTotals } from './request-counters.ts';
+import type { Timers } from './timers.ts';
+
+export interface GatewayPorts {
+  readonly snapshots: SnapshotSource;
+  readonly reports: ReportSink;
+  readonly openRuntime: OpenRuntime;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Uniform in [0, 1): routes requests without a subject, spreads retries. */
+  readonly random: () => number;
+  /** An event with fields, never a sentence. */
+  readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
+  /** Renders `GET /metrics`. */
+  readonly metricsPage?: (stats: GatewayStats) => Promise<MetricsPage>;
+}
+
+/** Totals since the start, as plain data for a metrics page. */
+export interface GatewayStats {
+  /** -1 before the first snapshot. */
+  readonly revision: number;
+  /** Time since a snapshot was last heard of; undefined before the first. */
+  readonly snapshotAgeMs: number | undefined;
+  readonly inFlight: number;
+  readonly isDraining: boolean;
+  readonly requests: readonly RequestTotals[];
+  /** Requests without a subject, routed by chance. */
+  readonly noSubject: number;
+  /** Requests that a challenger would have got, had it spoken their protocol. */
+  readonly otherProtocol: number;
+  /** Requests refused as the caller's mistake, before any version was called. */
+  readonly refused: number;
+  /** Requests refused for lack of capacity. */
+  readonly overloaded: number;
+  readonly bugs: number;
+  readonly refusedSnapshots: number;
+  /** Reports that the control plane has not taken yet. */
+  readonly pendingReports: number;
+  /** Blocks of evidence given up for lack of room. */
+  readonly lostBlocks: number;
+}
+
+export interface Gateway {
+  readonly address: AddressInfo;
+  stats(): GatewayStats;
+  readiness(): readonly Readiness[];
+  /** Why `/readyz` says 503; empty when it says 200. */
+  problems(): readonly string[];
+  /** Ends every request, reports what is left, closes. @returns whether every request could end by itself */
+  drain(): Promise<boolean>;
+  /** Cuts connections, reports what is left, closes. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,159 @@
+/** Opens the gateway: the data plane that answers predictions. `compose.ts` gives it its ports; nothing else depends on it. */
+import type { Server } from 'node:http';
+import type { Snapshot } from '@understudy/core/snapshot';
+import type { Clock } from '../clock.ts';
+import { type Admission, openAdmission } from './admission.ts';
+import { type Authentication, openAuthentication } from './authentication.ts';
+import { drainServer } from './drain.ts';
+import { type GatewayCounts, newGatewayCounts } from './gateway-counts.ts';
+import type { GatewayOptions } from './gateway-options.ts';
+import type { Gateway, GatewayPorts, GatewayStats } from './gateway-ports.ts';
+import { addressOf, listen } from './http-server.ts';
+import { openRecorder, type Recorder, type RecorderState } from './recorder.ts';
+import { openRequestCounters, type RequestCounters } from './request-counters.ts';
+import { type HandlerContext, openRequestHandler } from './request-handler.ts';
+import { openRequestIds, type RequestIds } from './request-id.ts';
+import { openRoutingTable, type RoutingTable } from './routing-table.ts';
+
+/** Listens, subscribes to snapshots and reports. Serves as soon as a snapshot has come and its champions are loaded. */
+export async function openGateway(options: GatewayOptions, ports: GatewayPorts): Promise<Gateway> {
+  const parts = openParts(options, ports);
+  const { table, recorder, authentication, life } = parts;
+  const { clock, timers } = ports;
+  const server = await listen(openRequestHandler(handlerContextOf(parts, options, ports)), options);
+  const unsubscribe = ports.snapshots.subscribe((snapshot: Snapshot) => {
+    if (!table.apply(snapshot)) return;
+    life.snapshotAtMs = clock.nowMs();
+    authentication.use(snapshot.tokens);
+  });
+  const end = async (): Promise<void> => {
+    unsubscribe();
+    await recorder.close();
+    await table.close();
+  };
+  const views = {
+    stats: () => statsOf(parts, clock),
+    readiness: () => table.readiness(),
+    problems: () => table.problems(),
+  };
+  return gatewayOf({ server, life, end, options, timers }, views);
+}
+
+/** What lives as long as the gateway. */
+interface Parts {
+  readonly counts: GatewayCounts;
+  readonly counters: RequestCounters;
+  readonly ids: RequestIds;
+  readonly recorder: Recorder;
+  readonly table: RoutingTable;
+  readonly life: Life;
+  readonly authentication: Authentication;
+  readonly admission: Admission;
+}
+
+function openParts(options: GatewayOptions, ports: GatewayPorts): Parts {
+  const { clock, timers } = ports;
+  const counts = newGatewayCounts();
+  const counters = openRequestCounters();
+  const ids = openRequestIds(options.requestIdKey, `${options.gateway} ${options.boot}`);
+  const state = (): RecorderState => ({ revision: Math.max(0, table.revision), readiness: table.readiness() });
+  const recorder = openRecorder({ ...options, state }, ports);
+  const table: RoutingTable = openRoutingTable({
+    openRuntime: ports.openRuntime,
+    timers,
+    random: ports.random,
+    makersFor: (environment) => ({ environment, recorder, counters, ids }),
+    onRefused(reason) {
+      counts.refusedSnapshots++;
+      ports.log('gateway.snapshot_refused', { reason });
+    },
+  });
+  const life: Life = { phase: 'serving', snapshotAtMs: undefined };
+  const authentication = openAuthentication(clock, options.allowAnonymous);
+  return { counts, counters, ids, recorder, table, life, authentication, admission: openAdmission(options.maxInFlight) };
+}
+
+function handlerContextOf(parts: Parts, options: GatewayOptions, ports: GatewayPorts): HandlerContext {
+  const { table, life, ids, admission, authentication, counts } = parts;
+  const { clock, timers, metricsPage, random, log } = ports;
+  // For answers that no version gave.
+  const mintId = ids.mintFor({ environment: '', model: '', version: '', arm: 'champion' });
+  return {
+    inference: { options, clock, timers, table, authentication, counts, random },
+    information: {
+      table,
+      release: options.release,
+      isDraining: () => life.phase !== 'serving',
+      metricsPage: metricsPage === undefined ? undefined : () => metricsPage(statsOf(parts, clock)),
+    },
+    admission,
+    log,
+    isClosing: () => life.phase === 'closing',
+    fallbackId: () => mintId(clock.nowMs()),
+  };
+}
+
+function statsOf({ table, life, admission, counters, counts, recorder }: Parts, clock: Clock): GatewayStats {
+  return {
+    revision: table.revision,
+    snapshotAgeMs: life.snapshotAtMs === undefined ? undefined : clock.nowMs() - life.snapshotAtMs,
+    inFlight: admission.inFlight,
+    isDraining: life.phase !== 'serving',
+    requests: counters.totals(),
+    ...counts,
+    overloaded: admission.refused,
+    ...recorder.stats(),
+  };
+}
+
+/** What changes about the gateway as a whole. */
+interface Life {
+  phase: 'serving' | 'draining' | 'closing';
+  snapshotAtMs: number | undefined;
+}
+
+interface Ending {
+  readonly server: Server;
+  readonly life: Life;
+  readonly options: GatewayOptions;
+  readonly timers: GatewayPorts['timers'];
+  readonly end: () => Promise<void>;
+}
+
+/** The gateway's own end; both ways may be called more than once. */
+function gatewayOf(
+  { server, life, options, timers, end }: Ending,
+  views: Pick<Gateway, 'stats' | 'readiness' | 'problems'>,
+): Gateway {
+  let ending: Promise<boolean> | undefined;
+  const drain = async (): Promise<boolean> => {
+    life.phase = 'draining';
+    const isClean = await drainServer(server, timers, {
+      graceMs: options.drainGraceMs,
+      limitMs: options.drainLimitMs,
+      onClosing() {
+        life.phase = 'closing';
+      },
+    });
+    await end();
+    return isClean;
+  };
+  const closeNow = async (): Promise<boolean> => {
+    life.phase = 'closing';
+    const closed = Promise.withResolvers<void>();
+    server.close(() => closed.resolve());
+    server.closeAllConnections();
+    await closed.promise;
+    await end();
+    return false;
+  };
+  return {
+    ...views,
+    address: addressOf(server),
+    drain: () => (ending ??= drain()),
+    async close() {
+      if (ending !== undefined) server.closeAllConnections();
+      await (ending ??= closeNow());
+    },
+  };
+}

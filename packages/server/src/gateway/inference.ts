@@ -1,0 +1,179 @@
+/** A prediction request from its headers to its answer: who may, which version, its call, the rescue, the counting. */
+import { AppError } from '@understudy/core/errors';
+import type { Clock } from '../clock.ts';
+import type { ArmCall, ArmOutcome } from './arm-outcome.ts';
+import { assertAllowed, type Authentication, type Caller } from './authentication.ts';
+import { type Exchange, isOpen } from './exchange.ts';
+import type { GatewayCounts } from './gateway-counts.ts';
+import type { GatewayOptions } from './gateway-options.ts';
+import { callOnnx } from './onnx-arm.ts';
+import { problemOf, replyPrediction, replyProblem, type ReplyFacts } from './reply.ts';
+import { type Payload, readPayload } from './request-payload.ts';
+import { routedRequestOf } from './request-fields.ts';
+import { type AnswerReason, type Decision, decide, entryFor } from './routing-decision.ts';
+import type { ModelEntry } from './model-entry.ts';
+import type { RoutingTable } from './routing-table.ts';
+import type { Seat } from './seat.ts';
+import { settle, type Settlement } from './settlement.ts';
+import type { Timers } from './timers.ts';
+import { callUpstream } from './upstream-arm.ts';
+
+export interface InferenceContext {
+  readonly options: GatewayOptions;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly table: RoutingTable;
+  readonly authentication: Authentication;
+  readonly counts: GatewayCounts;
+  random(): number;
+}
+
+/** A request that has its version. */
+interface Inference {
+  readonly exchange: Exchange;
+  readonly entry: ModelEntry;
+  readonly payload: Payload;
+  /** When the body was there: waiting for the client is neither our time nor a version's. */
+  readonly readyMs: number;
+  readonly deadlineMs: number;
+}
+
+/**
+ * Serves one prediction.
+ * @throws AppError for everything that is wrong before a version is called, {@link ClientGone}
+ */
+export async function serveInference(context: InferenceContext, exchange: Exchange): Promise<void> {
+  const { clock, table } = context;
+  const caller = context.authentication.authenticate(exchange.headers.authorization, 'predict');
+  const forced = forcedVersionOf(exchange, caller, clock);
+  assertJson(exchange.headers.contentType);
+  const name = modelNameOf(exchange, table);
+  const receivedMs = clock.nowMs();
+  const payload = await readPayload(exchange, entryFor(table, name), context.options);
+  const readyMs = clock.nowMs();
+  // The table may have changed while the body came in.
+  const entry = entryFor(table, name);
+  const request = routedRequestOf({
+    rawHeaders: exchange.req.rawHeaders,
+    body: payload.parsed,
+    tokenId: caller.token?.id,
+    random: () => context.random(),
+  });
+  const decision = decide(entry, forced, request);
+  if (decision.reason === 'random') context.counts.noSubject++;
+  const waitedMs = readyMs - receivedMs;
+  const deadlineMs = readyMs + entry.model.routing.deadlineMs;
+  await answer(context, { exchange, entry, payload, readyMs: exchange.startMs + waitedMs, deadlineMs }, decision);
+}
+
+async function answer(context: InferenceContext, inference: Inference, { seat, reason, standIn }: Decision): Promise<void> {
+  // Held for the whole request: a version that is swapped out meanwhile stays open for the rescue.
+  seat.loaded.acquire();
+  standIn?.loaded.acquire();
+  try {
+    const isLast = standIn === undefined || inference.payload.parsed === undefined;
+    const budgetMs = (inference.deadlineMs - context.clock.nowMs()) * (isLast ? 1 : context.options.challengerShare);
+    const outcome = await callSeat(context, inference, { seat, budgetMs, isLast, reason });
+    const needsStandIn = outcome.kind === 'failed' || outcome.kind === 'refused' || outcome.kind === 'other-protocol';
+    if (needsStandIn && standIn !== undefined && !isLast) {
+      await rescue(context, inference, { seat, standIn, failed: outcome });
+      return;
+    }
+    // What every version would refuse is the caller's mistake and nobody's evidence.
+    const settlement: Settlement = reason === 'forced' || outcome.kind === 'refused' ? 'forced' : 'counted';
+    settle(seat, outcome, settlement);
+    conclude(context, inference, { seat, reason, outcome });
+  } finally {
+    seat.loaded.release();
+    standIn?.loaded.release();
+  }
+}
+
+interface Rescue {
+  readonly seat: Seat;
+  readonly standIn: Seat;
+  readonly failed: ArmOutcome;
+}
+
+/** The champion answers for a challenger within what is left of the deadline. */
+async function rescue(context: InferenceContext, inference: Inference, { seat, standIn, failed }: Rescue): Promise<void> {
+  const reason: AnswerReason = failed.kind === 'other-protocol' ? 'protocol' : 'rescued';
+  const budgetMs = Math.max(1, inference.deadlineMs - context.clock.nowMs());
+  const outcome = await callSeat(context, inference, { seat: standIn, budgetMs, isLast: true, reason });
+  if (failed.kind === 'other-protocol') context.counts.otherProtocol++;
+  else if (!(failed.kind === 'refused' && outcome.kind === 'refused')) {
+    const isGood = outcome.kind === 'answered' || (outcome.kind === 'sent' && outcome.verdict === 'ok');
+    settle(seat, failed, isGood ? 'rescued' : 'counted');
+  }
+  settle(standIn, outcome, 'rescuing');
+  conclude(context, inference, { seat: standIn, reason, outcome, lostMs: failed.ms });
+}
+
+/** Calls whatever kind of version sits there. */
+async function callSeat(
+  context: InferenceContext,
+  { exchange, payload, entry, readyMs }: Inference,
+  call: ArmCall & { readonly reason: AnswerReason },
+): Promise<ArmOutcome> {
+  const { clock } = context;
+  const { runtime } = call.seat.loaded;
+  if (runtime === undefined) {
+    const error = new AppError('model.loading', `version "${call.seat.version}" is being closed. Try again in a moment`);
+    return { kind: 'failed', ms: 0, failure: 'failed', error };
+  }
+  if (runtime.kind === 'onnx') {
+    if (payload.parsed === undefined) throw new Error('a body is passed on unread only where every version is an upstream');
+    return callOnnx({ ...call, runtime, protocol: exchange.protocol, body: payload.parsed, clock });
+  }
+  return callUpstream(context, { ...call, runtime, exchange, payload, revision: entry.revision, readyMs });
+}
+
+interface Conclusion {
+  readonly seat: Seat;
+  readonly reason: AnswerReason;
+  readonly outcome: ArmOutcome;
+  /** Time of a call that failed before. */
+  readonly lostMs?: number;
+}
+
+/** Sends what is not sent yet. */
+function conclude(context: InferenceContext, inference: Inference, { seat, reason, outcome, lostMs = 0 }: Conclusion): void {
+  const { exchange, entry, readyMs } = inference;
+  if (outcome.kind === 'sent' || outcome.kind === 'abandoned' || !isOpen(exchange)) return;
+  const nowMs = context.clock.nowMs();
+  const facts: ReplyFacts = {
+    version: seat.version,
+    arm: seat.arm,
+    reason,
+    revision: entry.revision,
+    requestId: seat.mintId(nowMs),
+    ownMs: Math.max(0, nowMs - readyMs - outcome.ms - lostMs),
+  };
+  if (outcome.kind === 'answered') replyPrediction(exchange, outcome.body(facts.requestId, outcome.ms), facts);
+  else replyProblem(exchange, problemOf(outcome.error), facts);
+}
+
+/** A version named in the path or by header; both are for people who may operate. */
+function forcedVersionOf({ version, headers }: Exchange, caller: Caller, clock: Clock): string | undefined {
+  const forced = version ?? headers.forcedVersion;
+  if (forced !== undefined) assertAllowed(caller, 'operate', clock.nowMs());
+  return forced;
+}
+
+function modelNameOf({ model, headers }: Exchange, table: RoutingTable): string {
+  const name = model ?? headers.model ?? table.onlyModel;
+  if (name !== undefined) return name;
+  throw new AppError('model.name_required', 'cannot tell which model is meant: name it in the header "x-understudy-model"');
+}
+
+function assertJson(contentType: string | undefined): void {
+  if (contentType === 'application/json') return;
+  const end = contentType?.indexOf(';') ?? -1;
+  const bare = (end < 0 ? contentType : contentType?.slice(0, end))?.trim().toLowerCase();
+  if (bare === 'application/json') return;
+  const came = bare === undefined ? 'without a content type' : `"${bare.slice(0, 60)}"`;
+  throw new AppError(
+    'request.unsupported_media_type',
+    `cannot read the body: it is ${came}. Send "Content-Type: application/json"`,
+  );
+}

@@ -1,0 +1,82 @@
+/** How one model is served at one moment: its seats, ready to be read by the hot path. The routing table is made of these. */
+import type { SnapshotModel } from '@understudy/core/snapshot';
+import type { RequestField } from '@understudy/core/targeting';
+import type { LoadedVersion } from './loaded-version.ts';
+import { openSeat, type Seat, type SeatMakers } from './seat.ts';
+
+/** Never changed in place: a new one takes its place as a whole. */
+export interface ModelEntry {
+  readonly model: SnapshotModel;
+  readonly revision: number;
+  /** Absent when the model never had a champion that was ready here. */
+  readonly champion?: Seat;
+  readonly challenger?: Seat;
+  /** Whether subject or rules read the body. */
+  readonly readsJson: boolean;
+  readonly versions: ReadonlyMap<string, LoadedVersion>;
+  readonly makers: SeatMakers;
+}
+
+/** What an entry is made from. */
+export interface EntrySources {
+  readonly model: SnapshotModel;
+  readonly revision: number;
+  readonly versions: ReadonlyMap<string, LoadedVersion>;
+  readonly makers: SeatMakers;
+  /** How the model was served until now. */
+  readonly former: ModelEntry | undefined;
+}
+
+/** The model by the new snapshot once its champion is ready; until then as it was. */
+export function modelEntryOf({ former, ...sources }: EntrySources): ModelEntry {
+  const { model, versions, makers } = sources;
+  const base = { ...sources, readsJson: readsJson(model) };
+  if (model.champion === undefined) return base;
+  const champion = versions.get(model.champion);
+  if (champion?.runtime === undefined) {
+    // A first champion that is still loading: the entry is there, so that the answer is "loading", not "unknown".
+    return former?.champion === undefined ? base : meanwhileOf(former, model);
+  }
+  const challenger = model.rollout === undefined ? undefined : versions.get(model.rollout.challenger);
+  const place = placeOf(model);
+  const seats = { champion: seatOf(makers, { loaded: champion, former: former?.champion, arm: 'champion', ...place }) };
+  if (challenger?.runtime === undefined) return { ...base, ...seats };
+  return {
+    ...base,
+    ...seats,
+    challenger: seatOf(makers, { loaded: challenger, former: former?.challenger, arm: 'challenger', ...place }),
+  };
+}
+
+/** The former entry goes on, but a kill or the end of its rollout takes effect at once. */
+function meanwhileOf(former: ModelEntry, next: SnapshotModel): ModelEntry {
+  const { rollout, ...rest } = former.model;
+  const isStillLive = rollout !== undefined && rollout.id === next.rollout?.id;
+  return {
+    ...former,
+    model: { ...rest, ...(isStillLive ? { rollout } : {}), isKilled: former.model.isKilled || next.isKilled },
+  };
+}
+
+type Place = Parameters<typeof openSeat>[2];
+
+/** Requests before the first step are no part of the rollout. */
+function placeOf({ rollout }: SnapshotModel): Omit<Place, 'arm'> {
+  return rollout === undefined || rollout.step < 0 ? {} : { rollout: rollout.id, step: rollout.step };
+}
+
+/** The former seat when nothing about it changes, so that a new snapshot costs unchanged models nothing. */
+function seatOf(
+  makers: SeatMakers,
+  { loaded, former, ...place }: Place & { readonly loaded: LoadedVersion; readonly former: Seat | undefined },
+): Seat {
+  const key = former?.evidence.key;
+  const isSame =
+    former?.loaded === loaded && former.arm === place.arm && key?.rollout === place.rollout && key?.step === place.step;
+  return isSame ? former : openSeat(makers, loaded, place);
+}
+
+function readsJson({ routing }: SnapshotModel): boolean {
+  const isJson = (field: RequestField): boolean => field.from === 'json';
+  return routing.subject.some(isJson) || routing.rules.some((rule) => rule.all.some(({ field }) => isJson(field)));
+}

@@ -1,0 +1,86 @@
+/** Counts what every version did and reports it once a second. Memory is fixed by the number of arms, never by traffic. */
+import type { GatewayReport, Readiness } from '@understudy/contract/report';
+import type { EvidenceBlock } from '@understudy/core/evidence';
+import type { Clock } from '../clock.ts';
+import { type CellKey, type EvidenceCell, openEvidenceCell } from './evidence-cell.ts';
+import type { ReportSink } from './ports.ts';
+import { mergeBlocks, openReportOutbox } from './report-outbox.ts';
+import type { Timers } from './timers.ts';
+
+export interface RecorderOptions {
+  readonly gateway: string;
+  readonly boot: string;
+  readonly flushEveryMs: number;
+  /** State of the gateway at the moment of a report. */
+  readonly state: () => RecorderState;
+}
+
+export interface RecorderState {
+  readonly revision: number;
+  readonly readiness: readonly Readiness[];
+}
+
+export interface RecorderPorts {
+  readonly reports: ReportSink;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+export interface Recorder {
+  /** A cell to count in. Cells of one key, as a rebuilt routing table makes them, are reported as one. */
+  openCell(key: CellKey): EvidenceCell;
+  /** Closes the interval and reports it now; resolves when the control plane has it, or when this attempt has failed. */
+  flush(): Promise<void>;
+  stats(): { readonly pendingReports: number; readonly lostBlocks: number };
+  /** Reports what is left, once, and stops. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a recorder. Only cells that counted something are kept, so a cell of a past step goes away after its last report;
+ * a request that still holds it brings it back by counting.
+ */
+export function openRecorder(options: RecorderOptions, ports: RecorderPorts): Recorder {
+  const { clock, timers } = ports;
+  const live = new Set<EvidenceCell>();
+  const outbox = openReportOutbox(ports.reports, timers);
+  let startMs = clock.nowMs();
+  let cancel = (): void => {};
+
+  const reportOf = (sequence: number): Omit<GatewayReport, 'blocks'> => {
+    const { revision, readiness } = options.state();
+    return { gateway: options.gateway, boot: options.boot, sequence, revision, readiness: readiness.slice(0, 10_000) };
+  };
+  const flush = (): Promise<void> => {
+    const blocks: EvidenceBlock[] = [];
+    for (const cell of live) {
+      const block = cell.take(startMs);
+      if (block !== undefined) blocks.push(block);
+    }
+    live.clear();
+    startMs = clock.nowMs();
+    outbox.add(mergeBlocks(blocks, []));
+    return outbox.send(reportOf);
+  };
+  const schedule = (): void => {
+    cancel = timers.after(options.flushEveryMs, () => {
+      schedule();
+      void flush();
+    });
+  };
+  schedule();
+
+  return {
+    openCell(key) {
+      const cell = openEvidenceCell(key, () => live.add(cell));
+      return cell;
+    },
+    flush,
+    stats: () => outbox.stats(),
+    async close() {
+      cancel();
+      await flush();
+      outbox.close();
+    },
+  };
+}

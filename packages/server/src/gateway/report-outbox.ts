@@ -1,0 +1,107 @@
+/** Reports on their way to the control plane: bounded, in order, each with one sequence for all of its attempts. */
+import type { GatewayReport } from '@understudy/contract/report';
+import { type EvidenceBlock, mergeTallies } from '@understudy/core/evidence';
+import type { ReportSink } from './ports.ts';
+import type { Timers } from './timers.ts';
+
+export interface ReportOutbox {
+  /** Queues the blocks of one interval; none are still a sign of life. */
+  add(blocks: readonly EvidenceBlock[]): void;
+  /** Sends what waits, oldest first, until the queue is empty or an attempt fails. Never rejects. */
+  send(header: (sequence: number) => Omit<GatewayReport, 'blocks'>): Promise<void>;
+  stats(): { readonly pendingReports: number; readonly lostBlocks: number };
+  close(): void;
+}
+
+// A minute of an unreachable control plane second by second; after that the oldest intervals are merged.
+const MAX_WAITING = 60;
+const MAX_BLOCKS = 10_000;
+const ATTEMPT_MS = 5000;
+
+/**
+ * Opens an outbox. A report that was attempted may have arrived, so it never changes again and keeps its sequence; only
+ * reports that were never attempted are merged when too many wait. Counts are lost only beyond 10 000 different keys.
+ */
+export function openReportOutbox(sink: ReportSink, timers: Timers): ReportOutbox {
+  let waiting: (readonly EvidenceBlock[])[] = [];
+  let attempted: GatewayReport | undefined;
+  let sequence = 0;
+  let lostBlocks = 0;
+  let abort: AbortController | undefined;
+  let sending: Promise<void> | undefined;
+
+  const sendAll = async (header: (sequence: number) => Omit<GatewayReport, 'blocks'>): Promise<void> => {
+    for (;;) {
+      const next = waiting[0];
+      if (attempted === undefined && next !== undefined) {
+        waiting.shift();
+        attempted = { ...header(sequence++), blocks: [...next] };
+      }
+      if (attempted === undefined) return;
+      abort = new AbortController();
+      if (!(await isDelivered(attempted, abort))) return;
+      attempted = undefined;
+    }
+  };
+  const isDelivered = async (report: GatewayReport, controller: AbortController): Promise<boolean> => {
+    const cancel = timers.after(ATTEMPT_MS, () => controller.abort(new Error(`no answer within ${ATTEMPT_MS} ms`)));
+    try {
+      await Promise.race([sink(report, controller.signal), rejectionOf(controller.signal)]);
+      return true;
+    } catch {
+      // The control plane is away; the next interval tries again with the same sequence.
+      return false;
+    } finally {
+      cancel();
+    }
+  };
+
+  return {
+    add(blocks) {
+      if (blocks.length === 0 && waiting.length > 0) return;
+      for (let start = 0; start === 0 || start < blocks.length; start += MAX_BLOCKS) {
+        waiting.push(blocks.slice(start, start + MAX_BLOCKS));
+      }
+      while (waiting.length > MAX_WAITING) {
+        const [first = [], second = [], ...rest] = waiting;
+        const merged = mergeBlocks(first, second);
+        lostBlocks += Math.max(0, merged.length - MAX_BLOCKS);
+        waiting = [merged.slice(0, MAX_BLOCKS), ...rest];
+      }
+    },
+    send(header) {
+      sending ??= sendAll(header).finally(() => {
+        sending = undefined;
+      });
+      return sending;
+    },
+    stats: () => ({ pendingReports: waiting.length + (attempted === undefined ? 0 : 1), lostBlocks }),
+    close() {
+      abort?.abort(new Error('the gateway is closed'));
+    },
+  };
+}
+
+/** Blocks of both lists, those of one key as one; an interval begins where the earlier one began. */
+export function mergeBlocks(left: readonly EvidenceBlock[], right: readonly EvidenceBlock[]): EvidenceBlock[] {
+  const merged = new Map<string, EvidenceBlock>();
+  for (const block of [...left, ...right]) {
+    const key = JSON.stringify([block.model, block.version, block.arm, block.rollout, block.step]);
+    const present = merged.get(key);
+    merged.set(
+      key,
+      present === undefined
+        ? block
+        : { ...block, startMs: Math.min(present.startMs, block.startMs), tally: mergeTallies(present.tally, block.tally) },
+    );
+  }
+  return [...merged.values()];
+}
+
+function rejectionOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted')), {
+      once: true,
+    });
+  });
+}

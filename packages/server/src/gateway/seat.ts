@@ -1,0 +1,41 @@
+/** A version's place on an arm of one model, with everything about it that no request changes. Made with the routing table. */
+import type { CellKey, EvidenceCell } from './evidence-cell.ts';
+import type { LoadedVersion } from './loaded-version.ts';
+import type { Recorder } from './recorder.ts';
+import type { CounterCell, RequestCounters } from './request-counters.ts';
+import type { RequestIdMint, RequestIds } from './request-id.ts';
+
+export interface Seat {
+  readonly arm: 'champion' | 'challenger';
+  readonly model: string;
+  readonly version: string;
+  readonly loaded: LoadedVersion;
+  readonly evidence: EvidenceCell;
+  readonly counters: CounterCell;
+  readonly mintId: RequestIdMint;
+}
+
+export interface SeatMakers {
+  readonly environment: string;
+  readonly recorder: Pick<Recorder, 'openCell'>;
+  readonly counters: RequestCounters;
+  readonly ids: RequestIds;
+}
+
+/** Seats a version. */
+export function openSeat(
+  makers: SeatMakers,
+  loaded: LoadedVersion,
+  place: Pick<CellKey, 'rollout' | 'step'> & Pick<Seat, 'arm'>,
+): Seat {
+  const key = { model: loaded.model, version: loaded.version, ...place };
+  return {
+    arm: place.arm,
+    model: loaded.model,
+    version: loaded.version,
+    loaded,
+    evidence: makers.recorder.openCell(key),
+    counters: makers.counters.cellOf(loaded.model, loaded.version, place.arm),
+    mintId: makers.ids.mintFor({ environment: makers.environment, ...key }),
+  };
+}

@@ -1,0 +1,35 @@
+/** Whether a snapshot may take the place of the present one. A refused one changes nothing: old and right beats new and broken. */
+import type { Snapshot, SnapshotModel } from '@understudy/core/snapshot';
+import { BUCKET_COUNT } from '@understudy/core/bucketing';
+
+/** Why a snapshot is refused; undefined when it fits. */
+export function refusalOf(present: Snapshot | undefined, next: Snapshot): string | undefined {
+  // A snapshot may come from a newer control plane, whatever the type says.
+  const schema: number = next.schema;
+  if (schema !== 1) return `snapshot ${next.revision} has schema ${schema}, this gateway reads schema 1: update the gateway`;
+  if (!Number.isSafeInteger(next.revision) || next.revision < 0) return `${next.revision} is no revision`;
+  if (present !== undefined && next.environment !== present.environment) {
+    return `snapshot ${next.revision} is of environment "${next.environment}", this gateway serves "${present.environment}"`;
+  }
+  if (present !== undefined && next.revision < present.revision) {
+    return `snapshot ${next.revision} is older than ${present.revision}, which is in use`;
+  }
+  const names = new Set<string>();
+  for (const model of next.models) {
+    if (names.has(model.name)) return `snapshot ${next.revision} has model "${model.name}" twice`;
+    names.add(model.name);
+    const problem = problemOf(model);
+    if (problem !== undefined) return `snapshot ${next.revision}: model "${model.name}" ${problem}`;
+  }
+  return undefined;
+}
+
+function problemOf({ champion, rollout, versions, routing }: SnapshotModel): string | undefined {
+  const has = (wanted: string): boolean => versions.some(({ version }) => version === wanted);
+  if (champion !== undefined && !has(champion)) return `has champion "${champion}" but not that version`;
+  if (!(routing.deadlineMs > 0)) return `has a deadline of ${routing.deadlineMs} ms`;
+  if (rollout === undefined) return undefined;
+  if (!has(rollout.challenger)) return `has challenger "${rollout.challenger}" but not that version`;
+  const { boundary } = rollout;
+  return boundary >= 0 && boundary <= BUCKET_COUNT ? undefined : `has a boundary of ${boundary}, outside 0 to ${BUCKET_COUNT}`;
+}

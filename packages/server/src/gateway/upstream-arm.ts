@@ -1,0 +1,259 @@
+/** Calls a version that is a model server: the request goes out as it came, the answer comes back as it was. */
+import type { ServerResponse } from 'node:http';
+import { AppError, isAppError } from '@understudy/core/errors';
+import type { Clock } from '../clock.ts';
+import type { UpstreamRuntime } from '../runtimes/runtime.ts';
+import type { AnswerFlow, AnswerHandler, AnswerHead } from '../runtimes/upstream-call.ts';
+import { type ArmCall, type ArmOutcome, NO_PREDICTIONS, type Predictions } from './arm-outcome.ts';
+import type { Failure } from './evidence-cell.ts';
+import type { Exchange } from './exchange.ts';
+import type { GatewayOptions } from './gateway-options.ts';
+import { understudyHeaders } from './reply.ts';
+import type { Payload } from './request-payload.ts';
+import type { AnswerReason } from './routing-decision.ts';
+import type { Timers } from './timers.ts';
+import { isCheckable, isReadable, READABLE_ANSWER_BYTES, readPredictions, verdictOfStatus } from './upstream-answer.ts';
+import { appendAnswerHeaders, forwardedHeaders } from './upstream-headers.ts';
+
+export interface UpstreamArmCall extends ArmCall {
+  readonly runtime: UpstreamRuntime;
+  readonly exchange: Exchange;
+  readonly payload: Payload;
+  readonly reason: AnswerReason;
+  readonly revision: number;
+  /** When our own time began to count. */
+  readonly readyMs: number;
+}
+
+export interface UpstreamArmContext {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly options: Pick<GatewayOptions, 'maxInFlightPerUpstream'>;
+}
+
+/** Calls the server. Resolves when the answer went to the client as a whole, or when there is none. */
+export function callUpstream(context: UpstreamArmContext, call: UpstreamArmCall): Promise<ArmOutcome> {
+  const { runtime, exchange, seat } = call;
+  if (runtime.protocol !== exchange.protocol.name) return Promise.resolve(otherProtocol(call));
+  if (seat.loaded.inFlight > context.options.maxInFlightPerUpstream) return Promise.resolve(overloaded(call));
+  return new Promise((resolve) => startCall(context, call, resolve));
+}
+
+/** A call in work. */
+interface CallState {
+  readonly call: UpstreamArmCall;
+  readonly clock: Clock;
+  readonly startMs: number;
+  readonly requestId: string;
+  readonly end: (outcome: ArmOutcome) => void;
+  /** Gives the call up at the upstream. */
+  readonly abort: () => void;
+  head?: AnswerHead;
+  flow?: AnswerFlow;
+  /** When the answer was there: its end when it was checked first, its beginning when it streams. */
+  answeredMs?: number;
+  /** The answer so far, as long as it is to be read. */
+  kept: Buffer[] | undefined;
+  keptBytes: number;
+}
+
+function startCall({ clock, timers }: UpstreamArmContext, call: UpstreamArmCall, resolve: (outcome: ArmOutcome) => void): void {
+  const { exchange, payload, runtime, seat } = call;
+  const { req, res } = exchange;
+  const startMs = clock.nowMs();
+  let giveUp = (): void => {};
+  let isOver = false;
+  const end = (outcome: ArmOutcome): void => {
+    if (isOver) return;
+    isOver = true;
+    cancelDeadline();
+    res.off('close', onClientGone);
+    resolve(outcome);
+  };
+  const requestId = seat.mintId(startMs);
+  const state: CallState = { call, clock, startMs, requestId, end, abort: () => giveUp(), kept: [], keptBytes: 0 };
+  const cancelDeadline = timers.after(call.budgetMs, () => {
+    // An answer that has begun may take its time; the upstream's idle limit watches it.
+    if (res.headersSent && state.answeredMs !== undefined) return;
+    giveUp();
+    end({ kind: 'failed', ms: clock.nowMs() - startMs, failure: 'timeout', error: tooSlow(call) });
+  });
+  const onClientGone = (): void => {
+    giveUp();
+    end({ kind: 'abandoned', ms: clock.nowMs() - startMs });
+  };
+  res.on('close', onClientGone);
+  const headers = forwardedHeaders({
+    rawHeaders: req.rawHeaders,
+    remoteAddress: req.socket.remoteAddress,
+    requestId,
+    keepsLength: payload.parsed === undefined,
+  });
+  try {
+    giveUp = runtime.send({ headers, body: payload.body }, answerHandlerOf(state));
+  } catch (error) {
+    end({ kind: 'failed', ms: clock.nowMs() - startMs, failure: 'failed', error: unreachable(call, error) });
+  }
+}
+
+function answerHandlerOf(state: CallState): AnswerHandler {
+  const { call } = state;
+  const { res } = call.exchange;
+  return {
+    onStart(head, flow) {
+      state.head = head;
+      state.flow = flow;
+      const verdict = verdictOfStatus(head.status);
+      if (verdict === 'failed' && !call.isLast) {
+        state.abort();
+        state.end({ kind: 'failed', ms: elapsed(state), failure: 'failed', error: badStatus(call, head.status) });
+        return;
+      }
+      if (!isReadable(head)) state.kept = undefined;
+      if (!isCheckable(head)) beginStream(state, head);
+    },
+    onData(chunk) {
+      keep(state, chunk);
+      if (state.answeredMs !== undefined && !res.write(chunk)) holdBack(res, state.flow);
+    },
+    onEnd() {
+      if (state.answeredMs === undefined) finishChecked(state);
+      else finishStream(state);
+    },
+    onError(error) {
+      if (state.answeredMs === undefined) {
+        state.end({ kind: 'failed', ms: elapsed(state), failure: 'failed', error: unreachable(call, error) });
+        return;
+      }
+      // The client has half of an answer: closing the connection is the only way to say so.
+      res.destroy();
+      state.end({ kind: 'sent', ms: state.answeredMs - state.startMs, predictions: NO_PREDICTIONS, verdict: 'failed' });
+    },
+  };
+}
+
+/** Passes the answer on from here; a rescue is no longer possible. */
+function beginStream(state: CallState, head: AnswerHead): void {
+  state.answeredMs = state.clock.nowMs();
+  if (writeHead(state, head, undefined)) return;
+  state.abort();
+  state.end({ kind: 'failed', ms: elapsed(state), failure: 'invalid', error: badHeaders(state.call) });
+}
+
+function finishStream(state: CallState): void {
+  const { call, head, answeredMs = 0, startMs } = state;
+  call.exchange.res.end();
+  const predictions =
+    state.kept === undefined ? NO_PREDICTIONS : readPredictions(Buffer.concat(state.kept), call.exchange.protocol);
+  const verdict: 'ok' | 'rejected' | Failure = predictions === undefined ? 'invalid' : verdictOfStatus(head?.status ?? 0);
+  state.end({ kind: 'sent', ms: answeredMs - startMs, predictions: predictions ?? NO_PREDICTIONS, verdict });
+}
+
+/** A small answer is whole before a byte of it is sent, so one that makes no sense can still be rescued. */
+function finishChecked(state: CallState): void {
+  const { call, head, startMs } = state;
+  const body = Buffer.concat(state.kept ?? []);
+  const predictions: Predictions | undefined = readPredictions(body, call.exchange.protocol);
+  const ms = state.clock.nowMs() - startMs;
+  if (predictions === undefined || head === undefined) {
+    state.end({ kind: 'failed', ms, failure: 'invalid', error: badBody(call) });
+    return;
+  }
+  state.answeredMs = startMs + ms;
+  if (!writeHead(state, head, body.length)) {
+    state.end({ kind: 'failed', ms, failure: 'invalid', error: badHeaders(call) });
+    return;
+  }
+  call.exchange.res.end(body);
+  state.end({ kind: 'sent', ms, predictions, verdict: 'ok' });
+}
+
+/** @returns false when the upstream's headers cannot be sent, for instance for control characters in them */
+function writeHead(state: CallState, head: AnswerHead, length: number | undefined): boolean {
+  const { seat, exchange, reason, revision, readyMs } = state.call;
+  const armMs = (state.answeredMs ?? 0) - state.startMs;
+  const headers = understudyHeaders(exchange, {
+    version: seat.version,
+    arm: seat.arm,
+    reason,
+    revision,
+    requestId: state.requestId,
+    ownMs: Math.max(0, state.clock.nowMs() - readyMs - armMs),
+  });
+  appendAnswerHeaders(headers, head.headers, length !== undefined);
+  if (length !== undefined) headers.push('content-length', String(length));
+  try {
+    exchange.res.writeHead(head.status, headers);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Keeps what is to be read at the end, up to a limit. */
+function keep(state: CallState, chunk: Buffer): void {
+  if (state.kept === undefined) return;
+  state.keptBytes += chunk.length;
+  if (state.keptBytes > READABLE_ANSWER_BYTES) state.kept = undefined;
+  else state.kept.push(chunk);
+}
+
+function holdBack(res: ServerResponse, flow: AnswerFlow | undefined): void {
+  flow?.pause();
+  res.once('drain', () => flow?.resume());
+}
+
+function elapsed({ clock, startMs }: CallState): number {
+  return clock.nowMs() - startMs;
+}
+
+function otherProtocol({ seat, runtime, exchange }: UpstreamArmCall): ArmOutcome {
+  const message = `version "${seat.version}" of "${seat.model}" is a model server that speaks "${runtime.protocol}", the request is ${exchange.protocol.title}. Send it in the protocol "${runtime.protocol}"`;
+  return { kind: 'other-protocol', ms: 0, error: new AppError('protocol.unsupported', message) };
+}
+
+function overloaded({ seat }: UpstreamArmCall): ArmOutcome {
+  const error = new AppError(
+    'request.overloaded',
+    `version "${seat.version}" of "${seat.model}" has all the requests it may have. Try again in a moment`,
+  );
+  return { kind: 'failed', ms: 0, failure: 'failed', error };
+}
+
+function tooSlow({ seat, budgetMs }: UpstreamArmCall): AppError {
+  return new AppError(
+    'request.deadline_exceeded',
+    `version "${seat.version}" of "${seat.model}" did not answer within ${Math.round(budgetMs)} ms`,
+  );
+}
+
+function unreachable({ seat }: UpstreamArmCall, error: unknown): AppError {
+  if (isAppError(error)) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new AppError(
+    'upstream.unreachable',
+    `the model server of version "${seat.version}" of "${seat.model}" failed: ${text}`,
+    { cause: error },
+  );
+}
+
+function badStatus({ seat }: UpstreamArmCall, status: number): AppError {
+  return new AppError(
+    'upstream.bad_response',
+    `the model server of version "${seat.version}" of "${seat.model}" answered ${status}`,
+  );
+}
+
+function badBody({ seat, runtime }: UpstreamArmCall): AppError {
+  return new AppError(
+    'upstream.bad_response',
+    `the model server of version "${seat.version}" of "${seat.model}" answered 200 with a body that is no answer of "${runtime.protocol}"`,
+  );
+}
+
+function badHeaders({ seat }: UpstreamArmCall): AppError {
+  return new AppError(
+    'upstream.bad_response',
+    `the model server of version "${seat.version}" of "${seat.model}" sent headers that cannot be passed on`,
+  );
+}

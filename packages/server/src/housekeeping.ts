@@ -1,0 +1,63 @@
+/** What runs by itself while the process lives: the engine's ticks, catching up with other processes, deleting what is old. */
+import type { Clock } from './clock.ts';
+
+/** What needs to be kept going. */
+export interface Housekeeping {
+  readonly engine: { tick(): Promise<void> };
+  readonly feed: { refresh(): Promise<void> };
+  readonly store: {
+    revision(environment: string): Promise<number>;
+    prune(environment: string, before: { readonly evidenceMs: number; readonly idempotencyMs: number }): Promise<unknown>;
+  };
+  readonly config: { readonly environment: string; readonly evidenceDays: number };
+  readonly clock: Clock;
+  readonly log: { error(fields: object, event: string): void };
+}
+
+const TICK_MS = 1000;
+// Commits of this process are seen at once; this is for those of others.
+const REFRESH_EVERY_TICKS = 5;
+const PRUNE_EVERY_TICKS = 3600;
+const DAY_MS = 86_400_000;
+
+/** Begins. Rounds never overlap; a round that fails is logged and the next one tries again. */
+export function startHousekeeping(kept: Housekeeping): { close(): Promise<void> } {
+  let isClosed = false;
+  let rounds = 0;
+  let working: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+
+  async function round(): Promise<void> {
+    rounds += 1;
+    try {
+      await kept.engine.tick();
+      if (rounds % REFRESH_EVERY_TICKS === 0) await kept.feed.refresh();
+      if (rounds % PRUNE_EVERY_TICKS === 0) await prune(kept);
+    } catch (error) {
+      kept.log.error({ err: error }, 'housekeeping.failed');
+    }
+    schedule();
+  }
+
+  function schedule(): void {
+    if (isClosed) return;
+    timer = setTimeout(() => {
+      working = round();
+    }, TICK_MS);
+    timer.unref();
+  }
+
+  schedule();
+  return {
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      await working;
+    },
+  };
+}
+
+async function prune({ store, config, clock }: Housekeeping): Promise<void> {
+  const nowMs = clock.nowMs();
+  await store.prune(config.environment, { evidenceMs: nowMs - config.evidenceDays * DAY_MS, idempotencyMs: nowMs - DAY_MS });
+}

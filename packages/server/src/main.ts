@@ -1,0 +1,14 @@
+/** The program: the command line, with the commands that need a server of their own. */
+import { runProcess } from './cli/run-process.ts';
+import { systemClock } from './clock.ts';
+import { processEnvironment } from './config.ts';
+import { demoCommand } from './demo-command.ts';
+import { RELEASE } from './release.ts';
+import { serveCommand } from './serve.ts';
+
+await runProcess({
+  env: processEnvironment(),
+  clock: systemClock,
+  release: RELEASE,
+  extraCommands: [serveCommand, demoCommand],
+});

@@ -1,0 +1,73 @@
+/** The command `serve`: starts a process, says where it is, and ends it properly on a signal. */
+import type { Command } from './cli/command.ts';
+import { ConfigSchema, environmentName, readConfig, settingNames } from './config.ts';
+
+/** Flags are the settings of `config.ts` in kebab case. */
+export const serveCommand: Command = {
+  path: 'serve',
+  summary: 'Run control plane and gateway',
+  details: [
+    'Every flag is also an environment variable: --control-port is',
+    `${environmentName('controlPort')}. The first start shows the first admin token, once.`,
+  ],
+  options: settingNames().map((name) => ({ flags: flagOf(name), about: aboutOf(name) })),
+  examples: ['serve', 'serve --store sqlite:/var/lib/understudy --host 0.0.0.0'],
+  endsItself: true,
+  async run(session, input) {
+    const flags = Object.fromEntries(
+      settingNames().map((name) => [name, isSwitch(name) ? input.flag(name) || undefined : input.text(name)]),
+    );
+    const config = readConfig(flags);
+    // Loaded only here: every other command starts without server and database.
+    const [{ startUnderstudy }, { openLog }] = await Promise.all([import('./compose.ts'), import('./log.ts')]);
+    const log = openLog(config.logLevel);
+    const stopped = Promise.withResolvers<number>();
+    const onFatal = (error: unknown): void => {
+      log.fatal({ err: error }, 'store.failed');
+      stopped.resolve(1);
+    };
+    const understudy = await startUnderstudy(config, { log, onFatal });
+    session.deps.io.stdout.write(greeting(understudy));
+    const stop = (signal: NodeJS.Signals): void => {
+      log.info({ signal }, 'process.stopping');
+      understudy.drain().then(
+        () => stopped.resolve(0),
+        (error: unknown) => {
+          log.error({ err: error }, 'process.stop_failed');
+          stopped.resolve(1);
+        },
+      );
+    };
+    process.once('SIGTERM', stop);
+    process.once('SIGINT', stop);
+    const code = await stopped.promise;
+    if (code !== 0) await understudy.close();
+    return code === 0 ? 0 : 1;
+  },
+};
+
+function greeting(understudy: {
+  readonly controlUrl: string;
+  readonly gatewayUrl: string;
+  readonly firstToken: string | undefined;
+}): string {
+  const { controlUrl, gatewayUrl, firstToken } = understudy;
+  const lines = [`control plane  ${controlUrl}   (API page: ${controlUrl}/docs)`, `gateway        ${gatewayUrl}`];
+  if (firstToken !== undefined) {
+    lines.push('', 'first admin token, shown this once:', `  ${firstToken}`, '', 'Keep it with: understudy login');
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function isSwitch(name: string): boolean {
+  return name === 'allowAnonymousPredict' || name === 'openMetrics';
+}
+
+function flagOf(name: string): string {
+  const kebab = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return isSwitch(name) ? `--${kebab}` : `--${kebab} <value>`;
+}
+
+function aboutOf(name: keyof typeof ConfigSchema.shape): string {
+  return ConfigSchema.shape[name].meta()?.description ?? '';
+}

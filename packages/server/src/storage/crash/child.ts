@@ -1,0 +1,53 @@
+/** Starts the commit loop, listens to its acknowledgements and waits for its end. The crash tests depend on it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { PlantedBugs } from '../sqlite-writer.ts';
+import type { Workload } from './operations.ts';
+
+export interface ChildTask {
+  readonly file: string;
+  readonly first: number;
+  readonly count: number;
+  readonly workload: Workload;
+  readonly planted: PlantedBugs;
+}
+
+/** How a run of the loop ended. */
+export interface ChildRun {
+  readonly exitCode: number | null;
+  readonly isReady: boolean;
+  /** Operations in the order they were acknowledged. */
+  readonly acked: readonly number[];
+  /** From the last sign of life to the end. */
+  readonly silentMs: number;
+  readonly errors: string;
+}
+
+const CHILD = fileURLToPath(new URL('./commit-loop.child.ts', import.meta.url));
+
+/**
+ * @param tracer command and arguments to run the child under; empty for none
+ * @param killAfterMs kills the child so long after its loop began
+ */
+export async function runChild(task: ChildTask, tracer: readonly string[], killAfterMs?: number): Promise<ChildRun> {
+  const [command = process.execPath, ...rest] = [...tracer, process.execPath, CHILD, JSON.stringify(task)];
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  let errors = '';
+  let lastSignMs = performance.now();
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (output === '' && killAfterMs !== undefined) setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+    output += text;
+    lastSignMs = performance.now();
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text;
+  });
+  await once(child, 'close');
+  const silentMs = performance.now() - lastSignMs;
+  // An acknowledgement counts when its line is whole: the client has read it.
+  const lines = output.split('\n').slice(0, -1);
+  const acked = lines.filter((line) => line.startsWith('ack ')).map((line) => Number(line.split(' ')[1]));
+  return { exitCode: child.exitCode, isReady: lines[0] === 'ready', acked, silentMs, errors };
+}

@@ -1,0 +1,123 @@
+/** Schemas of the rows that a backend reads back. A row is outside data until one of these has parsed it. */
+import { AppError } from '@understudy/core/errors';
+import { DecisionSchema } from '@understudy/contract/documents';
+import { EvidenceBlockSchema, ReadinessSchema } from '@understudy/contract/report';
+import { z } from 'zod';
+import type {
+  DocumentKind,
+  GatewayStatus,
+  IdempotencyRecord,
+  Json,
+  JournalChange,
+  JournalEntry,
+  StoredDecision,
+  StoredDocument,
+  StoredEvidence,
+} from './store.ts';
+
+const KindSchema: z.ZodType<DocumentKind> = z.enum(['model', 'version', 'rollout', 'plan', 'token']);
+// What JSON.parse returns is JSON; the schemas above this level say which.
+const JsonSchema = z.custom<Json>((value) => value !== undefined);
+const Sha = z.string().length(64);
+
+/** Text of a column that holds JSON. */
+const JsonText = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'not JSON' });
+    return z.NEVER;
+  }
+});
+
+const DocumentRow = z.strictObject({
+  kind: KindSchema,
+  id: z.string(),
+  revision: z.int().positive(),
+  body: JsonText.pipe(JsonSchema),
+});
+
+const ChangeSchema: z.ZodType<JournalChange> = z.strictObject({
+  kind: KindSchema,
+  id: z.string(),
+  before: JsonSchema,
+  after: JsonSchema,
+});
+
+const JournalRow = z
+  .strictObject({
+    environment: z.string(),
+    revision: z.int().positive(),
+    at_ms: z.number(),
+    actor: z.string(),
+    action: z.string(),
+    reason: z.string(),
+    changes: JsonText.pipe(z.array(ChangeSchema)),
+    previous_hash: Sha,
+    hash: Sha,
+  })
+  .transform(({ at_ms: atMs, previous_hash: previousHash, ...rest }) => ({ ...rest, atMs, previousHash }));
+
+const DecisionRow = z
+  .strictObject({
+    rollout: z.string(),
+    window: z.int(),
+    revision: z.int().positive(),
+    at_ms: z.number(),
+    decision: JsonText.pipe(DecisionSchema),
+  })
+  .transform(({ at_ms: atMs, ...rest }) => ({ ...rest, atMs }));
+
+const EvidenceRow = z.strictObject({ cursor: z.int().positive(), block: JsonText.pipe(EvidenceBlockSchema) });
+
+const GatewayRow = z
+  .strictObject({
+    gateway: z.string(),
+    boot: z.string(),
+    revision: z.int().nonnegative(),
+    seen_at_ms: z.number(),
+    readiness: JsonText.pipe(z.array(ReadinessSchema)),
+  })
+  .transform(({ seen_at_ms: seenAtMs, ...rest }) => ({ ...rest, seenAtMs }));
+
+const IdempotencyRow = z.strictObject({ key: z.string(), request: z.string(), answer: JsonText.pipe(JsonSchema) });
+const HeadRow = z.strictObject({ revision: z.int().positive(), hash: Sha });
+
+export function documentOfRow(row: unknown): StoredDocument {
+  return parseRow('documents', DocumentRow, row);
+}
+
+export function entryOfRow(row: unknown): JournalEntry {
+  return parseRow('journal', JournalRow, row);
+}
+
+export function decisionOfRow(row: unknown): StoredDecision {
+  return parseRow('decisions', DecisionRow, row);
+}
+
+export function evidenceOfRow(row: unknown): StoredEvidence {
+  return parseRow('evidence', EvidenceRow, row);
+}
+
+export function gatewayOfRow(row: unknown): GatewayStatus {
+  return parseRow('gateways', GatewayRow, row);
+}
+
+export function idempotencyOfRow(row: unknown): IdempotencyRecord {
+  return parseRow('idempotency', IdempotencyRow, row);
+}
+
+/** The last revision of an environment and the hash of its journal entry. */
+export function headOfRow(row: unknown): { readonly revision: number; readonly hash: string } {
+  return parseRow('journal', HeadRow, row);
+}
+
+function parseRow<T>(table: string, schema: z.ZodType<T>, row: unknown): T {
+  const parsed = schema.safeParse(row);
+  if (parsed.success) return parsed.data;
+  throw new AppError(
+    'store.corrupt',
+    `cannot read a row of "${table}": ${z.prettifyError(parsed.error)}; restore the newest backup, or run the release that wrote it`,
+    { cause: parsed.error },
+  );
+}

@@ -1,0 +1,80 @@
+/** Gateway reports in a SQLite store: evidence blocks, who was heard of, and what may be forgotten. */
+import { setImmediate } from 'node:timers/promises';
+import type { GatewayReport } from '@understudy/contract/report';
+import { jsonText } from './canonical-json.ts';
+import type { Connection } from './sqlite-connection.ts';
+import { evidenceOfRow, gatewayOfRow } from './rows.ts';
+import type { Store } from './store.ts';
+
+// A few milliseconds of deleting, after which requests get their turn.
+const ROWS_PER_TURN = 2000;
+
+export function openEvidence(connection: Connection): Pick<Store, 'appendReport' | 'evidence' | 'gateways' | 'prune'> {
+  const { database, read, write } = connection;
+  const append = prepareAppend(connection);
+  const ofEnvironment = database.prepare(
+    'SELECT cursor, block FROM evidence WHERE environment = @environment AND cursor > @afterCursor ORDER BY cursor LIMIT @limit',
+  );
+  const ofModel = database.prepare(
+    `SELECT cursor, block FROM evidence
+     WHERE environment = @environment AND model = @model AND cursor > @afterCursor ORDER BY cursor LIMIT @limit`,
+  );
+  const gateways = database.prepare(
+    'SELECT gateway, boot, revision, seen_at_ms, readiness FROM gateways WHERE environment = ? ORDER BY gateway',
+  );
+  return {
+    // Not durable by itself: a decision's own commit makes the evidence before it durable, and a power cut that takes
+    // newer evidence only leaves the engine with less to decide on.
+    appendReport: async (environment, report, seenAtMs) =>
+      write('store a report', 'ordered', () => append(environment, report, seenAtMs)),
+    evidence: async (environment, query) =>
+      read('read evidence', () => {
+        const statement = query.model === undefined ? ofEnvironment : ofModel;
+        return statement.all({ environment, ...query }).map(evidenceOfRow);
+      }),
+    gateways: async (environment) => read('read the gateways', () => gateways.all(environment).map(gatewayOfRow)),
+    prune: async (environment, before) => {
+      const evidence = 'DELETE FROM evidence WHERE environment = ? AND start_ms < ? LIMIT ?';
+      const reports = 'DELETE FROM reports WHERE environment = ? AND seen_at_ms < ? LIMIT ?';
+      const idempotency = 'DELETE FROM idempotency WHERE environment = ? AND at_ms < ? LIMIT ?';
+      await deleteInTurns(connection, reports, [environment, before.evidenceMs]);
+      return {
+        evidence: await deleteInTurns(connection, evidence, [environment, before.evidenceMs]),
+        idempotency: await deleteInTurns(connection, idempotency, [environment, before.idempotencyMs]),
+      };
+    },
+  };
+}
+
+function prepareAppend({ database }: Connection) {
+  const seen = database.prepare('INSERT INTO reports VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING');
+  const block = database.prepare('INSERT INTO evidence (environment, model, start_ms, block) VALUES (?, ?, ?, ?)');
+  const status = database.prepare(
+    `INSERT INTO gateways VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET boot = excluded.boot, sequence = excluded.sequence, revision = excluded.revision,
+       seen_at_ms = excluded.seen_at_ms, readiness = excluded.readiness
+     WHERE gateways.boot <> excluded.boot OR gateways.sequence < excluded.sequence`,
+  );
+  return (environment: string, report: GatewayReport, seenAtMs: number): 'stored' | 'duplicate' => {
+    const { gateway, boot, sequence, revision, readiness, blocks } = report;
+    if (seen.run(environment, gateway, boot, sequence, seenAtMs).changes === 0) return 'duplicate';
+    for (const one of blocks) block.run(environment, one.model, one.startMs, jsonText(one));
+    status.run(environment, gateway, boot, sequence, revision, seenAtMs, jsonText(readiness));
+    return 'stored';
+  };
+}
+
+async function deleteInTurns(
+  { database, write }: Connection,
+  sql: string,
+  [environment, beforeMs]: readonly [string, number],
+): Promise<number> {
+  const statement = database.prepare(sql);
+  let total = 0;
+  for (;;) {
+    const { changes } = write('delete what is old', 'durable', () => statement.run(environment, beforeMs, ROWS_PER_TURN));
+    total += changes;
+    if (changes < ROWS_PER_TURN) return total;
+    await setImmediate();
+  }
+}
