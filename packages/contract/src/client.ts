@@ -7,7 +7,7 @@ import { Problem } from './problems.ts';
 
 type Of<Name extends EndpointName> = (typeof ENDPOINTS)[Name];
 type Field<Key extends string, Schema> = Schema extends z.ZodObject
-  ? object extends z.input<Schema>
+  ? Record<never, never> extends z.input<Schema>
     ? { readonly [K in Key]?: z.input<Schema> }
     : { readonly [K in Key]: z.input<Schema> }
   : Schema extends z.ZodType
@@ -78,7 +78,7 @@ async function send(options: ClientOptions, endpoint: Endpoint, input: LooseInpu
   }
 }
 
-function bodyOf(endpoint: Endpoint, body: unknown): BodyInit {
+function bodyOf(endpoint: Endpoint, body: unknown): NonNullable<RequestInit['body']> {
   if (endpoint.body !== 'binary') return JSON.stringify(body);
   if (body instanceof ReadableStream) return body;
   if (body instanceof Uint8Array) return new Uint8Array(body);

@@ -19,6 +19,8 @@ export const Name = z
 const AtMs = z.number().nonnegative();
 const Person = z.string().min(1).max(200);
 const Reason = z.string().max(2000);
+// A sentence of the engine may quote the reason of a person, so what it writes into a state is allowed to be longer.
+const EngineReason = z.string().max(4000);
 
 /** A strict object of which every field may be left out, but not be `undefined`. */
 export function exactPartial<Fields extends z.ZodRawShape>(
@@ -166,7 +168,7 @@ export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   timeBox: z.strictObject({ afterMs: z.number().positive(), onExpiry: z.enum(['hold', 'roll-back']) }).exactOptional(),
 });
 
-const ended = { step: z.int().min(-1), atMs: AtMs, by: Person, reason: Reason };
+const ended = { step: z.int().min(-1), atMs: AtMs, by: Person, reason: EngineReason };
 
 export const RolloutStateSchema: z.ZodType<RolloutState> = z.discriminatedUnion('phase', [
   z.strictObject({ phase: z.literal('preparing'), sinceMs: AtMs }),
@@ -179,7 +181,7 @@ export const RolloutStateSchema: z.ZodType<RolloutState> = z.discriminatedUnion(
     by: Person,
     reason: Reason,
   }),
-  z.strictObject({ phase: z.literal('promoted'), atMs: AtMs, by: Person, reason: Reason }),
+  z.strictObject({ phase: z.literal('promoted'), atMs: AtMs, by: Person, reason: EngineReason }),
   z.strictObject({ phase: z.literal('rolled-back'), ...ended }),
   z.strictObject({ phase: z.literal('aborted'), ...ended }),
   z.strictObject({ phase: z.literal('killed'), ...ended }),

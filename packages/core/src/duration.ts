@@ -12,7 +12,10 @@ export function parseDuration(text: string): number | undefined {
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
     totalMs += Number(amount) * (UNIT_MS[unit ?? ''] ?? Number.NaN);
   }
-  return Number.isFinite(totalMs) ? totalMs : undefined;
+  if (!Number.isFinite(totalMs)) return undefined;
+  // Decimal fractions are not exact in binary: 1.005 × 1000 is a hair below 1005. A nanosecond is finer than any clock here.
+  const wholeMs = Math.round(totalMs);
+  return Math.abs(totalMs - wholeMs) < 1e-6 ? wholeMs : totalMs;
 }
 
 /**
@@ -20,7 +23,7 @@ export function parseDuration(text: string): number | undefined {
  * @param ms milliseconds, ≥ 0
  */
 export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)}ms`;
+  if (Math.round(ms) < 1000) return `${Math.round(ms)}ms`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds}s`;
   if (seconds < 3600) return joinUnits(seconds, 60, 'ms');

@@ -89,12 +89,13 @@ export function meanOf(moments: Moments): number | undefined {
 
 /**
  * Standard deviation of the sample (n − 1 in the denominator).
- * @returns undefined with fewer than two values; never negative, rounding errors are cut at 0
+ * @returns undefined with fewer than two values, or when the sums are beyond what a number can hold; never negative,
+ *   rounding errors are cut at 0
  */
 export function standardDeviationOf(moments: Moments): number | undefined {
   if (moments.count < 2) return undefined;
   const centred = moments.sumSquares - (moments.sum * moments.sum) / moments.count;
-  return Math.sqrt(Math.max(0, centred) / (moments.count - 1));
+  return Number.isFinite(centred) ? Math.sqrt(Math.max(0, centred) / (moments.count - 1)) : undefined;
 }
 
 /** Moments of a list of numbers. */
@@ -109,7 +110,8 @@ export function momentsOf(values: readonly number[]): Moments {
 }
 
 function mergeClasses(left: Tally['classes'], right: Tally['classes']): Tally['classes'] {
-  const merged: Record<string, number> = { ...left };
-  for (const [name, count] of Object.entries(right)) merged[name] = (merged[name] ?? 0) + count;
-  return merged;
+  // A map, as classes are named by the user: `constructor` and `__proto__` must count like any other.
+  const merged = new Map(Object.entries(left));
+  for (const [name, count] of Object.entries(right)) merged.set(name, (merged.get(name) ?? 0) + count);
+  return Object.fromEntries(merged);
 }

@@ -29,6 +29,9 @@ export const DEFAULT_HEALTH_LIMITS: HealthLimits = {
 // A mean of fewer predictions says nothing about drift; the window of latencies and errors has its own minimum.
 const MIN_PREDICTIONS = 10;
 
+// Sums of squares cannot resolve a spread below about 1e-8 of the mean, so a baseline without spread may have had that much.
+const FLAT_TOLERANCE = 1e-7;
+
 /**
  * Reads the three health guards on one version's window.
  * @returns one reading per guard; `harmful` above its limit, `no-data` below the minimum sample or without a baseline
@@ -39,13 +42,16 @@ export function readHealth(limits: HealthLimits, tally: Tally, baseline: Baselin
 
 /**
  * How far the mean prediction lies from the baseline's mean, in the baseline's standard deviations.
- * @returns undefined without predictions; Infinity when the baseline has no spread and the mean differs from it
+ * @returns undefined without predictions; Infinity when the baseline has no spread and the mean differs from it by more
+ *   than a rounding error, and when the predictions are too large to add up
  */
 export function meanDriftOf(tally: Tally, baseline: Baseline): number | undefined {
   const mean = meanOf(tally.predictions);
   if (mean === undefined) return undefined;
+  if (!Number.isFinite(mean)) return Infinity;
   const distance = Math.abs(mean - baseline.mean);
-  return distance === 0 ? 0 : distance / baseline.standardDeviation;
+  if (baseline.standardDeviation > 0) return distance / baseline.standardDeviation;
+  return distance <= Math.abs(baseline.mean) * FLAT_TOLERANCE ? 0 : Infinity;
 }
 
 function readLatency(limits: HealthLimits, tally: Tally): GuardReading {
@@ -74,9 +80,19 @@ function readDrift(limits: HealthLimits, tally: Tally, baseline: Baseline | unde
   if (baseline === undefined) return { ...base, verdict: 'no-data', reason: 'no baseline is registered, so drift is not judged' };
   const drift = meanDriftOf(tally, baseline);
   if (drift === undefined || samples < MIN_PREDICTIONS) return notEnough(base, samples, MIN_PREDICTIONS);
+  // Infinity is not a number in JSON, where readings are kept; the sentence says it.
+  if (!Number.isFinite(drift)) return { ...base, verdict: 'harmful', reason: infiniteDrift(tally, baseline) };
   const isOver = drift > limits.meanDrift;
   const reason = `mean prediction is ${drift.toFixed(2)} baseline standard deviations from ${short(baseline.mean)}, ${isOver ? 'beyond' : 'within'} ${limits.meanDrift}`;
   return { ...base, challenger: drift, verdict: isOver ? 'harmful' : 'healthy', reason };
+}
+
+function infiniteDrift(tally: Tally, baseline: Baseline): string {
+  const mean = meanOf(tally.predictions);
+  if (mean === undefined || !Number.isFinite(mean) || baseline.standardDeviation > 0) {
+    return 'predictions are too large to measure how far they are from the baseline';
+  }
+  return `mean prediction ${short(mean)} differs from ${short(baseline.mean)}, which is all that the baseline ever had`;
 }
 
 function notEnough(base: Omit<GuardReading, 'verdict' | 'reason'>, samples: number, needed: number): GuardReading {

@@ -55,11 +55,12 @@ export interface ModelVersion {
 
 /**
  * The baseline that a sample of predictions gives.
- * @returns undefined with fewer than two predictions: one value has no spread to measure drift in
+ * @returns undefined with fewer than two predictions (one value has no spread to measure drift in), or when they are
+ *   too large to add up
  */
 export function baselineOf(predictions: Moments, source: Baseline['source'], setAtMs: number): Baseline | undefined {
   const mean = meanOf(predictions);
   const standardDeviation = standardDeviationOf(predictions);
-  if (mean === undefined || standardDeviation === undefined) return undefined;
+  if (mean === undefined || standardDeviation === undefined || !Number.isFinite(mean)) return undefined;
   return { count: predictions.count, mean, standardDeviation, source, setAtMs };
 }

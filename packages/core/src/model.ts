@@ -139,7 +139,7 @@ export function rollBackChampion(model: Model, versions: readonly ModelVersion[]
       : chosenTarget(model, others, { to: request.to, isForced: request.force === true });
   if (target === undefined) {
     const message = `${failed.version} fails (${request.reason}) and "${model.name}" has no healthy former champion to fall back to; ${failed.version} keeps serving. Register and promote a good version, or roll back with an explicit target.`;
-    const alarm: Alarm = { code: 'no-last-known-good', message, sinceMs: request.atMs };
+    const alarm: Alarm = { code: 'no-last-known-good', message, sinceMs: model.alarm?.sinceMs ?? request.atMs };
     return { outcome: 'no-target', model: { ...model, alarm }, failed, message };
   }
   const { atMs, by, reason } = request;

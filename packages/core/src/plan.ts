@@ -1,4 +1,6 @@
 /** A rollout plan: the staircase, and the policy that guards it. Rollouts carry a copy of theirs, so a plan never changes under them. */
+import { boundaryOf } from './bucketing.ts';
+import { formatDuration } from './duration.ts';
 import { DEFAULT_THRESHOLDS, type ThresholdsConfig } from './thresholds.ts';
 
 /** One stair: a share of subjects and what must hold before the next. */
@@ -59,19 +61,7 @@ export const BUILT_IN_PLANS: readonly Plan[] = [
  * @returns sentences for people; empty when the plan can be used
  */
 export function problemsOfPlan(plan: Plan): readonly string[] {
-  const problems: string[] = [];
-  if (plan.steps.length === 0) problems.push('a plan needs at least one step');
-  plan.steps.forEach((step, index) => {
-    const previous = plan.steps[index - 1];
-    if (previous !== undefined && step.trafficPercent <= previous.trafficPercent) {
-      problems.push(
-        `step ${index + 1} has ${step.trafficPercent} % but must be above the ${previous.trafficPercent} % of the step before`,
-      );
-    }
-  });
-  const last = plan.steps.at(-1);
-  if (last !== undefined && last.trafficPercent !== 100)
-    problems.push(`the last step has ${last.trafficPercent} % but must reach 100 %`);
+  const problems: string[] = [...problemsOfSteps(plan.steps), ...problemsOfTimeBox(plan)];
   if (plan.policy.minSamples > plan.policy.window) {
     problems.push(`minSamples ${plan.policy.minSamples} can never be reached in a window of ${plan.policy.window} requests`);
   }
@@ -81,6 +71,35 @@ export function problemsOfPlan(plan: Plan): readonly string[] {
     );
   }
   return problems;
+}
+
+function problemsOfSteps(steps: readonly PlanStep[]): readonly string[] {
+  const problems: string[] = [];
+  if (steps.length === 0) problems.push('a plan needs at least one step');
+  steps.forEach(({ trafficPercent }, index) => {
+    const before = steps[index - 1]?.trafficPercent ?? 0;
+    if (index > 0 && trafficPercent <= before) {
+      problems.push(`step ${index + 1} has ${trafficPercent} % but must be above the ${before} % of the step before`);
+    } else if (boundaryOf(trafficPercent) === boundaryOf(before)) {
+      problems.push(`step ${index + 1} has ${trafficPercent} %, which moves nobody: the finest share is 0.001 %`);
+    }
+  });
+  const [first] = steps;
+  const last = steps.at(-1);
+  if (last !== undefined && last.trafficPercent !== 100) {
+    problems.push(`the last step has ${last.trafficPercent} % but must reach 100 %`);
+  }
+  if (first !== undefined && steps.length === 1 && first.trafficPercent === 100 && !asksForNothing(first)) {
+    problems.push('the only step sends everybody to the challenger, so it can never be compared; begin below 100 %');
+  }
+  return problems;
+}
+
+function problemsOfTimeBox({ steps, timeBox }: Plan): readonly string[] {
+  const heldMs = steps.reduce((sum, step) => sum + step.holdMs, 0);
+  if (timeBox === undefined || heldMs < timeBox.afterMs) return [];
+  const [held, box] = [formatDuration(heldMs), formatDuration(timeBox.afterMs)];
+  return [`the steps are held for ${held} together, so the time box of ${box} is over before the plan can be`];
 }
 
 /** Whether a step asks for nothing: entering it as the last one is promotion at once. */

@@ -69,7 +69,10 @@ export interface Situation {
   readonly notReady: string | undefined;
   /** Why the challenger is unfit, when a person marked it unhealthy meanwhile. */
   readonly unhealthy: string | undefined;
-  /** Passes the present step's hold and minimum sample, as asked by a person; guards still apply. */
+  /**
+   * Passes the present step's hold, as asked by a person; guards still apply. To pass its minimum sample too, ask for the
+   * judgement with `minSamples` 0.
+   */
   readonly skipHold?: boolean;
 }
 
@@ -107,9 +110,10 @@ export function decide(rollout: Rollout, situation: Situation): Decision {
   if (situation.unhealthy !== undefined) {
     return rollBack(rollout, situation, `${rollout.challenger} was marked unhealthy: ${situation.unhealthy}`);
   }
-  if (state.phase === 'preparing') return decideStart(rollout, situation);
-  if (situation.judgement.verdict === 'harmful') return rollBack(rollout, situation, situation.judgement.reason);
+  const hasTraffic = state.phase !== 'preparing';
+  if (hasTraffic && situation.judgement.verdict === 'harmful') return rollBack(rollout, situation, situation.judgement.reason);
   if (isTimeBoxOver(rollout, situation.atMs)) return decideTimeBox(rollout, situation);
+  if (state.phase === 'preparing') return decideStart(rollout, situation);
   if (state.phase === 'paused') return hold(rollout, situation.judgement, `paused by ${state.by}: ${state.reason}`);
   if (state.phase === 'stepping') return decideStep(rollout, state, situation);
   return hold(rollout, situation.judgement, `the rollout is ${state.phase}`);
@@ -170,7 +174,9 @@ function decideStep(rollout: Rollout, state: Extract<RolloutState, { phase: 'ste
   const step = rollout.plan.steps[state.step];
   if (step === undefined) return hold(rollout, situation.judgement, `the plan has no step ${state.step + 1}`);
   const heldMs = situation.atMs - state.sinceMs;
-  if (situation.judgement.verdict !== 'healthy' && !asksForNothing(step)) {
+  // Only the last step may ask for nothing at all; before it, evidence decides even without hold and minimum sample.
+  const isFree = asksForNothing(step) && rollout.plan.steps[state.step + 1] === undefined;
+  if (situation.judgement.verdict !== 'healthy' && !isFree) {
     return hold(rollout, situation.judgement, situation.judgement.reason);
   }
   if (heldMs < step.holdMs && situation.skipHold !== true) {

@@ -6,7 +6,10 @@ interface WindowBlock {
   readonly tally: Tally;
 }
 
-/** Newest blocks, oldest first. Never more blocks than the capacity it is kept at, as empty blocks are not stored. */
+/**
+ * Newest blocks, oldest first, one for each begin of an interval. Never more blocks than the capacity it is kept at, as
+ * empty blocks are not stored.
+ */
 export type SampleWindow = readonly WindowBlock[];
 
 /** A window without a sample. */
@@ -14,13 +17,20 @@ export const EMPTY_WINDOW: SampleWindow = [];
 
 /**
  * Adds a block and drops the oldest blocks that are not needed to hold `capacity` requests. Whole blocks are kept, so a
- * window may hold more than its capacity, never less while more was seen.
+ * window may hold more than its capacity, never less while more was seen. Blocks that begin at the same time, from several
+ * gateways, are kept or dropped together, so that the order in which blocks arrive does not matter.
  * @param capacity number of requests, ≥ 1
  */
 export function addToWindow(window: SampleWindow, block: EvidenceBlock, capacity: number): SampleWindow {
   if (block.tally.requests === 0) return window;
-  const grown = [...window, { startMs: block.startMs, tally: block.tally }];
-  if (window.length > 0 && block.startMs < (window.at(-1)?.startMs ?? 0)) grown.sort((a, b) => a.startMs - b.startMs);
+  const { startMs, tally } = block;
+  // Late blocks are late by little, so their place is near the end.
+  const before = window.findLastIndex((held) => held.startMs <= startMs);
+  const same = window[before]?.startMs === startMs ? window[before] : undefined;
+  const grown =
+    same === undefined
+      ? window.toSpliced(before + 1, 0, { startMs, tally })
+      : window.with(before, { startMs, tally: mergeTallies(same.tally, tally) });
   return grown.slice(firstNeeded(grown, capacity));
 }
 

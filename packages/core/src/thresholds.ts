@@ -46,6 +46,9 @@ export interface ThresholdsState {
 
 const UNUSED: ArmState = { step: -1, requests: 0, window: EMPTY_WINDOW };
 
+// At a ratio of exactly 1.2 the two sides are whole buckets apart, and only rounding errors could tell them from each other.
+const ROUNDING = 1 + 1e-9;
+
 /** See the file's first line; the rules are those of {@link ThresholdsConfig}. */
 export const thresholds: Policy<ThresholdsConfig, ThresholdsState> = {
   name: 'thresholds',
@@ -94,10 +97,12 @@ function compareLatency(config: ThresholdsConfig, guard: LatencyGuard, champion:
     return { ...base, verdict: 'no-data', reason };
   }
   const limit = theirs * guard.ratio;
-  const isOver = ours > limit && ours - theirs > config.ignoreLatencyBelowMs;
-  const relation = isOver ? 'exceeds' : 'is within';
+  const isAbove = ours > limit * ROUNDING;
+  const isOver = isAbove && ours - theirs > config.ignoreLatencyBelowMs;
+  const relation = isAbove ? 'exceeds' : 'is within';
+  const ignored = isAbove && !isOver ? `, but by less than the ${config.ignoreLatencyBelowMs} ms that are ignored` : '';
   const times = (ours / theirs).toFixed(2);
-  const reason = `${guard.name} ${ours.toFixed(2)} ms is ${times}× the champion's ${theirs.toFixed(2)} ms and ${relation} ${guard.ratio}×`;
+  const reason = `${guard.name} ${ours.toFixed(2)} ms is ${times}× the champion's ${theirs.toFixed(2)} ms and ${relation} ${guard.ratio}×${ignored}`;
   return { ...base, champion: theirs, challenger: ours, limit, verdict: isOver ? 'harmful' : 'healthy', reason };
 }
 
@@ -131,7 +136,8 @@ function conclude(guards: readonly GuardReading[], requests: number, minSamples:
     const found = guards.filter((guard) => guard.verdict === verdict);
     if (found.length > 0) return { verdict, reason: found.map((guard) => guard.reason).join('; '), guards };
   }
-  const waiting = guards.find((guard) => guard.verdict === 'no-data' && guard.guard.startsWith('latency.'));
+  // Drift needs a baseline, which not every version has; every other guard must have seen enough.
+  const waiting = guards.find((guard) => guard.verdict === 'no-data' && guard.guard !== 'health.mean-drift');
   if (waiting !== undefined) return { verdict: 'no-data', reason: waiting.reason, guards };
   if (requests < minSamples) {
     return { verdict: 'undecided', reason: `${requests} of ${minSamples} requests that this step asks for`, guards };

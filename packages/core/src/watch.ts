@@ -33,9 +33,10 @@ export function openWatch(model: Model): WatchState | undefined {
   return term === undefined ? undefined : { version: term.version, fromMs: term.fromMs, window: EMPTY_WINDOW };
 }
 
-/** The watch after one more block; blocks of other versions and of earlier terms change nothing. */
+/** The watch after one more block; blocks of other models, of other versions and of earlier terms change nothing. */
 export function absorbWatch(model: Model, state: WatchState, block: EvidenceBlock): WatchState {
-  if (block.arm !== 'champion' || block.version !== state.version || block.startMs < state.fromMs) return state;
+  if (block.model !== model.name || block.version !== state.version) return state;
+  if (block.arm !== 'champion' || block.startMs < state.fromMs) return state;
   return { ...state, window: addToWindow(state.window, block, model.watch.limits.window) };
 }
 
