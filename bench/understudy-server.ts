@@ -1,9 +1,13 @@
 // Starts our own server for a contest: the only file of the benchmarks that knows its command line and its API.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, createClient } from '@understudy/contract/client';
 import { cacheFolder, REPOSITORY_FOLDER } from './harness/folders.ts';
-import { startProcess } from './harness/running-process.ts';
+import { type RunningProcess, startProcess } from './harness/running-process.ts';
 import { freePort, waitForPort } from './harness/tcp-port.ts';
+
+const POLL_MS = 100;
 
 /** What answers for a version: a model file run in process, or an HTTP server such as `http://127.0.0.1:8000`. */
 export type UnderstudyArm = { readonly kind: 'onnx'; readonly file: string } | { readonly kind: 'http'; readonly origin: string };
@@ -31,20 +35,23 @@ export interface UnderstudyRequest {
 }
 
 export async function startUnderstudy({ models, core }: UnderstudyRequest): Promise<RunningUnderstudy> {
-  const port = await freePort();
+  const [controlPort, gatewayPort] = [await freePort(), await freePort()];
   const dataFolder = await mkdtemp(join(await cacheFolder('understudy'), 'data-'));
   const main = join(REPOSITORY_FOLDER, 'packages/server/src/main.ts');
-  const args = [main, 'serve', '--host', '127.0.0.1', '--port', String(port), '--data', dataFolder];
+  const ports = ['--control-port', String(controlPort), '--gateway-port', String(gatewayPort)];
+  const args = [main, 'serve', '--store', `sqlite:${dataFolder}`, ...ports, '--log-level', 'warn'];
   const server = await startProcess({ name: 'understudy', command: process.execPath, args, core });
   const stop = async (): Promise<void> => {
     await server.stop();
     await rm(dataFolder, { recursive: true, force: true });
   };
   try {
-    await waitForPort(port, server);
-    const origin = `http://127.0.0.1:${port}`;
-    const token = await configure(origin, models);
-    return { predictUrl: `${origin}/predict/${models[0].name}`, token, pid: server.pid, stop };
+    await waitForPort(controlPort, server);
+    const admin = createClient({ url: `http://127.0.0.1:${controlPort}`, token: await firstTokenOf(server) });
+    for (const model of models) await configure(admin, model);
+    const { secret } = await admin('createToken', { body: { name: 'load', scopes: ['predict'] } });
+    const predictUrl = `http://127.0.0.1:${gatewayPort}/predict/${models[0].name}`;
+    return { predictUrl, token: secret, pid: server.pid, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -53,12 +60,49 @@ export async function startUnderstudy({ models, core }: UnderstudyRequest): Prom
 
 /** The label in the answer to one sample; `undefined` when the answer has none. */
 export function predictedLabelOf(answer: unknown): number | undefined {
-  const label = typeof answer === 'object' && answer !== null && 'label' in answer ? answer.label : undefined;
+  const label = typeof answer === 'object' && answer !== null && 'prediction' in answer ? answer.prediction : undefined;
   return typeof label === 'number' ? label : undefined;
 }
 
-/** Registers the models and their split, and waits until the gateway serves them. */
-function configure(origin: string, models: readonly UnderstudyModel[]): Promise<string> {
-  const names = models.map((model) => model.name).join(', ');
-  return Promise.reject(new Error(`cannot configure ${names} at ${origin}: bench/understudy-server.ts is not connected yet`));
+/** The admin token that the first start shows once. */
+async function firstTokenOf(server: RunningProcess): Promise<string> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const [token] = /us_[\w-]+/.exec(server.output()) ?? [];
+    if (token !== undefined) return token;
+    await sleep(POLL_MS);
+  }
+  throw new Error(`understudy showed no token: ${server.output()}`);
+}
+
+/** Registers both arms, starts a roll-out that stays on its first step, and waits until the challenger is in. */
+async function configure(admin: Client, model: UnderstudyModel): Promise<void> {
+  await admin('createModel', { body: { name: model.name } });
+  await register(admin, model.name, { version: 'v1', arm: model.champion });
+  await register(admin, model.name, { version: 'v2', arm: model.challenger });
+  await admin('promoteVersion', { params: { model: model.name, version: 'v1' }, body: { reason: 'benchmark' } });
+  const steps = [
+    { traffic: model.challengerPercent, hold: '24h', minSamples: 50 },
+    { traffic: 100, hold: '0s', minSamples: 0 },
+  ];
+  // Both arms are the same: whatever the guards see is noise, and must not end the benchmark.
+  const policy = { kind: 'thresholds', p50Ratio: 1000, p99Ratio: 1000 } as const;
+  const plan = { name: 'benchmark', steps, policy };
+  const started = await admin('startRollout', { body: { model: model.name, challenger: 'v2', plan } });
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const { rollout } = await admin('getRollout', { params: { rollout: started.rollout.id } });
+    if (rollout.state.phase === 'stepping') return;
+    await sleep(POLL_MS);
+  }
+  throw new Error(`the challenger of "${model.name}" did not become ready`);
+}
+
+async function register(admin: Client, model: string, { version, arm }: { version: string; arm: UnderstudyArm }): Promise<void> {
+  const params = { model };
+  if (arm.kind === 'http') {
+    const upstream = { url: arm.origin, protocol: 'predict', remoteModel: model } as const;
+    await admin('registerVersion', { params, body: { version, upstream } });
+    return;
+  }
+  const { sha256 } = await admin('uploadArtifact', { body: new Uint8Array(await readFile(arm.file)) });
+  await admin('registerVersion', { params, body: { version, artifact: sha256 } });
 }
