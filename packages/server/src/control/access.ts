@@ -73,7 +73,10 @@ async function readToken(context: AccessContext, request: FastifyRequest): Promi
 /** One answer for an unknown id, a wrong secret and an expired token: it must not tell which ids exist. */
 function refuse(request: FastifyRequest, reply: FastifyReply, waitSeconds: number): AppError {
   if (waitSeconds === 0) {
-    return new AppError('auth.invalid_token', 'the token is not valid: it is unknown, expired or revoked; ask an admin for another');
+    return new AppError(
+      'auth.invalid_token',
+      'the token is not valid: it is unknown, expired or revoked; ask an admin for another',
+    );
   }
   reply.header('retry-after', waitSeconds);
   return new AppError(

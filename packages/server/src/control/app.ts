@@ -5,6 +5,7 @@ import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { CommandContext } from '../commands/command.ts';
 import { guardAccess } from './access.ts';
 import { setAnswerHeaders } from './answer-headers.ts';
+import { answerBrokenRequest } from './broken-request.ts';
 import { answerError, type ControlLog } from './error-answer.ts';
 import { readJsonBodies } from './json-body.ts';
 import { describeApi } from './openapi.ts';
@@ -89,7 +90,8 @@ function openServer(log: ControlLog): FastifyInstance {
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 1000 },
     // Names have at most 63 characters; the schemas say so in better words than the router.
     routerOptions: { maxParamLength: 500 },
-    // The only errors that no hook sees.
+    clientErrorHandler: answerBrokenRequest,
+    // Errors of the router are the only others that no hook sees.
     frameworkErrors: (error, request, reply) => {
       setAnswerHeaders(request, reply);
       answerError(log, error, { request, reply });

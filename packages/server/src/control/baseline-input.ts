@@ -50,9 +50,9 @@ async function predict(
 
 function toBaseline(moments: Moments, source: Baseline['source'], atMs: number): Baseline {
   const baseline = baselineOf(moments, source, atMs);
-  if (baseline !== undefined && Number.isFinite(baseline.mean) && Number.isFinite(baseline.standardDeviation)) return baseline;
+  if (baseline !== undefined && Number.isFinite(baseline.standardDeviation)) return baseline;
   throw new AppError(
     'request.invalid',
-    `cannot compute a baseline from ${moments.count} predictions: their mean is ${baseline?.mean ?? 'unknown'} and their standard deviation ${baseline?.standardDeviation ?? 'unknown'}; each prediction must be a finite number of ordinary size`,
+    `cannot compute a baseline from ${moments.count} predictions that sum up to ${moments.sum}; each must be a finite number of ordinary size`,
   );
 }

@@ -2,6 +2,7 @@
 import type { Problem } from '@understudy/contract/problems';
 import { AppError, type ErrorCode } from '@understudy/core/errors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { announcesBody } from './announced-body.ts';
 
 /** Events with fields. */
 export interface ControlLog {
@@ -15,20 +16,29 @@ const FRAMEWORK_ERRORS: Readonly<Record<string, readonly [code: ErrorCode, messa
     'request.unsupported_media_type',
     'the content-type is not one that this endpoint takes: application/json, or application/octet-stream to upload an artifact',
   ],
-  FST_ERR_HANDLER_TIMEOUT: ['request.deadline_exceeded', 'the request took too long and was given up; what it asked for may still happen'],
-  FST_ERR_BAD_URL: ['request.invalid', 'the address cannot be read: it has a "%" that is not followed by two hexadecimal digits of UTF-8'],
+  FST_ERR_HANDLER_TIMEOUT: [
+    'request.deadline_exceeded',
+    'the request took too long and was given up; what it asked for may still happen',
+  ],
+  FST_ERR_BAD_URL: [
+    'request.invalid',
+    'the address cannot be read: it has a "%" that is not followed by two hexadecimal digits of UTF-8',
+  ],
   FST_ERR_MAX_PARAM_LENGTH: ['request.invalid', 'a name in the address is too long'],
 };
+
+// Long enough for a slow client to notice the answer, too short to keep us busy with what nobody wants.
+const DISCARD_MS = 5000;
 
 /** Answers a request that failed. Errors of ours are logged once, here. */
 export function answerError(log: ControlLog, error: unknown, { request, reply }: Exchange): FastifyReply {
   const problem = problemOf(error, request.id);
   if (problem.code === 'internal.unexpected') log.error({ ...placeOf(request), err: error }, 'request.failed');
-  else if (problem.status >= 500) log.warn({ ...placeOf(request), code: problem.code, message: problem.message }, 'request.refused');
+  else if (problem.status >= 500)
+    log.warn({ ...placeOf(request), code: problem.code, message: problem.message }, 'request.refused');
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="understudy"');
   if (problem.status === 503 && !reply.hasHeader('retry-after')) reply.header('retry-after', 1);
-  // The rest of the body is not read, so nothing else can be said on this connection.
-  if (!request.raw.readableEnded && request.raw.headers['content-length'] !== '0') closeAfter(request, reply);
+  if (announcesBody(request.raw) && !request.raw.readableEnded) discardRest({ request, reply });
   const body: Problem = { error: { code: problem.code, message: problem.message, requestId: request.id } };
   return reply.status(problem.status).type('application/json; charset=utf-8').serializer(JSON.stringify).send(body);
 }
@@ -38,9 +48,15 @@ interface Exchange {
   readonly reply: FastifyReply;
 }
 
-function closeAfter(request: FastifyRequest, reply: FastifyReply): void {
-  const { headers } = request.raw;
-  if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) reply.header('connection', 'close');
+/**
+ * Lets the rest of a body arrive, for a while, without looking at it: a connection that is closed while the other side
+ * is sending is reset, and the answer is lost with it.
+ */
+function discardRest({ request, reply }: Exchange): void {
+  reply.removeHeader('connection');
+  const { raw } = request;
+  const giveUp = setTimeout(() => raw.destroy(), DISCARD_MS).unref();
+  raw.once('close', () => clearTimeout(giveUp));
 }
 
 function problemOf(error: unknown, requestId: string): AppError {

@@ -11,12 +11,13 @@ export interface FailedTries {
 }
 
 interface Bucket {
-  readonly left: number;
+  readonly leftMs: number;
   readonly atMs: number;
 }
 
-const TRIES_PER_MINUTE = 20;
-const TRIES_PER_MS = TRIES_PER_MINUTE / 60_000;
+// Twenty tries a minute: a full bucket holds a minute, and each try costs three seconds.
+const BUCKET_MS = 60_000;
+const TRY_MS = 3000;
 const MAX_ADDRESSES = 10_000;
 
 export function openFailedTries(clock: Clock): FailedTries {
@@ -25,13 +26,14 @@ export function openFailedTries(clock: Clock): FailedTries {
   return {
     record(address) {
       const atMs = clock.nowMs();
-      const last = buckets.get(address) ?? { left: TRIES_PER_MINUTE, atMs };
-      const left = Math.min(TRIES_PER_MINUTE, last.left + (atMs - last.atMs) * TRIES_PER_MS);
+      const last = buckets.get(address) ?? { leftMs: BUCKET_MS, atMs };
+      const leftMs = Math.min(BUCKET_MS, last.leftMs + atMs - last.atMs);
+      const isSpent = leftMs < TRY_MS;
       buckets.delete(address);
-      buckets.set(address, { left: left < 1 ? left : left - 1, atMs });
+      buckets.set(address, { leftMs: isSpent ? leftMs : leftMs - TRY_MS, atMs });
       const [oldest] = buckets.keys();
       if (buckets.size > MAX_ADDRESSES && oldest !== undefined) buckets.delete(oldest);
-      return left < 1 ? Math.ceil((1 - left) / TRIES_PER_MS / 1000) : 0;
+      return isSpent ? Math.ceil((TRY_MS - leftMs) / 1000) : 0;
     },
   };
 }

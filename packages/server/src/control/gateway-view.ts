@@ -42,6 +42,6 @@ export function notReadyBecause(gateways: readonly GatewayStatus[], wanted: Vers
   return undefined;
 }
 
-export function isConnected({ seenAtMs }: GatewayStatus, atMs: number): boolean {
+function isConnected({ seenAtMs }: GatewayStatus, atMs: number): boolean {
   return atMs - seenAtMs <= CONNECTED_WITHIN_MS;
 }

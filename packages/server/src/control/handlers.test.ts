@@ -126,18 +126,31 @@ describe('versions', () => {
   it('of an uploaded file take its signature, and a baseline from inputs', async () => {
     const uploaded = await call('uploadArtifact', { query: { name: 'm.onnx' }, body: new Uint8Array(10) });
     expect(uploaded).toMatchObject({ sha256: ONNX_SHA256, bytes: 10 });
-    const body = { version: 'v1', artifact: uploaded.sha256, baseline: { features: [[1, 9], [3, 9]] } };
+    const body = {
+      version: 'v1',
+      artifact: uploaded.sha256,
+      baseline: {
+        features: [
+          [4, 9],
+          [16, 9],
+        ],
+      },
+    };
     const { version } = await call('registerVersion', { params: { model: 'fraud' }, body });
     expect(version).toMatchObject({
       source: { kind: 'onnx', sha256: ONNX_SHA256, signature: { prediction: 'y' } },
-      baseline: { count: 2, mean: 2 },
+      baseline: { count: 2, mean: 10 },
     });
   });
 
   it.each([
     { name: 'no source', body: {}, refused: /^request\.invalid: .*exactly one of.*neither is given/ },
     { name: 'two sources', body: { artifact: ONNX_SHA256, upstream: UPSTREAM }, refused: /^request\.invalid: .*both are given/ },
-    { name: 'an artifact that was never uploaded', body: { artifact: 'b'.repeat(64) }, refused: /^artifact\.not_found: .*upload the file first/ },
+    {
+      name: 'an artifact that was never uploaded',
+      body: { artifact: 'b'.repeat(64) },
+      refused: /^artifact\.not_found: .*upload the file first/,
+    },
     {
       name: 'inputs for a model server',
       body: { upstream: UPSTREAM, baseline: { features: [[1], [2]] } },
@@ -155,8 +168,8 @@ describe('versions', () => {
     },
     {
       name: 'inputs on which the model says NaN',
-      body: { artifact: ONNX_SHA256, baseline: { features: [[1], [2]] } },
-      refused: /^not refused/,
+      body: { artifact: ONNX_SHA256, baseline: { features: [[1], [-1]] } },
+      refused: /^request\.invalid: .*sum up to NaN/,
     },
   ])('with $name are answered with $refused', async ({ body, refused }) => {
     const answer = call('registerVersion', { params: { model: 'fraud' }, body: { version: 'v1', ...body } });
@@ -173,7 +186,10 @@ describe('versions', () => {
     await report('gate-1', 'ready', 1);
     expect(await call('listVersions', { params: { model: 'fraud' } })).toMatchObject([{ readiness: { 'gate-1': {} } }]);
     const gateways = await call('listGateways', {});
-    expect(gateways.map((one) => [one.gateway, one.isConnected])).toEqual([['gate-1', true], ['gate-2', false]]);
+    expect(gateways.map((one) => [one.gateway, one.isConnected])).toEqual([
+      ['gate-1', true],
+      ['gate-2', false],
+    ]);
   });
 
   it('are marked by people and say who did it', async () => {
@@ -181,9 +197,9 @@ describe('versions', () => {
     const params = { model: 'fraud', version: 'v1' };
     const marked = await call('setVersionHealth', { params, body: { state: 'unhealthy', reason: 'wrong units' } });
     expect(marked.version.health).toMatchObject({ state: 'unhealthy', by: 'token:only-admin', reason: 'wrong units' });
-    expect(await refusal(call('setVersionHealth', { params: { ...params, version: 'v9' }, body: { state: 'healthy', ...WHY } }))).toMatch(
-      /^version\.not_found: .*it has v1/,
-    );
+    expect(
+      await refusal(call('setVersionHealth', { params: { ...params, version: 'v9' }, body: { state: 'healthy', ...WHY } })),
+    ).toMatch(/^version\.not_found: .*it has v1/);
   });
 
   it('get a baseline from a sample, or from thirty live predictions and no fewer', async () => {
@@ -206,7 +222,7 @@ describe('an upload', () => {
     fetch(`${own}/api/v1/artifacts`, {
       method: 'POST',
       ...init,
-      headers: { authorization: `Bearer ${control.tokenFor('operate')}`, ...init.headers },
+      headers: { authorization: `Bearer ${control.tokenFor('operate')}`, ...(init.headers as object) },
     });
 
   it('streams, so that it may be larger than a body of JSON', async () => {
@@ -236,9 +252,27 @@ describe('an upload', () => {
     expect(atLimit.status).toBe(200);
     const announced = await send({ body: new Uint8Array(1001), headers }, own);
     expect([announced.status, await announced.text()]).toEqual([413, expect.stringContaining('artifact.too_large') as string]);
-    const stream = new Blob([new Uint8Array(1001)]).stream();
+    // Far above the limit, so that most of it is still to be sent when the answer comes.
+    const stream = new Blob([new Uint8Array(20_000_000)]).stream();
     const streamed = await send({ body: stream, headers, duplex: 'half' } as RequestInit, own);
     expect(streamed.status).toBe(413);
+  });
+});
+
+describe('an upload that breaks off', () => {
+  it('is nothing to log as a failure of ours', async () => {
+    const abort = new AbortController();
+    const endless = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull: async (sink) => {
+        sink.enqueue(new Uint8Array(1000));
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      },
+    });
+    const sent = call('uploadArtifact', { body: endless, signal: abort.signal });
+    setTimeout(() => abort.abort(), 100);
+    await expect(sent).rejects.toThrow('abort');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(control.log).toEqual([]);
   });
 });
 
@@ -263,12 +297,25 @@ describe('rollouts', () => {
 
   it('survive a guard whose number JSON cannot say', async () => {
     const guards = [
-      { guard: 'health.mean-drift', verdict: 'harmful', challenger: Infinity, unit: 'standard deviations', samples: 9, reason: 'far off' },
+      {
+        guard: 'health.mean-drift',
+        verdict: 'harmful',
+        challenger: Infinity,
+        unit: 'standard deviations',
+        samples: 9,
+        reason: 'far off',
+      },
     ] as const;
     control.engineSays({ judgement: { ...NO_DATA, guards } });
     const rollout = await startRollout();
     const [guard] = (await call('getRollout', { params: { rollout } })).now?.guards ?? [];
-    expect(guard).toEqual({ guard: 'health.mean-drift', verdict: 'harmful', unit: 'standard deviations', samples: 9, reason: 'far off' });
+    expect(guard).toEqual({
+      guard: 'health.mean-drift',
+      verdict: 'harmful',
+      unit: 'standard deviations',
+      samples: 9,
+      reason: 'far off',
+    });
   });
 
   it('are stepped by the engine in the name of who asked, once for each key', async () => {
@@ -291,7 +338,9 @@ describe('rollouts', () => {
   it('end by promotion, abort or rollback, and are retried', async () => {
     const first = await startRollout();
     expect((await call('abortRollout', { params: { rollout: first }, body: WHY })).rollout.state.phase).toBe('aborted');
-    expect(await refusal(call('pauseRollout', { params: { rollout: first }, body: WHY }))).toMatch(/^rollout\.invalid_transition: /);
+    expect(await refusal(call('pauseRollout', { params: { rollout: first }, body: WHY }))).toMatch(
+      /^rollout\.invalid_transition: /,
+    );
     const second = await call('retryRollout', { params: { rollout: first }, body: { plan: 'careful' } });
     expect(second.rollout).toMatchObject({ id: 'fraud-2', retryOf: first, salt: first, plan: { name: 'careful' } });
     const ended = await call('rollBackRollout', { params: { rollout: 'fraud-2' }, body: WHY });
@@ -307,7 +356,13 @@ describe('rollouts', () => {
     const rollout = await startRollout();
     const { rollout: document } = await call('getRollout', { params: { rollout } });
     for (const window of [1, 2]) {
-      const decision = { action: 'hold', verdict: 'no-data', reason: `look ${window}`, guards: [], next: document.state } as const;
+      const decision = {
+        action: 'hold',
+        verdict: 'no-data',
+        reason: `look ${window}`,
+        guards: [],
+        next: document.state,
+      } as const;
       await control.context.store.commit({
         environment: 'production',
         writes: [],
@@ -319,7 +374,10 @@ describe('rollouts', () => {
       });
     }
     const decisions = await call('listDecisions', { params: { rollout }, query: { limit: 5 } });
-    expect(decisions.map((one) => [one.window, one.decision.reason])).toEqual([[2, 'look 2'], [1, 'look 1']]);
+    expect(decisions.map((one) => [one.window, one.decision.reason])).toEqual([
+      [2, 'look 2'],
+      [1, 'look 1'],
+    ]);
     const view = await call('getRollout', { params: { rollout } });
     expect(view.lastDecision?.decision.reason).toBe('look 2');
     expect(await refusal(call('listDecisions', { params: { rollout: 'fraud-9' } }))).toMatch(/^rollout\.not_found: /);
@@ -346,16 +404,16 @@ describe('a rollout warns', () => {
 });
 
 describe('plans', () => {
-  const plan = { name: 'mine', steps: [{ traffic: 100, hold: '1h' }] };
+  const plan = { name: 'mine', steps: [{ traffic: 50, hold: '1h' }, { traffic: 100 }] };
 
   it('are saved under their name and used by it', async () => {
     const saved = await call('savePlan', { params: { plan: 'mine' }, body: plan });
-    expect(saved).toMatchObject({ name: 'mine', steps: [{ traffic: 100, hold: '1h' }] });
+    expect(saved).toMatchObject({ name: 'mine', steps: [{ traffic: 50, hold: '1h' }, { traffic: 100 }] });
     expect(await call('getPlan', { params: { plan: 'mine' } })).toEqual(saved);
     expect((await call('listPlans', {})).map((one) => one.name)).toEqual(['standard', 'careful', 'mine']);
     await openFraud();
     const { rollout } = await call('startRollout', { body: { model: 'fraud', challenger: 'v2', plan: 'mine' } });
-    expect(rollout.plan.steps).toHaveLength(1);
+    expect(rollout.plan.steps).toHaveLength(2);
   });
 
   it.each([
@@ -449,17 +507,22 @@ describe('the journal', () => {
     expect(fraud.map((entry) => entry.action)).toEqual([
       'rollout.started',
       'version.registered',
-      'version.promoted',
+      'model.promoted',
       'version.registered',
       'model.created',
     ]);
-    expect((await call('readJournal', { query: { model: 'fraud', limit: 1 } })).map((entry) => entry.action)).toEqual(['rollout.started']);
+    expect((await call('readJournal', { query: { model: 'fraud', limit: 1 } })).map((entry) => entry.action)).toEqual([
+      'rollout.started',
+    ]);
   });
 
   it('never shows the digest of a token', async () => {
     const reader = createClient({ url: address, token: control.tokenFor('read') });
     const entries = await reader('readJournal', {});
-    expect(entries[0]).toMatchObject({ action: 'token.created', changes: [{ kind: 'token', before: null, after: { name: 'only-admin' } }] });
+    expect(entries[0]).toMatchObject({
+      action: 'token.created',
+      changes: [{ kind: 'token', before: null, after: { name: 'only-admin' } }],
+    });
     expect(JSON.stringify(entries.map((entry) => entry.changes))).not.toContain('sha256');
   });
 

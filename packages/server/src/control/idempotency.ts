@@ -26,5 +26,7 @@ export function callerOf(request: FastifyRequest, actor: string): Caller {
 
 function digestOfRequest({ method, url, body }: FastifyRequest): string {
   const json: Json = body === undefined ? null : JSON.parse(JSON.stringify(body));
-  return createHash('sha256').update(`${method} ${url}\n${canonicalJson(json)}`).digest('hex');
+  return createHash('sha256')
+    .update(`${method} ${url}\n${canonicalJson(json)}`)
+    .digest('hex');
 }

@@ -5,13 +5,14 @@ import { Problem } from '@understudy/contract/problems';
 import { AppError } from '@understudy/core/errors';
 import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify';
 import { z } from 'zod';
+import { announcesBody } from './announced-body.ts';
 import type { Call, HandlerContext } from './call.ts';
 import { HANDLERS } from './handlers.ts';
 import { callerOf, IdempotencyHeaders } from './idempotency.ts';
 import { passUploads, uploadOf } from './upload-body.ts';
 
 /** Where every endpoint's path begins. */
-export const API_PREFIX = '/api/v1';
+const API_PREFIX = '/api/v1';
 
 // Time for a request whose body is small. An upload takes as long as it takes.
 const HANDLER_TIMEOUT_MS = 60_000;
@@ -70,8 +71,7 @@ function callOf<Name extends EndpointName>(endpoint: Endpoint, request: FastifyR
 }
 
 function bodyOf(endpoint: Endpoint, { raw, body, method }: FastifyRequest): unknown {
-  const isSent = body !== undefined || Number(raw.headers['content-length'] ?? 0) > 0 || 'transfer-encoding' in raw.headers;
-  if (endpoint.body !== 'none' || !isSent) return body;
+  if (endpoint.body !== 'none' || !announcesBody(raw)) return body;
   throw new AppError('request.invalid', `${method} ${endpoint.path} takes no body; leave it out`);
 }
 

@@ -17,18 +17,31 @@ export function uploadOf(request: FastifyRequest, maxBytes: number): AsyncIterab
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced > maxBytes) throw tooLarge(`${announced} bytes`, maxBytes);
   if (!(request.body instanceof Readable)) {
-    throw new AppError('artifact.empty', 'nothing was uploaded; send the file as the body, with content-type application/octet-stream');
+    throw new AppError(
+      'artifact.empty',
+      'nothing was uploaded; send the file as the body, with content-type application/octet-stream',
+    );
   }
   return limited(request.body, maxBytes);
 }
 
 async function* limited(stream: Readable, maxBytes: number): AsyncGenerator<Uint8Array> {
   let seen = 0;
-  for await (const chunk of stream) {
+  for await (const chunk of whole(stream)) {
     if (!(chunk instanceof Uint8Array)) throw new Error('an upload gave something else than bytes');
     seen += chunk.length;
     if (seen > maxBytes) throw tooLarge(`more than ${maxBytes} bytes`, maxBytes);
     yield chunk;
+  }
+}
+
+/** The stream, with a client that goes away told from a failure of ours. */
+async function* whole(stream: Readable): AsyncGenerator<unknown> {
+  try {
+    // Not destroyed when it is refused half way: that would reset the connection, and the reason would be lost.
+    yield* stream.iterator({ destroyOnReturn: false });
+  } catch (error) {
+    throw new AppError('request.invalid', 'the upload broke off before it was complete', { cause: error });
   }
 }
 

@@ -1,11 +1,11 @@
-/** Model files by their sha256. A path is made of a digest alone, never of a text that somebody sent. Upload and runtimes depend on it. */
+/** Model files by their SHA-256: written once, whole or not at all, and never under a name that a user chose. */
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { AppError, isAppError } from '@understudy/core/errors';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { AppError } from '@understudy/core/errors';
 
-/** A file that is stored. */
+/** A file as stored. */
 export interface StoredArtifact {
   readonly sha256: string;
   readonly bytes: number;
@@ -14,108 +14,158 @@ export interface StoredArtifact {
 
 export interface ArtifactStore {
   /**
-   * Stores a stream under its digest; the same content again changes nothing.
-   * @throws AppError `artifact.empty`, `artifact.too_large`, `store.write_failed`
+   * Stores a stream and names it by its digest. The same content twice is one file.
+   * @throws AppError `artifact.too_large`, `artifact.empty`, or `store.write_failed` when the disk refuses
    */
-  put(bytes: AsyncIterable<Uint8Array>, limits: { readonly maxBytes: number }): Promise<StoredArtifact>;
-  /** Where the file of a digest is, or would be. Throws a plain Error for anything but 64 hexadecimal digits. */
-  path(sha256: string): string;
-  has(sha256: string): Promise<boolean>;
+  readonly put: (stream: AsyncIterable<Uint8Array>, limits: { readonly maxBytes: number }) => Promise<StoredArtifact>;
   /**
-   * Reads the whole file and compares it with its digest; a file that differs is put aside.
+   * Where a file is, or would be. Checks nothing but the digest's form.
+   * @throws AppError `request.invalid` on anything but 64 lower-case hexadecimal digits
+   */
+  readonly path: (sha256: string) => string;
+  readonly has: (sha256: string) => Promise<boolean>;
+  /**
+   * Reads the whole file again. A file that is not what its name says is renamed to `….quarantined`, and never served.
    * @throws AppError `artifact.not_found`, `artifact.checksum_mismatch`
    */
-  verify(sha256: string): Promise<StoredArtifact>;
-  remove(sha256: string): Promise<void>;
+  readonly verify: (sha256: string) => Promise<StoredArtifact>;
+  readonly remove: (sha256: string) => Promise<void>;
 }
 
-/** Opens the directory, which is created when it does not exist, and deletes what interrupted uploads left. */
+const READ_BYTES = 1024 * 1024;
+
+/** Opens the store in a directory, which is created when needed, and clears away what an interrupted upload left. */
 export async function openArtifactStore(directory: string): Promise<ArtifactStore> {
-  const incoming = join(directory, 'incoming');
-  await mkdir(incoming, { recursive: true });
-  for (const name of await readdir(incoming)) await rm(join(incoming, name), { force: true });
-
-  function path(sha256: string): string {
-    if (!/^[0-9a-f]{64}$/.test(sha256)) throw new Error('not a sha256');
-    return join(directory, sha256.slice(0, 2), sha256);
-  }
-
-  async function has(sha256: string): Promise<boolean> {
-    return (await sizeOf(path(sha256))) !== undefined;
-  }
-
+  const root = path.resolve(directory);
+  const incoming = path.join(root, 'incoming');
+  await onDisk(`clear "${incoming}"`, async () => {
+    await rm(incoming, { recursive: true, force: true });
+    await mkdir(incoming, { recursive: true, mode: 0o700 });
+  });
+  const pathOf = (sha256: string) => {
+    if (!/^[0-9a-f]{64}$/.test(sha256)) {
+      throw new AppError('request.invalid', 'a file is named by the 64 lower-case hexadecimal digits of its SHA-256');
+    }
+    return path.join(root, sha256.slice(0, 2), sha256);
+  };
   return {
-    path,
-    has,
-    async put(bytes, { maxBytes }) {
-      const temporary = join(incoming, randomUUID());
-      try {
-        const written = await writeAndHash(temporary, bytes, maxBytes);
-        const final = path(written.sha256);
-        await mkdir(dirname(final), { recursive: true });
-        await rename(temporary, final);
-        await syncDirectory(dirname(final));
-        return { ...written, path: final };
-      } catch (error) {
-        await rm(temporary, { force: true });
-        throw isAppError(error) ? error : writeError(error);
-      }
-    },
-    async verify(sha256) {
-      const file = path(sha256);
-      if (!(await has(sha256)))
-        throw new AppError('artifact.not_found', `no file with sha256 ${sha256} is stored; upload it first`);
-      const hash = createHash('sha256');
-      let bytes = 0;
-      for await (const chunk of createReadStream(file)) {
-        const data: Buffer = chunk;
-        hash.update(data);
-        bytes += data.length;
-      }
-      if (hash.digest('hex') === sha256) return { sha256, bytes, path: file };
-      await rename(file, `${file}.quarantined`);
-      throw new AppError(
-        'artifact.checksum_mismatch',
-        `the stored file ${sha256} has been changed and was put aside; upload the original again`,
-      );
-    },
-    async remove(sha256) {
-      await rm(path(sha256), { force: true });
+    path: pathOf,
+    has: (sha256) => isPlainFile(pathOf(sha256)),
+    verify: (sha256) => verify(pathOf(sha256), sha256),
+    put: (stream, { maxBytes }) => put(stream, { root, draft: path.join(incoming, randomUUID()), maxBytes, pathOf }),
+    remove: async (sha256) => {
+      const file = pathOf(sha256);
+      await onDisk(`remove "${file}"`, () => rm(file, { force: true }));
     },
   };
 }
 
-async function writeAndHash(
-  file: string,
-  bytes: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-): Promise<Pick<StoredArtifact, 'sha256' | 'bytes'>> {
-  const hash = createHash('sha256');
-  let written = 0;
-  const handle = await open(file, 'wx', 0o600);
+interface Upload {
+  readonly root: string;
+  readonly draft: string;
+  readonly maxBytes: number;
+  readonly pathOf: (sha256: string) => string;
+}
+
+async function put(stream: AsyncIterable<Uint8Array>, { root, draft, maxBytes, pathOf }: Upload): Promise<StoredArtifact> {
   try {
-    for await (const chunk of bytes) {
-      written += chunk.length;
-      if (written > maxBytes)
-        throw new AppError('artifact.too_large', `the file has more than the ${maxBytes} bytes that are taken`);
+    const { sha256, bytes } = await writeDraft(stream, draft, maxBytes);
+    const file = pathOf(sha256);
+    await onDisk(`store "${file}"`, async () => {
+      await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+      if (!(await lstat(path.dirname(file))).isDirectory()) throw new Error(`"${path.dirname(file)}" is not a directory`);
+      // Also over a file that is there: the new one was hashed a moment ago, the old one may have rotted.
+      await rename(draft, file);
+      await syncDirectory(path.dirname(file));
+      await syncDirectory(root);
+    });
+    return { sha256, bytes, path: file };
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+/** Streams into a file on stable storage. Errors of the stream itself pass unchanged: they are the sender's. */
+async function writeDraft(stream: AsyncIterable<Uint8Array>, draft: string, maxBytes: number) {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const handle = await onDisk(`create "${draft}"`, () => open(draft, 'wx', 0o400));
+  try {
+    for await (const chunk of stream) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) {
+        throw new AppError(
+          'artifact.too_large',
+          `cannot store a file of more than ${maxBytes} bytes; raise the limit in the server's configuration, or serve the model yourself and register its address`,
+        );
+      }
       hash.update(chunk);
-      await handle.writeFile(chunk);
+      await onDisk(`write "${draft}"`, () => handle.writeFile(chunk));
     }
-    await handle.sync();
+    if (bytes === 0)
+      throw new AppError('artifact.empty', 'cannot store a file without content; send the bytes of the model file');
+    await onDisk(`sync "${draft}"`, () => handle.sync());
   } finally {
     await handle.close();
   }
-  if (written === 0) throw new AppError('artifact.empty', 'the file is empty');
-  return { sha256: hash.digest('hex'), bytes: written };
+  return { sha256: hash.digest('hex'), bytes };
+}
+
+async function verify(file: string, sha256: string): Promise<StoredArtifact> {
+  if (!(await exists(file))) {
+    throw new AppError('artifact.not_found', `no file with sha256 ${sha256} is stored; upload it again`);
+  }
+  const found = await digestOf(file);
+  if (found?.sha256 === sha256) return { ...found, path: file };
+  await onDisk(`quarantine "${file}"`, async () => {
+    await rename(file, `${file}.quarantined`);
+    await syncDirectory(path.dirname(file));
+  });
+  const problem = found === undefined ? 'is not a plain file' : `has ${found.bytes} bytes with sha256 ${found.sha256}`;
+  throw new AppError(
+    'artifact.checksum_mismatch',
+    `the file stored as ${sha256} ${problem}; it was moved to "${file}.quarantined": check the disk and who writes to it, and upload the file again`,
+  );
 }
 
 /** Undefined for what is not a plain file: a link could lead anywhere. */
-async function sizeOf(file: string): Promise<number | undefined> {
+async function digestOf(file: string): Promise<{ readonly sha256: string; readonly bytes: number } | undefined> {
+  if (!(await isPlainFile(file))) return undefined;
+  const handle = await onDisk(`read "${file}"`, () => open(file, constants.O_RDONLY | constants.O_NOFOLLOW));
   try {
-    const stat = await lstat(file);
-    return stat.isFile() ? stat.size : undefined;
-  } catch {
-    return undefined;
+    return await onDisk(`read "${file}"`, () => digestOfHandle(handle));
+  } finally {
+    await handle.close();
+  }
+}
+
+async function digestOfHandle(handle: FileHandle) {
+  const hash = createHash('sha256');
+  const buffer = Buffer.alloc(READ_BYTES);
+  let bytes = 0;
+  for (;;) {
+    const { bytesRead } = await handle.read(buffer, 0, READ_BYTES, bytes);
+    if (bytesRead === 0) return { sha256: hash.digest('hex'), bytes };
+    hash.update(buffer.subarray(0, bytesRead));
+    bytes += bytesRead;
+  }
+}
+
+async function isPlainFile(file: string): Promise<boolean> {
+  const [own, folder] = await Promise.all([statOf(file), statOf(path.dirname(file))]);
+  return own?.isFile() === true && folder?.isDirectory() === true;
+}
+
+async function exists(file: string): Promise<boolean> {
+  return (await statOf(file)) !== undefined;
+}
+
+async function statOf(file: string) {
+  try {
+    return await lstat(file);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) return undefined;
+    throw error;
   }
 }
 
@@ -128,7 +178,18 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-function writeError(error: unknown): AppError {
-  const why = error instanceof Error ? error.message : String(error);
-  return new AppError('store.write_failed', `the file could not be stored (${why}); is the disk full?`, { cause: error });
+async function onDisk<T>(attempt: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const fix = isErrno(error, 'ENOSPC')
+      ? 'free some space on the disk'
+      : 'check the disk and the permissions of the data directory';
+    const said = error instanceof Error ? error.message : String(error);
+    throw new AppError('store.write_failed', `cannot ${attempt}: ${said}; ${fix}`, { cause: error });
+  }
+}
+
+function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }

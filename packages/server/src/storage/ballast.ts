@@ -7,16 +7,18 @@ import path from 'node:path';
 export const BALLAST_BYTES = 16 * 1024 * 1024;
 
 export interface Ballast {
+  readonly isHeld: () => boolean;
   /** Gives the space back; false when there was none to give. */
-  release(): boolean;
+  readonly release: () => boolean;
   /** Reserves the space again when it is released and the disk has twice as much free; whether it is held now. */
-  restore(): boolean;
+  readonly restore: () => boolean;
 }
 
 /** Reserves `bytes` in `file`; 0 reserves nothing and counts as held. */
 export function openBallast(file: string, bytes: number): Ballast {
   let held = bytes === 0 || existsSync(file);
   const ballast: Ballast = {
+    isHeld: () => held,
     release: () => {
       if (!held || bytes === 0) return false;
       rmSync(file, { force: true });

@@ -1,5 +1,5 @@
 /** Opens a SQLite file safely and keeps a second process out. The SQLite store does all of its work through it. */
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { AppError } from '@understudy/core/errors';
 import Sqlite, { type Database } from 'better-sqlite3';
@@ -39,6 +39,8 @@ export function openConnection(file: string, options: ConnectionOptions): Connec
   const database = openDatabase(file);
   try {
     configure(database);
+    // The log's name too must survive a power cut. SQLite syncs the directory later, without a look at the result.
+    if (!inMemory) onDisk(file, () => syncDirectory(path.dirname(file)));
     if (existed) refuseDamaged(database, file);
     migrate(database);
     if (!inMemory) writeHolder(holderFile);
@@ -58,14 +60,35 @@ export function openConnection(file: string, options: ConnectionOptions): Connec
 }
 
 function createFile(file: string): void {
-  try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  const directory = path.dirname(file);
+  onDisk(file, () => {
+    const firstMade = mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (firstMade !== undefined) {
+      const top = path.dirname(path.resolve(firstMade));
+      for (let made = path.resolve(directory); made !== top;) syncDirectory((made = path.dirname(made)));
+    }
     // SQLite gives its log the same permissions: nobody else reads tokens' digests or the journal.
     closeSync(openSync(file, 'a', 0o600));
+  });
+}
+
+function syncDirectory(directory: string): void {
+  const handle = openSync(directory, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function onDisk(file: string, work: () => void): void {
+  try {
+    work();
   } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
     throw new AppError(
       'store.write_failed',
-      `cannot create the database "${file}": ${error instanceof Error ? error.message : String(error)}; let the server write to its data directory`,
+      `cannot create the database "${file}": ${said}; check the disk, and let the server write to its data directory`,
       { cause: error },
     );
   }

@@ -38,8 +38,9 @@ export interface Writer {
 const WRITES_PER_CHECKPOINT = 200;
 
 export function openWriter(database: Database, ballast: Ballast, options: WriterOptions): Writer {
-  const transact = transactions(database, ballast, options.planted?.relaxedCommits === true);
-  const checkpoint = checkpoints(database);
+  const checkpoint = checkpoints(database, ballast);
+  const isAlwaysRelaxed = options.planted?.relaxedCommits === true;
+  const transact = transactions(database, ballast, { isAlwaysRelaxed, checkpoint: checkpoint.now });
   let fatal: AppError | undefined;
 
   function fail(attempt: string, error: unknown): unknown {
@@ -66,7 +67,7 @@ export function openWriter(database: Database, ballast: Ballast, options: Writer
       try {
         const result = transact(durability, body);
         // Before anybody hears of the commit: whatever a checkpoint finds out about the disk concerns it too.
-        checkpoint();
+        checkpoint.whenDue();
         return result;
       } catch (error) {
         throw fail(attempt, error);
@@ -75,33 +76,54 @@ export function openWriter(database: Database, ballast: Ballast, options: Writer
   };
 }
 
-function transactions(database: Database, ballast: Ballast, isAlwaysRelaxed: boolean) {
+function transactions(database: Database, ballast: Ballast, options: TransactionOptions) {
   function once<T>(durability: Durability, body: () => T): T {
-    database.pragma(`synchronous = ${durability === 'ordered' || isAlwaysRelaxed ? 'NORMAL' : 'FULL'}`);
+    database.pragma(`synchronous = ${durability === 'ordered' || options.isAlwaysRelaxed ? 'NORMAL' : 'FULL'}`);
     return database.transaction(body).immediate();
   }
   return <T>(durability: Durability, body: () => T): T => {
     try {
       return once(durability, body);
     } catch (error) {
-      if (durability === 'ordered' || !isDiskFull(error) || !ballast.release()) throw error;
+      if (!isDiskFull(error)) throw error;
+      if (durability === 'durable') ballast.release();
+      // Gives the room in the log back, which is much more than a change needs.
+      options.checkpoint();
       return once(durability, body);
     }
   };
 }
 
-function checkpoints(database: Database): () => void {
+interface TransactionOptions {
+  readonly isAlwaysRelaxed: boolean;
+  readonly checkpoint: () => void;
+}
+
+interface Checkpoints {
+  /** Moves the log into the database, as far as the disk has room. */
+  readonly now: () => void;
+  /** Counts a write, and does it when there have been enough. */
+  readonly whenDue: () => void;
+}
+
+function checkpoints(database: Database, ballast: Ballast): Checkpoints {
   let writes = 0;
-  return () => {
-    writes += 1;
-    if (writes < WRITES_PER_CHECKPOINT) return;
+  const now = () => {
     try {
       database.pragma('wal_checkpoint(PASSIVE)');
       writes = 0;
     } catch (error) {
-      // The change itself is in the log; with a full disk the next write tries again.
+      // What was committed is in the log; with a full disk the next write tries again.
       if (!isDiskFull(error)) throw error;
     }
+  };
+  return {
+    now,
+    whenDue: () => {
+      writes += 1;
+      // While space is short the log must not take what the reserve gave.
+      if (writes >= WRITES_PER_CHECKPOINT || !ballast.isHeld()) now();
+    },
   };
 }
 

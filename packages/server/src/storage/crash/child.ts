@@ -31,7 +31,7 @@ const CHILD = fileURLToPath(new URL('./commit-loop.child.ts', import.meta.url));
  * @param killAfterMs kills the child so long after its loop began
  */
 export async function runChild(task: ChildTask, tracer: readonly string[], killAfterMs?: number): Promise<ChildRun> {
-  const [command = process.execPath, ...rest] = [...tracer, process.execPath, CHILD, JSON.stringify(task)];
+  const [command, ...rest] = [...tracer, process.execPath, CHILD, JSON.stringify(task)];
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let errors = '';

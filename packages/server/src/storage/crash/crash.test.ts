@@ -8,14 +8,14 @@ import type { PlantedBugs } from '../sqlite-writer.ts';
 import type { Store } from '../store.ts';
 import { type ChildTask, runChild } from './child.ts';
 import { commitOf, ENVIRONMENT, keyOf, readRevisions, type Workload } from './operations.ts';
-import { type CrashImage, crashAfter } from './power-cut.ts';
+import { type CrashImage, crashImages } from './power-cut.ts';
 import { seededRandom } from './seeded-random.ts';
 import { parseSyscalls, straceArguments } from './syscall-log.ts';
 
 const FACTOR = Number(process.env['UNDERSTUDY_CRASH_FACTOR'] ?? 1);
 const SEED = Number(process.env['UNDERSTUDY_CRASH_SEED'] ?? 1);
-const KILLS_PER_LANE = Math.round(15 * FACTOR);
-const IMAGES_PER_WORKLOAD = Math.round(100 * FACTOR);
+const KILLS_PER_LANE = Math.round(12 * FACTOR);
+const IMAGES_PER_WORKLOAD = Math.round(70 * FACTOR);
 const TIMEOUT_MS = 60_000 * Math.max(1, FACTOR);
 
 const root = mkdtempSync(path.join(tmpdir(), 'understudy-crash-'));
@@ -112,10 +112,14 @@ async function lostIn(image: CrashImage): Promise<number> {
 async function cutPower(workload: Workload, planted: PlantedBugs, images: number) {
   const events = await record(workload, planted);
   const random = seededRandom(SEED);
+  const moments = Array.from({ length: images }, () => 1 + Math.floor(random() * events.length));
   let lossy = 0;
-  for (let image = 0; image < images; image += 1) {
-    const count = 1 + Math.floor(random() * events.length);
-    if ((await lostIn(crashAfter(events, count, random))) > 0) lossy += 1;
+  for (const image of crashImages(
+    events,
+    moments.toSorted((a, b) => a - b),
+    random,
+  )) {
+    if ((await lostIn(image)) > 0) lossy += 1;
   }
   return { events: events.length, images, lossy };
 }
@@ -152,8 +156,9 @@ const failingFsync = (nth: number) => [
 ];
 
 describe('a failing fsync', () => {
-  // The first ones belong to opening; those around 210 to the checkpoint after 200 writes.
-  const calls = [1, 2, 4, 6, 7, 8, 9, 20, 206, 207, 208, 209, 210];
+  // The first ones belong to opening; those around 210 to the checkpoint after 200 writes. 2 and 7 are left out: SQLite
+  // does not look at the result of its fsync of a directory, and the store's own (5) has come before the first write.
+  const calls = [1, 3, 4, 5, 6, 8, 9, 20, 206, 207, 208, 209, 210, 211];
 
   it.each(calls.map((nth) => ({ nth })))(
     'stops the process before it acknowledges anything else: call $nth',
