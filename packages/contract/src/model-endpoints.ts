@@ -22,8 +22,8 @@ const OfVersion = z.strictObject({ model: Name, version: Name });
 
 /** A sample of predictions made offline, or inputs to compute them from with the version itself. */
 export const BaselineInput = z.union([
-  z.strictObject({ predictions: z.array(z.number()).min(2).max(1_000_000) }),
-  z.strictObject({ features: z.array(z.array(z.number()).min(1)).min(2).max(100_000) }),
+  z.strictObject({ predictions: z.array(z.number()).min(2).max(50_000) }),
+  z.strictObject({ features: z.array(z.array(z.number()).min(1)).min(2).max(10_000) }),
 ]);
 export type BaselineInput = z.infer<typeof BaselineInput>;
 

@@ -144,7 +144,10 @@ function gatewayPorts({ config, store, files, feed, log, clock }: GatewayNeeds):
   return {
     snapshots: feed,
     reports: async (report) => {
-      await store.appendReport(config.environment, report, clock.nowMs());
+      const nowMs = clock.nowMs();
+      // A block from the future would stay the newest for good.
+      const blocks = report.blocks.map((block) => ({ ...block, startMs: Math.min(block.startMs, nowMs) }));
+      await store.appendReport(config.environment, { ...report, blocks }, nowMs);
     },
     openRuntime: (model, version) => openRuntime({ files, log }, model, version),
     clock,

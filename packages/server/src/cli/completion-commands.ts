@@ -29,7 +29,6 @@ end
 complete -c understudy -a '(__understudy_words)'`,
 };
 
-// Longer, and a person takes the Tab key for broken.
 const PATIENCE_MS = 120;
 const GLOBAL_WORDS = [
   '--json',
@@ -114,7 +113,7 @@ async function valuesOf(
   model: string | undefined,
 ): Promise<readonly string[]> {
   if (choices !== undefined) return choices;
-  return kind === undefined ? [] : lookUpNames(session, { kind, model, withinMs: PATIENCE_MS });
+  return kind === undefined ? [] : lookUpNames(session, { kind, model, withinMs: session.deps.patienceMs ?? PATIENCE_MS });
 }
 
 function changeWords({ isChange, isConfirmed, reason }: Command): readonly string[] {

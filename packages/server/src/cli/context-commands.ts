@@ -4,7 +4,7 @@ import { type Context, type Contexts, readContexts, writeContexts } from './cont
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { nearestOf } from './nearest.ts';
 import type { Session } from './session.ts';
-import { checkUrl, DEFAULT_URL, readToken } from './settings.ts';
+import { checkUrl, readToken, resolveAddress } from './settings.ts';
 import { showList } from './show.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -53,7 +53,7 @@ async function login(session: Session): Promise<ExitCode | void> {
   const { flags } = session;
   const before = await readContexts(env);
   const name = flags.context ?? 'default';
-  const url = checkUrl(flags.url ?? before.contexts[name]?.url ?? DEFAULT_URL, '--url');
+  const url = await addressFor(session, before);
   const token = await askToken(session);
   if (token === undefined) return EXIT.error;
   const { createClient } = await import('@understudy/contract/client');
@@ -66,6 +66,14 @@ async function login(session: Session): Promise<ExitCode | void> {
     names: (data) => [data.context],
   });
   session.note(`stored in ${file}; next: understudy status`);
+}
+
+/** `--url`, else that of the context named, else what other commands would use. */
+async function addressFor({ deps, flags }: Session, { contexts }: Contexts): Promise<string> {
+  if (flags.url !== undefined) return checkUrl(flags.url, '--url');
+  const { context = '' } = flags;
+  if (Object.hasOwn(contexts, context)) return contexts[context]?.url ?? '';
+  return resolveAddress({ flags: {}, env: deps.env, cwd: deps.cwd, stdin: deps.io.stdin });
 }
 
 async function askToken(session: Session): Promise<string | undefined> {

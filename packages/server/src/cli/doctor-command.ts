@@ -16,7 +16,7 @@ const REACH_TIMEOUT_MS = 5000;
 export const DOCTOR_COMMANDS: readonly Command[] = [
   {
     path: 'doctor',
-    summary: 'Check everything, and say what to do where it is not well',
+    summary: 'Check everything; say what to do where it is not well',
     details: ['Exit code 0: no problem (there may be warnings); 1: a problem.'],
     examples: ['doctor', 'doctor --json'],
     run: diagnose,

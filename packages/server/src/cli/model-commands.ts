@@ -194,8 +194,7 @@ function limitsOf(input: Input): { p95LatencyMs?: number; errorRate?: number; me
   };
 }
 
-/** Models as a list; `status` shows them in the same way. */
-export async function showModels(session: Session, models: readonly ModelView[]): Promise<void> {
+async function showModels(session: Session, models: readonly ModelView[]): Promise<void> {
   await showList(session, models, {
     ...MODEL_COLUMNS,
     name: ({ model }) => model.name,
@@ -203,6 +202,7 @@ export async function showModels(session: Session, models: readonly ModelView[])
   });
 }
 
+/** The columns of a list of models; `status` shows the same. */
 export const MODEL_COLUMNS = {
   head: ['model', 'champion', 'fallback', 'challenger', 'rollout', 'state'],
   row: (view: ModelView) => [

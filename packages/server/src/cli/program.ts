@@ -44,7 +44,8 @@ const HELP_COLUMNS = 79;
 /** @param run filled in when a command has run */
 export function buildProgram(deps: ProgramDeps, run: Run = {}): Program {
   const program = new Program('understudy').description(ABOUT).version(deps.release, '-V, --version', 'print the release');
-  program.exitOverride().showSuggestionAfterError(true);
+  program.exitOverride().showSuggestionAfterError(true).helpCommand('help [command]', 'show the help of a command');
+  program.helpOption('-h, --help', 'show this help').configureHelp({ subcommandTerm: termOf });
   program.configureOutput({
     writeOut: (text) => void deps.io.stdout.write(text),
     writeErr: (text) => void deps.io.stderr.write(text.split('\n').map(plain).join('\n')),
@@ -81,7 +82,7 @@ function addGlobalOptions(program: Program): void {
 function groupOf(program: Program, name: string, groups: Map<string, Program>): Program {
   const known = groups.get(name);
   if (known !== undefined) return known;
-  const group = new Program(name).copyInheritedSettings(program);
+  const group = new Program(name).copyInheritedSettings(program).helpCommand(false);
   group.description(GROUPS.find((candidate) => candidate.name === name)?.summary ?? name);
   groups.set(name, group);
   program.addCommand(group);
@@ -122,6 +123,14 @@ export function optionsOf({ options = [], reason, isConfirmed, isChange }: Comma
     isConfirmed === true ? [{ flags: '--yes', about: 'do not ask; needed where nobody can be asked' }] : [],
     isChange === true ? [{ flags: '--dry-run', about: 'show what would be sent, and send nothing' }] : [],
   ].flat();
+}
+
+/** Without `[options]`, which every command has. */
+function termOf(program: Program): string {
+  const words = program.registeredArguments.map((argument) =>
+    argument.required ? `<${argument.name()}>` : `[${argument.name()}]`,
+  );
+  return [program.name(), ...words].join(' ');
 }
 
 function descriptionOf({ summary, details = [], examples }: Command): string {

@@ -56,7 +56,7 @@ export const ROLLOUT_ACTIONS: readonly Command[] = [
   },
   {
     path: 'rollout promote',
-    summary: 'Make the challenger champion now, whatever the evidence',
+    summary: 'Make the challenger champion, whatever the evidence',
     arguments: [TARGET],
     examples: ['rollout promote digits', 'rollout promote digits-3 --yes --reason "checked by hand"'],
     isChange: true,
@@ -90,7 +90,7 @@ export const ROLLOUT_ACTIONS: readonly Command[] = [
   },
   {
     path: 'rollout retry',
-    summary: 'Start again after one that ended, with the same subjects',
+    summary: 'Start again after it ended, with the same subjects',
     arguments: [TARGET],
     options: [
       { flags: '--challenger <version>', about: 'with this version instead', kind: 'version' },

@@ -40,7 +40,7 @@ export const ROLLOUT_COMMANDS: readonly Command[] = [
   },
   {
     path: 'rollout get',
-    summary: 'Show a rollout: status, both versions, every guard',
+    summary: 'Show status, both versions and every guard',
     details: ['With -w it is redrawn until it ends; exit code 0 when promoted, 10 when', 'rolled back, aborted or killed.'],
     arguments: [TARGET],
     options: [{ flags: '-w, --watch', about: 'follow it until it ends' }, EVERY],
@@ -76,7 +76,7 @@ export const ROLLOUT_COMMANDS: readonly Command[] = [
   },
   {
     path: 'rollout why',
-    summary: 'Why a rollout stands where it stands, guard by guard',
+    summary: 'Why it stands where it stands, guard by guard',
     arguments: [TARGET],
     examples: ['rollout why digits', 'rollout why digits-3 --json'],
     async run(session, input) {

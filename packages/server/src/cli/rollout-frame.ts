@@ -1,6 +1,7 @@
 /** One rollout on a screen: where it stands, both versions, every guard, and what comes next. `rollout get` and the watch depend on it. */
 import type { RolloutView } from '@understudy/contract/views';
 import { formatDuration } from '@understudy/core/duration';
+import type { Arm } from '@understudy/core/evidence';
 import { type Fact, type FactOptions, renderFacts } from './facts.ts';
 import { renderGuards } from './guard-lines.ts';
 import { countWords, nextOf, reasonOf, statusOf, stepWordsOf } from './rollout-words.ts';
@@ -41,6 +42,8 @@ export function renderRollout(view: RolloutView, options: FrameOptions): string 
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
+const ARM_ORDER: readonly Arm[] = ['champion', 'challenger', 'shadow'];
+
 /** One line for a log: what changed, without redrawing. */
 export function rolloutLine(view: RolloutView): string {
   const { rollout, challengerPercent } = view;
@@ -61,18 +64,25 @@ function headerOf(view: RolloutView, { palette, nowMs }: FrameOptions): readonly
   const { state } = rollout;
   const atMs = serverNowMs(view, nowMs);
   const step = stepWordsOf(view);
-  const since = 'sinceMs' in state ? state.sinceMs : state.atMs;
-  const forLong = formatDuration(Math.max(0, atMs - since));
+  const held = 'sinceMs' in state ? `, for ${agoOf(state.sinceMs, atMs)}` : '';
   return [
     ['model', rollout.model],
     ['rollout', `${rollout.id}: ${rollout.challenger} against ${rollout.champion}`],
     ['status', palette.bold(statusOf(view))],
-    ['step', step === undefined ? undefined : `${step}, for ${forLong}`],
+    ['step', step === undefined ? undefined : `${step}${held}`],
     ['share', shareOf(view)],
     ['plan', `${rollout.plan.name}: ${staircaseOf(view)}`],
-    ['started', `${formatDuration(Math.max(0, atMs - rollout.startedAtMs))} ago by ${rollout.startedBy}`],
+    ['started', `${agoOf(rollout.startedAtMs, atMs)} ago by ${rollout.startedBy}`],
+    [
+      state.phase === 'paused' ? 'paused' : 'ended',
+      'atMs' in state ? `${agoOf(state.atMs, atMs)} ago by ${state.by}` : undefined,
+    ],
     ['retry of', rollout.retryOf],
   ];
+}
+
+function agoOf(thenMs: number, atMs: number): string {
+  return formatDuration(Math.max(0, atMs - thenMs));
 }
 
 /** The staircase with the present step in brackets. */
@@ -100,8 +110,9 @@ function percentWords(percent: number): string {
 
 function renderTree({ rollout, arms }: RolloutView, { width, palette }: FrameOptions): string {
   const names = arms.length === 0 ? [] : [rollout.model];
-  const lines = arms.flatMap((arm, index) => {
-    const isLast = index === arms.length - 1;
+  const ordered = arms.toSorted((left, right) => ARM_ORDER.indexOf(left.arm) - ARM_ORDER.indexOf(right.arm));
+  const lines = ordered.flatMap((arm, index) => {
+    const isLast = index === ordered.length - 1;
     const counts = [
       `${countWords(arm.requests)} requests`,
       `${countWords(arm.errors)} errors`,

@@ -1,7 +1,7 @@
 /** What a rollout's state means, in sentences: where it stands, what it waits for, how it ended. Views of rollouts depend on it. */
 import type { RolloutView } from '@understudy/contract/views';
 import { formatDuration } from '@understudy/core/duration';
-import type { PlanStep } from '@understudy/core/plan';
+import { asksForNothing, type PlanStep } from '@understudy/core/plan';
 import type { GuardReading, Verdict } from '@understudy/core/policy';
 import { isLive, type RolloutState, stepOf } from '@understudy/core/rollout';
 import { EXIT, type ExitCode } from './exit-codes.ts';
@@ -26,13 +26,13 @@ export function statusOf({ rollout, now }: RolloutView): string {
     case 'paused':
       return `paused by ${state.by}`;
     case 'promoted':
-      return `promoted: ${rollout.challenger} is champion`;
+      return `promoted: ${rollout.challenger} became champion`;
     case 'rolled-back':
-      return `rolled back: everybody is on ${rollout.champion}`;
+      return `rolled back: everybody went back to ${rollout.champion}`;
     case 'aborted':
-      return `aborted by ${state.by}: everybody is on ${rollout.champion}`;
+      return `aborted by ${state.by}: everybody went back to ${rollout.champion}`;
     case 'killed':
-      return `killed by ${state.by}: everybody is on ${rollout.champion}`;
+      return `killed by ${state.by}: everybody went back to ${rollout.champion}`;
   }
 }
 
@@ -103,7 +103,8 @@ export function countWords(count: number): string {
 }
 
 function nextOfStep(view: RolloutView, at: { readonly step: number; readonly heldMs: number }): readonly string[] {
-  const { plan, challenger } = view.rollout;
+  const { plan, challenger, champion } = view.rollout;
+  if (view.now?.verdict === 'harmful') return [`back to ${champion} for everybody at the next check`];
   const step = plan.steps[at.step];
   const following = plan.steps[at.step + 1];
   const goal = following === undefined ? `${challenger} becomes champion` : `${following.trafficPercent} %`;
@@ -116,7 +117,8 @@ function waitsFor({ arms, now }: RolloutView, step: PlanStep, heldMs: number): r
   const waits: string[] = [];
   if (heldMs < step.holdMs) waits.push(`${formatDuration(step.holdMs - heldMs)} more of holding this step`);
   if (seen < step.minSamples) waits.push(`${countWords(step.minSamples - seen)} more requests on the challenger`);
-  const waiting = (now?.guards ?? []).filter((guard) => guard.verdict === 'no-data' || guard.verdict === 'undecided');
-  for (const guard of waiting) waits.push(`${guard.guard}: ${guard.reason}`);
+  // While requests are missing, the verdict says nothing else than that.
+  const isJudged = now !== undefined && now.verdict !== 'healthy' && !asksForNothing(step);
+  if (isJudged && (seen >= step.minSamples || now.verdict !== 'undecided')) waits.push(`healthy guards: ${now.reason}`);
   return waits;
 }

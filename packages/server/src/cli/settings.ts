@@ -7,7 +7,7 @@ import { type Environment, readAll } from './io.ts';
 import { findProjectFile, type ProjectFile } from './project-file.ts';
 import { UsageError } from './usage-error.ts';
 
-export const DEFAULT_URL = 'http://127.0.0.1:7070';
+const DEFAULT_URL = 'http://127.0.0.1:7070';
 
 export interface Settings {
   readonly url: string;
@@ -43,6 +43,12 @@ export async function resolveSettings(input: SettingsInput): Promise<Settings> {
   const address = addressOf(sources);
   const token = await tokenOf(sources, address.url);
   return { ...address, ...token };
+}
+
+/** The address alone, for those who bring a token of their own. */
+export async function resolveAddress(input: SettingsInput): Promise<string> {
+  const project = await findProjectFile(input.cwd);
+  return addressOf({ ...input, project, contexts: await readContexts(input.env) }).url;
 }
 
 /** Reads a token from a file, or from stdin for `-`. Surrounding white space does not count. */

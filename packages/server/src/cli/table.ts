@@ -1,7 +1,7 @@
 /** Lists as columns without lines, narrowed until they fit. Commands that list things depend on it. */
 import CliTable from 'cli-table3';
 import type { Palette } from './palette.ts';
-import { displayWidth } from './terminal-text.ts';
+import { displayWidth, wrap } from './terminal-text.ts';
 
 export interface TableOptions {
   readonly palette: Palette;
@@ -42,17 +42,20 @@ export function renderTable(
   const widths = head.map(
     (title, index) => Math.max(...[title, ...cells.map((row) => row[index] ?? '')].map(displayWidth)) + GAP,
   );
+  const columns = narrowed(widths, options.width);
+  // The library's own wrapping counts colours as text, so cells arrive wrapped.
+  const fitted = (row: readonly string[], style: (line: string) => string) =>
+    row.map((cell, index) =>
+      wrap(cell, (columns[index] ?? 0) - GAP)
+        .map(style)
+        .join('\n'),
+    );
   const table = new CliTable({
     chars: NO_LINES,
     style: { 'padding-left': 0, 'padding-right': GAP, head: [], border: [], compact: true },
-    colWidths: narrowed(widths, options.width),
-    wordWrap: true,
-    wrapOnWordBoundary: false,
+    colWidths: columns,
   });
-  table.push(
-    head.map((title) => options.palette.dim(title)),
-    ...cells,
-  );
+  table.push(fitted(head, options.palette.dim), ...cells.map((row) => fitted(row, (line) => line)));
   return table
     .toString()
     .split('\n')

@@ -12,7 +12,10 @@ const SEGMENTER = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** One line that moves no cursor, changes no colour, writes no clipboard and keeps its reading direction. */
 export function plain(text: string): string {
-  return text.replaceAll(SEQUENCES, '').replaceAll(/[\t\n\v\f\r]+/g, ' ').replaceAll(HAZARDS, '');
+  return text
+    .replaceAll(SEQUENCES, '')
+    .replaceAll(/[\t\n\v\f\r]+/g, ' ')
+    .replaceAll(HAZARDS, '');
 }
 
 /** Outside data of any depth with every string, keys included, made {@link plain}. */

@@ -29,8 +29,8 @@ export const VERSION_COMMANDS: readonly Command[] = [
       { flags: '--note <text>', about: 'kept with the version' },
     ],
     examples: [
-      'version register digits v2 --onnx digits.onnx --validation rows.json',
-      'version register fraud v7 --upstream http://10.0.0.7:8000 --protocol mlflow',
+      'version register digits v2 --onnx v2.onnx --validation rows.json',
+      'version register fraud v7 --upstream http://m:8000 --protocol mlflow',
     ],
     isChange: true,
     async run(session, input) {

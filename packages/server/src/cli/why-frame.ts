@@ -28,7 +28,7 @@ export function renderWhy(view: RolloutView, options: FrameOptions): string {
   const guards = renderGuards(now?.guards ?? lastDecision?.decision.guards ?? [], guardOptions);
   const footer = renderFacts(
     [
-      ['waits for', nextOf(view, atMs)],
+      [now === undefined ? 'next' : 'waits for', nextOf(view, atMs)],
       ['warning', warnings],
     ],
     options,

@@ -56,7 +56,7 @@ export async function runCommand(
       case 'committed':
         return { ...planned.receipt, revision: result.revision };
       case 'replayed':
-        return receiptOf(result.record, caller);
+        return replayed(context, caller, result.record);
       case 'already-decided': {
         const message = `rollout "${result.rollout}" was already decided in this evaluation window`;
         return {
@@ -79,17 +79,17 @@ export async function runCommand(
 async function findRecord(context: CommandContext, caller: Caller): Promise<Receipt | undefined> {
   if (caller.idempotency === undefined) return undefined;
   const record = await context.store.findIdempotent(context.environment, caller.idempotency.key);
-  return record === undefined ? undefined : receiptOf(record, caller);
+  return record === undefined ? undefined : replayed(context, caller, record);
 }
 
-function receiptOf(record: IdempotencyRecord, caller: Caller): Receipt {
+async function replayed(context: CommandContext, caller: Caller, record: IdempotencyRecord): Promise<Receipt> {
   if (record.request !== caller.idempotency?.request) {
     throw new AppError(
       'idempotency.key_reused',
       `the idempotency key "${record.key}" was used for another request; choose a new key for a new request`,
     );
   }
-  return readReceipt(record.answer);
+  return { ...readReceipt(record.answer), revision: await context.store.revision(context.environment) };
 }
 
 function answerOf(receipt: Omit<Receipt, 'revision'>): Json {

@@ -1,12 +1,15 @@
 /** Committing what the engine decided: the decision, and everything that follows from it, in one atomic change. */
 import type { Decision, Rollout } from '@understudy/core/rollout';
 import type { Write } from '../storage/store.ts';
-import type { CommandContext } from './command.ts';
+import type { Caller, CommandContext } from './command.ts';
 import { type Held, replace } from './queries.ts';
 import { writesOfEnd } from './rollouts.ts';
 
-/** `outdated`: somebody changed the rollout since it was read; look again. `already-decided`: in this window. */
-export type Applied = 'applied' | 'outdated' | 'already-decided';
+/**
+ * `outdated`: somebody changed the rollout since it was read; look again. `already-decided`: in this window. `replayed`:
+ * the same call was applied before.
+ */
+export type Applied = 'applied' | 'outdated' | 'already-decided' | 'replayed';
 
 const ACTIONS = {
   begin: 'rollout.began',
@@ -23,28 +26,28 @@ export interface DecidedRollout {
   /** Number of the evaluation window; a rollout is decided at most once in each. */
   readonly window: number;
   readonly atMs: number;
-  readonly actor: string;
 }
 
 /** Commits a decision against the very state that it was made on; it is never applied to another one. */
-export async function applyDecision(context: CommandContext, decided: DecidedRollout): Promise<Applied> {
-  const { rollout, decision, window, atMs, actor } = decided;
+export async function applyDecision(context: CommandContext, caller: Caller, decided: DecidedRollout): Promise<Applied> {
+  const { rollout, decision, window, atMs } = decided;
   const result = await context.store.commit({
     environment: context.environment,
     writes: await writesOf(context, rollout, decision),
-    actor,
+    actor: caller.actor,
     atMs,
     action: ACTIONS[decision.action],
     reason: decision.reason,
     decision: { rollout: rollout.id, window, decision },
+    ...(caller.idempotency === undefined ? {} : { idempotency: { ...caller.idempotency, answer: decision.reason } }),
   });
   switch (result.outcome) {
     case 'committed':
       return 'applied';
     case 'already-decided':
-      return 'already-decided';
-    case 'conflict':
     case 'replayed':
+      return result.outcome;
+    case 'conflict':
       return 'outdated';
   }
 }

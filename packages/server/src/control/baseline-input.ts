@@ -4,7 +4,7 @@ import { AppError } from '@understudy/core/errors';
 import { type Moments, momentsOf } from '@understudy/core/evidence';
 import { type Baseline, baselineOf, type VersionSource } from '@understudy/core/model-version';
 import type { Clock } from '../clock.ts';
-import type { VersionName } from './gateway-view.ts';
+import type { VersionName } from '../commands/readiness.ts';
 import type { ArtifactIntake, EngineWindow } from './ports.ts';
 
 // Below this many predictions a mean moves by a large part of its standard deviation for no reason.

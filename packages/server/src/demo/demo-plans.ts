@@ -3,7 +3,7 @@ import type { PlanFile } from '@understudy/contract/plan-file';
 import type { ModelSetting } from './assets.ts';
 
 // Rates at which a step of 10 % fills in seconds: a small part of what the gateway can do on one core.
-export const DIGITS: ModelSetting = { model: 'digits', task: { kind: 'class' }, users: 5000, perSecond: 500 };
+export const DIGITS: ModelSetting = { model: 'digits', task: { kind: 'class' }, users: 5000, perSecond: 400 };
 
 /** The scale is that of the measured disease progression; an answer outside of it cannot be right. */
 export const DIABETES: ModelSetting = {
@@ -13,25 +13,31 @@ export const DIABETES: ModelSetting = {
   perSecond: 300,
 };
 
-/** Requests a second after the stories. */
-export const QUIET_RATE = 20;
+/** Requests a second to each model after the stories: hardly any work, and enough for a rollout that somebody tries. */
+export const QUIET_RATE = 50;
+
+// The whole demo, load generator included, may share two cores with a compiler. The limit of 500 ms that the product
+// begins with would then judge the machine; the other limits stay as they are.
+const PATIENT = { p95LatencyMs: 3000 } as const;
 
 /**
  * Looks twice a second, where the product's default is every 10 s: nobody watches a demo for an hour. A cooldown of 2 s
  * for the same reason.
  */
-export const WATCH = { checkEveryMs: 500, cooldownMs: 2000 } as const;
+export const WATCH = { limits: PATIENT, checkEveryMs: 500, cooldownMs: 2000 } as const;
 
-// These models answer in a fiftieth of a millisecond. On a laptop that does other things, one interrupted request in a
-// hundred is a hundred times slower, so a ratio alone would judge the laptop. Eight milliseconds is what a user could not
-// notice; the version that is really slow takes thirteen.
+// These models answer in a fiftieth of a millisecond. When another program takes the core, a handful of requests takes
+// hundreds of times as long, so a ratio alone would judge that program. Twelve milliseconds are two or three of its turns
+// and nothing that a user notices, and the slow version takes longer. The tail is judged less strictly than the
+// product's 1.5× because a few requests are all of it in a step of three seconds.
 const POLICY = {
   kind: 'thresholds',
   minSamples: 100,
   window: 1000,
   p50Ratio: 1.2,
-  p99Ratio: 1.5,
-  ignoreLatencyBelowMs: 8,
+  p99Ratio: 10,
+  ignoreLatencyBelowMs: 12,
+  health: PATIENT,
 } as const;
 
 /** The staircase of the built-in plan `standard`, with holds that an audience sits through. */
@@ -39,10 +45,10 @@ export const CLIMB: PlanFile = {
   name: 'demo-climb',
   steps: [
     { traffic: 10, hold: '3s', minSamples: 100 },
-    { traffic: 25, hold: '2s', minSamples: 100 },
-    { traffic: 50, hold: '2s', minSamples: 100 },
-    { traffic: 75, hold: '2s', minSamples: 100 },
-    { traffic: 100, hold: '2s', minSamples: 100 },
+    { traffic: 25, hold: '3s', minSamples: 100 },
+    { traffic: 50, hold: '3s', minSamples: 100 },
+    { traffic: 75, hold: '3s', minSamples: 100 },
+    { traffic: 100 },
   ],
   policy: POLICY,
   checkEvery: '500ms',
@@ -51,10 +57,7 @@ export const CLIMB: PlanFile = {
 /** For a version whose climb is not the story. */
 export const SHORT: PlanFile = {
   name: 'demo-short',
-  steps: [
-    { traffic: 20, hold: '2s', minSamples: 100 },
-    { traffic: 100, hold: '1s', minSamples: 100 },
-  ],
+  steps: [{ traffic: 20, hold: '2s', minSamples: 100 }, { traffic: 50, hold: '2s', minSamples: 100 }, { traffic: 100 }],
   policy: POLICY,
   checkEvery: '500ms',
 };

@@ -27,9 +27,11 @@ export function farewellLines(farewell: Farewell, palette: Palette): readonly st
     '',
     said('the command line, in another terminal'),
     `export UNDERSTUDY_URL=${controlUrl} UNDERSTUDY_TOKEN_FILE=${tokenFile}`,
-    'npm run understudy -- model show digits',
-    'npm run understudy -- rollout history digits',
-    'npm run understudy -- rollout start diabetes v4 --plan standard -w',
-    'npm run understudy -- audit verify',
+    'npm run understudy -- status',
+    'npm run understudy -- rollout why digits',
+    'npm run understudy -- model history digits',
+    'npm run understudy -- rollout start diabetes v4',
+    'npm run understudy -- rollout get diabetes -w',
+    'npm run understudy -- journal verify',
   ];
 }

@@ -35,11 +35,11 @@ export function scoreName(task: Task): string {
   return task.kind === 'class' ? 'right answers' : 'mean error';
 }
 
-/** A guard's value in its unit. */
-export function guardValue(value: number | undefined, unit: GuardReading['unit']): string {
+/** A guard's value without its unit: at most three figures and two decimals, shares in percent. */
+export function guardNumber(value: number | undefined, unit: GuardReading['unit']): string {
   if (value === undefined) return '-';
-  if (unit === 'ms') return msText(value);
-  return unit === 'share' ? percentText(value * 100) : `${shortNumber(value)} sd`;
+  const shown = unit === 'share' ? value * 100 : value;
+  return String(Number(shown < 1 ? shown.toFixed(2) : shown.toPrecision(3)));
 }
 
 /** One of several: `1 user`, `2 users`. */

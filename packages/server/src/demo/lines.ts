@@ -3,9 +3,9 @@ import { stripVTControlCharacters } from 'node:util';
 
 const NO_BREAK = '\u00A0';
 
-/** Columns that a text takes: our own colours take none, and the demo prints no wide characters. */
+/** Columns that a text takes: our own colours take none, and all of the demo's characters are one unit and one column wide. */
 export function widthOf(text: string): number {
-  return [...stripVTControlCharacters(text)].length;
+  return stripVTControlCharacters(text).length;
 }
 
 export function padEnd(text: string, width: number): string {

@@ -1,6 +1,7 @@
 /** What had to happen in a story, held against what did. Pure: the numbers come from the API and from measured answers. */
 import type { RolloutView } from '@understudy/contract/views';
 import type { Model } from '@understudy/core/model';
+import { asksForNothing } from '@understudy/core/plan';
 import { countText, plural, scoreText } from './figures.ts';
 import type { Followed } from './rollout-follower.ts';
 import { type Measure, movesBetween, scoreOf, type Task } from './traffic-tracker.ts';
@@ -30,8 +31,10 @@ export function problemsOfClimb({ followed, task, measure, mustBeBetter }: Climb
   if (state.phase !== 'promoted') problems.push(`${challenger} was not promoted: ${endingOf(followed.last)}`);
   else if (state.by !== 'engine') problems.push(`${challenger} was promoted by ${state.by}, not by the engine`);
   const climbed = followed.decisions.filter(({ decision }) => decision.action === 'advance').length;
-  if (state.phase === 'promoted' && climbed !== plan.steps.length - 1) {
-    problems.push(`${challenger} climbed ${climbed} steps instead of ${plan.steps.length - 1}`);
+  // A last step that asks for nothing is the promotion itself.
+  const rises = plan.steps.filter((step) => !asksForNothing(step)).length - 1;
+  if (state.phase === 'promoted' && climbed !== rises) {
+    problems.push(`${challenger} climbed ${climbed} steps instead of ${rises}`);
   }
   if (mustBeBetter && !isBetter(task, measure, { than: champion, version: challenger })) {
     const [ours, theirs] = [challenger, champion].map((version) => scoreText(task, scoreOf(task, measure.versions[version])));
@@ -45,7 +48,7 @@ export function problemsOfClimb({ followed, task, measure, mustBeBetter }: Climb
 /** A rollout that had to be rolled back, for a reason of its own. */
 export interface Fall {
   readonly followed: Followed;
-  /** The guard that had to fire. */
+  /** The guard that had to fire, or a part of its name. */
   readonly guard: string;
   readonly measure: Measure;
   /** The model afterwards. */
@@ -61,7 +64,7 @@ export function problemsOfFall({ followed, guard, measure, model }: Fall): reado
   } else {
     if (rollout.state.by !== 'engine')
       problems.push(`${rollout.challenger} was rolled back by ${rollout.state.by}, not by the engine`);
-    if (!harmfulGuards(followed).includes(guard)) {
+    if (!harmfulGuards(followed).some((name) => name.includes(guard))) {
       problems.push(`${guard} did not fire, but ${harmfulGuards(followed).join(', ') || 'no guard'}: ${rollout.state.reason}`);
     }
   }

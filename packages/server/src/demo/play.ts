@@ -48,6 +48,8 @@ export async function playRollout(stage: Stage, { asset, started, withinMs }: Pl
     const isOnStep = step?.rollout.state.phase === 'stepping';
     if (step !== undefined && isOnStep) screen.print(...pageOf(step));
     screen.print(...decisionLines({ view, startedAtMs, columns }, palette), '');
+    if (view.decision.action === 'promote')
+      screen.print(`  ${barOf(100, palette)}   everybody is on ${started.rollout.challenger}`, '');
   }
 
   function onLook(view: RolloutView): void {

@@ -2,7 +2,7 @@
 import type { DecisionView } from '@understudy/contract/views';
 import type { GuardReading } from '@understudy/core/policy';
 import type { Action } from '@understudy/core/rollout';
-import { guardValue, secondsText } from './figures.ts';
+import { guardNumber, secondsText } from './figures.ts';
 import { keepTogether, padStart, paragraph } from './lines.ts';
 import type { Palette } from './palette.ts';
 
@@ -14,6 +14,8 @@ const NAMES: Readonly<Record<string, string>> = {
   'health.errors': 'errors',
   'health.mean-drift': 'drift',
 };
+const UNITS: Readonly<Record<GuardReading['unit'], string>> = { ms: 'ms', share: '%', 'standard deviations': 'sd' };
+const INDENT = 13;
 
 /** How a decision is shown. */
 export interface DecisionPage {
@@ -29,8 +31,9 @@ export function decisionLines({ view, startedAtMs, columns }: DecisionPage, pale
   const lead = `  ${time} ${signed(action, palette)}  `;
   const lines = paragraph(`${palette.bold(action)}: ${reason}`, { columns, lead });
   if (guards.length === 0) return lines;
-  const readings = guards.map((guard) => readingText(guard, palette)).join(' · ');
-  return [...lines, ...paragraph(readings, { columns, lead: ' '.repeat(13) })];
+  const known = guards.filter(({ challenger }) => challenger !== undefined);
+  const readings = known.map((guard) => readingText(guard, palette)).join(' · ');
+  return known.length === 0 ? lines : [...lines, ...paragraph(readings, { columns, lead: ' '.repeat(INDENT) })];
 }
 
 function signed(action: Action, palette: Palette): string {
@@ -39,11 +42,11 @@ function signed(action: Action, palette: Palette): string {
   return action === 'promote' || action === 'advance' ? palette.green(sign) : sign;
 }
 
-/** One guard's value beside what it is held against, kept on one line: a latency against the champion's, the rest against limits. */
+/** One guard's value and what it is held against, on one line: a latency against the champion's, the rest against limits. */
 function readingText({ guard, champion, challenger, limit, unit, verdict }: GuardReading, palette: Palette): string {
   const name = NAMES[guard] ?? guard;
   const isRelative = guard.startsWith('latency.');
-  const against = isRelative ? `champion ${guardValue(champion, unit)}` : `limit ${guardValue(limit, unit)}`;
-  const text = keepTogether(`${name} ${guardValue(challenger, unit)} (${against})`);
+  const against = isRelative ? `vs ${guardNumber(champion, unit)}` : `of ${guardNumber(limit, unit)}`;
+  const text = keepTogether(`${name} ${guardNumber(challenger, unit)} ${against} ${UNITS[unit]}`);
   return verdict === 'harmful' ? palette.red(text) : palette.dim(text);
 }

@@ -19,12 +19,12 @@ export function relapseLines({ model, failed, measure }: Relapse, { palette, col
   const at = (atMs: number, sign: string, text: string) =>
     paragraph(text, { columns, lead: `  ${palette.dim(padStart(secondsText(atMs - errorSpan.firstMs), 7))} ${sign}  ` });
   const kinds = Object.keys(problems).join(', ');
-  const total = `${plural(measure.errors, 'error')} of ${plural(measure.errorUsers, 'user')} in between`;
+  const total = `${plural(measure.errors, 'error')}, ${plural(measure.errorUsers, 'user')}`;
   return [
     ...at(errorSpan.firstMs, palette.red('✖'), `the first user gets an error (${kinds})`),
     ...at(record.atMs, palette.red('▼'), `${palette.bold('roll-back')}: ${record.reason}`),
     ...at(record.atMs, palette.green('▲'), `${record.failed} is marked unhealthy, everybody is on ${record.restored}`),
-    ...at(errorSpan.lastMs, palette.green('✔'), `the last user got an error; ${total}, none since`),
+    ...at(errorSpan.lastMs, palette.green('✔'), `the last user gets an error; in all ${total}`),
   ];
 }
 

@@ -1,13 +1,13 @@
 /** `npm run demo`: starts the product with real models and traffic, tells three stories, keeps serving. `main.ts` calls it. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@understudy/contract/client';
 import { isAppError } from '@understudy/core/errors';
 import { readAsset } from './assets.ts';
-import { DIABETES, DIGITS, QUIET_RATE } from './demo-plans.ts';
-import { farewellLines } from './farewell.ts';
-import { countText, percentText, plural } from './figures.ts';
+import { DIABETES, DIGITS } from './demo-plans.ts';
+import { countText, plural } from './figures.ts';
+import { keepServing } from './keep-serving.ts';
 import { columnsOf, paragraph } from './lines.ts';
 import type { StoryResult } from './outcome.ts';
 import { heading, say } from './play.ts';
@@ -26,7 +26,7 @@ import {
 import { tellBetter } from './story-better.ts';
 import { tellHarmful } from './story-harmful.ts';
 import { tellLater } from './story-later.ts';
-import { DemoFailure, rest } from './waiting.ts';
+import { DemoFailure } from './waiting.ts';
 
 /** What the demo asks of the server that it is handed. */
 export interface DemoServerWish {
@@ -57,7 +57,6 @@ const EXIT_FAILED = 1;
 const EXIT_INTERRUPTED = 130;
 // Ctrl-C is to end everything within a second, whatever still runs.
 const CLOSE_WITHIN_MS = 400;
-const STATUS_EVERY_MS = 1000;
 
 /** @returns the exit code: 0 when every story ended as it must, 1 when one did not, 130 after Ctrl-C before the end */
 export async function runDemo(options: DemoOptions): Promise<number> {
@@ -86,6 +85,8 @@ async function perform(options: DemoOptions, house: House): Promise<number> {
   const { screen, directory } = house;
   const broken = new AbortController();
   const signal = AbortSignal.any([options.signal, broken.signal]);
+  // Whoever read along has gone, as with `| head`.
+  options.io.stdout.on('error', (error) => broken.abort(error));
   greet(screen);
   screen.live(['  starting the server …']);
   const server = await options.startServer({ directory });
@@ -95,7 +96,7 @@ async function perform(options: DemoOptions, house: House): Promise<number> {
   const results = await tellAll(stage);
   await finish(stage, results);
   const code = areAllGood(results) ? EXIT_OK : EXIT_FAILED;
-  if (!options.once) await keepServing(stage, { ...server, tokens, directory });
+  if (!options.once) await keepServing(stage, { server, tokens, directory, ended: options.signal });
   return code;
 }
 
@@ -126,31 +127,26 @@ async function setStage({ options, house, server, signal, onFailure }: Setting):
   return { stage: { ...bare, traffic }, tokens };
 }
 
-function greet({ print, palette }: Screen): void {
-  print(
-    palette.bold('Understudy rolls out new versions of machine-learning models, and takes them back.'),
-    palette.dim('Everything below is measured: real ONNX models, real requests, the decisions of the engine.'),
+function greet(screen: Screen): void {
+  const { palette } = screen;
+  screen.print(
+    palette.bold('Understudy rolls out new versions of models, and takes them back.'),
+    palette.dim('Everything below is measured: ONNX models, requests, decisions of the engine.'),
     '',
   );
 }
 
-function introduce({ screen, assets }: Stage, server: StartedServer): void {
+function introduce({ screen, assets }: Stage, { controlUrl, gatewayUrl }: StartedServer): void {
   const { palette } = screen;
-  const rows = Object.values(assets).map(({ model, versions, traffic }) => [
-    `  ${palette.bold(model)}`,
-    `${FIRST_CHAMPION} is champion, ${versions.length - 1} more are registered`,
-    `${traffic.perSecond} requests/s of ${countText(traffic.users)} users`,
-  ]);
-  screen.print(
-    ...columnsOf(
-      [
-        [`  control plane`, server.controlUrl, `API page: ${server.controlUrl}/docs`],
-        ['  gateway', server.gatewayUrl, ''],
-        ...rows,
-      ],
-      ['left', 'left', 'left'],
-    ),
-  );
+  const rows = Object.values(assets).map(({ model, versions, traffic }) => {
+    const cast = `${FIRST_CHAMPION} is champion, ${versions.length - 1} more versions are registered`;
+    return [`  ${palette.bold(model)}`, `${traffic.perSecond} requests/s of ${countText(traffic.users)} users; ${cast}`];
+  });
+  const addresses = [
+    ['  control plane', `${controlUrl} (API page: ${controlUrl}/docs)`],
+    ['  gateway', gatewayUrl],
+  ];
+  screen.print(...columnsOf([...addresses, ...rows], ['left', 'left']));
 }
 
 /** Every story is told, also after one that went wrong: each has a model or a version of its own. */
@@ -173,46 +169,6 @@ async function finish({ client, screen, signal }: Stage, results: readonly Story
   const { entries, intact } = await client('verifyJournal', { signal });
   const chain = intact ? 'its hash chain is intact' : 'its hash chain is BROKEN';
   say(screen, `Every change is in the journal, with who and why: ${plural(entries, 'entry', 'entries')}, ${chain}.`);
-}
-
-async function keepServing(
-  stage: Stage,
-  place: StartedServer & { readonly tokens: Tokens; readonly directory: string },
-): Promise<void> {
-  const { screen, signal, traffic, assets } = stage;
-  const { controlUrl, gatewayUrl, tokens, directory } = place;
-  const tokenFile = join(directory, 'operator-token');
-  await writeFile(tokenFile, `${tokens.operate}\n`, { mode: 0o600 });
-  const features = assets.digits.traffic.rows.usual[0] ?? [];
-  screen.print(
-    ...farewellLines({ controlUrl, gatewayUrl, tokenFile, predictToken: tokens.predict, features }, screen.palette),
-    '',
-  );
-  for (const { model } of Object.values(assets)) {
-    traffic.set(model, { perSecond: QUIET_RATE });
-    traffic.mark(model);
-  }
-  for (;;) {
-    try {
-      screen.live(await statusLines(stage));
-      await rest(STATUS_EVERY_MS, signal);
-    } catch (error) {
-      if (signal.aborted && signal.reason === stage.signal.reason) return;
-      throw error;
-    }
-  }
-}
-
-async function statusLines({ client, signal, traffic, screen }: Stage): Promise<readonly string[]> {
-  const models = await client('listModels', { signal });
-  return models.map(({ model, challengerPercent }) => {
-    const { answers, errors } = traffic.measureOf(model.name);
-    const trial =
-      model.liveRollout === undefined ? '' : `   ${model.liveRollout}: ${percentText(challengerPercent)} on the challenger`;
-    return screen.palette.dim(
-      `  ${model.name}: ${model.champion ?? 'nobody'} is champion   ${countText(answers)} answers, ${plural(errors, 'error')}${trial}`,
-    );
-  });
 }
 
 function messageOf(error: unknown): string {

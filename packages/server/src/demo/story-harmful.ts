@@ -2,7 +2,7 @@
 import { isAppError } from '@understudy/core/errors';
 import type { ModelAsset } from './assets.ts';
 import { CLIMB } from './demo-plans.ts';
-import { plural, scoreText, secondsText, shortNumber } from './figures.ts';
+import { countText, plural, scoreText, secondsText } from './figures.ts';
 import { type Climb, type Fall, problemsOfClimb, problemsOfFall, type StoryResult } from './outcome.ts';
 import { command, conclude, heading, offlineOf, playRollout, say } from './play.ts';
 import type { Followed } from './rollout-follower.ts';
@@ -71,13 +71,12 @@ function tellDamage({ screen, assets }: Stage, followed: Followed, measure: Meas
   const decidedAtMs = followed.decisions.at(-1)?.atMs;
   if (seen?.wrongSpan === undefined || decidedAtMs === undefined) return;
   const [ours, theirs] = [challenger, champion].map((version) => scoreText(task, scoreOf(task, measure.versions[version])));
-  const others = Object.entries(measure.versions).reduce(
-    (sum, [version, { users }]) => (version === challenger ? sum : sum + users),
-    0,
-  );
+  const lateMs = seen.wrongSpan.lastMs - decidedAtMs;
+  const afterwards =
+    lateMs > 0 ? `The last wrong answer arrived ${lateMs.toFixed(0)} ms later.` : 'No wrong answer arrived after it.';
   conclude(
     screen,
-    `${plural(seen.wrongUsers, 'user')} got ${plural(seen.wrong, 'answer')} off the scale (${challenger} is off by ${ours} on average, ${champion} by ${theirs}); ${plural(others, 'user')} of ${champion} got none. From the first wrong answer to the rollback: ${secondsText(decidedAtMs - seen.wrongSpan.firstMs)}; the last wrong answer came ${shortNumber(seen.wrongSpan.lastMs - decidedAtMs)} ms after it.`,
+    `${plural(seen.wrongUsers, 'user')} got ${plural(seen.wrong, 'answer')} off the scale: ${challenger} is off by ${ours} on average, ${champion} by ${theirs}. Of the ${countText(measure.versions[champion]?.users ?? 0)} users of ${champion}, ${countText(measure.versions[champion]?.wrongUsers ?? 0)} got such an answer. From the first one to the rollback: ${secondsText(decidedAtMs - seen.wrongSpan.firstMs)}. ${afterwards}`,
   );
 }
 
@@ -87,7 +86,7 @@ async function tellRefusal({ client, screen, signal }: Stage): Promise<void> {
     await client('startRollout', { body: { model: 'diabetes', challenger: GARBAGE, reason: 'by accident' }, signal });
   } catch (error) {
     if (!isAppError(error, 'rollout.unfit_challenger')) throw error;
-    conclude(screen, `Started again by accident, it is refused: it is marked unhealthy until a person says otherwise.`);
+    conclude(screen, 'Started again by accident, it is refused: it stays marked unhealthy until a person says otherwise.');
     screen.print('');
     return;
   }
@@ -114,7 +113,7 @@ async function tellFixed(stage: Stage, failed: Followed): Promise<Climb> {
 async function tellSlow(stage: Stage): Promise<Fall> {
   const { screen, assets } = stage;
   say(screen, `${SLOW} of digits is as right as ${FIXED}, but slow: it works in small steps where one product would do.`);
-  const fall = await fallOf(stage, assets.digits, { challenger: SLOW, guard: 'latency.p50', reason: 'as good as any' });
+  const fall = await fallOf(stage, assets.digits, { challenger: SLOW, guard: 'latency', reason: 'as good as any' });
   const { measure } = fall;
   conclude(
     screen,

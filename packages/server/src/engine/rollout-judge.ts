@@ -2,16 +2,15 @@
 import type { Judgement } from '@understudy/core/policy';
 import { decide, type Decision, isLive, type Rollout } from '@understudy/core/rollout';
 import type { ArmCounts } from '@understudy/contract/views';
-import type { CommandContext } from '../commands/command.ts';
+import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
-import { notReadyBecause } from './readiness.ts';
+import { notReadyBecause } from '../commands/readiness.ts';
 import { openRolloutLedger, type RolloutLedger } from './rollout-ledger.ts';
 
-/** Asking for a decision now. */
-export interface StepRequest {
+/** A person asks for a decision now; with an idempotency key, what it came to happens once. */
+export interface StepRequest extends Caller {
   readonly skipHold: boolean;
-  readonly actor: string;
   readonly reason: string;
 }
 
@@ -55,10 +54,10 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
       const window = isOwnAction ? windowOf(held.body, atMs) : await freeWindow(context);
-      const actor = request?.actor ?? 'engine';
-      const applied = await applyDecision(context, { rollout: held, decision, window, atMs, actor });
+      const caller = request ?? { actor: 'engine' };
+      const applied = await applyDecision(context, caller, { rollout: held, decision, window, atMs });
       if (applied === 'applied') return decision;
-      if (applied === 'already-decided' && isOwnAction) return undefined;
+      if (applied === 'replayed' || (applied === 'already-decided' && isOwnAction)) return undefined;
     }
     throw new Error(`rollout "${id}" changed ${MAX_LOOKS} times while it was being decided`);
   }
@@ -84,7 +83,7 @@ interface Look {
 
 async function notReadyNow(context: CommandContext, rollout: Rollout, atMs: number): Promise<string | undefined> {
   const gateways = await context.store.gateways(context.environment);
-  return notReadyBecause(gateways, { model: rollout.model, version: rollout.challenger, atMs });
+  return notReadyBecause(gateways, { model: rollout.model, version: rollout.challenger }, atMs);
 }
 
 /** Holds and a person's own steps have negative numbers, so that they never take the place of an action in its window. */

@@ -5,7 +5,7 @@ import type { Seat } from './seat.ts';
 
 /** Predictions of an answer, to be counted. */
 export interface Predictions {
-  readonly values: readonly Prediction[];
+  readonly values: ArrayLike<Prediction> & Iterable<Prediction>;
   /** Whether numbers among them are labels rather than measures. */
   readonly isClass: boolean;
 }

@@ -79,9 +79,12 @@ export function openEvidenceCell(key: CellKey, onFirst: () => void): EvidenceCel
       rejected++;
     },
     addPrediction(value, isClass) {
-      if (isClass) classes.add(value);
-      if (typeof value === 'string') return;
+      if (typeof value === 'string') {
+        classes.add(value);
+        return;
+      }
       const number = Number(value);
+      if (isClass) classes.add(number);
       // Beyond this the square overflows, and one value would make the sums useless.
       if (!(Math.abs(number) < 1e150)) return;
       count++;
@@ -100,13 +103,13 @@ export function openEvidenceCell(key: CellKey, onFirst: () => void): EvidenceCel
 }
 
 interface ClassCounts {
-  add(value: Prediction): void;
+  add(value: string | number): void;
   take(): Tally['classes'];
 }
 
 /** The names stay from one interval to the next, so that a steady classifier allocates nothing. */
 function openClassCounts(): ClassCounts {
-  const slots = new Map<Prediction, number>();
+  const slots = new Map<string | number, number>();
   const counts = new Uint32Array(MAX_CLASSES + 1);
   return {
     add(value) {

@@ -26,17 +26,16 @@ export async function openGateway(options: GatewayOptions, ports: GatewayPorts):
     life.snapshotAtMs = clock.nowMs();
     authentication.use(snapshot.tokens);
   });
-  const end = async (): Promise<void> => {
+  const endReports = (): Promise<void> => {
     unsubscribe();
-    await recorder.close();
-    await table.close();
+    return recorder.close();
   };
   const views = {
     stats: () => statsOf(parts, clock),
     readiness: () => table.readiness(),
     problems: () => table.problems(),
   };
-  return gatewayOf({ server, life, end, options, timers }, views);
+  return gatewayOf({ server, life, options, timers, endReports, closeVersions: () => table.close() }, views);
 }
 
 /** What lives as long as the gateway. */
@@ -117,12 +116,13 @@ interface Ending {
   readonly life: Life;
   readonly options: GatewayOptions;
   readonly timers: GatewayPorts['timers'];
-  readonly end: () => Promise<void>;
+  readonly endReports: () => Promise<void>;
+  readonly closeVersions: () => Promise<void>;
 }
 
 /** The gateway's own end; both ways may be called more than once. */
 function gatewayOf(
-  { server, life, options, timers, end }: Ending,
+  { server, life, options, timers, endReports, closeVersions }: Ending,
   views: Pick<Gateway, 'stats' | 'readiness' | 'problems'>,
 ): Gateway {
   let ending: Promise<boolean> | undefined;
@@ -135,7 +135,10 @@ function gatewayOf(
         life.phase = 'closing';
       },
     });
-    await end();
+    await endReports();
+    const closed = closeVersions();
+    // Past the limit a version may be busy for ever; the process ends without it.
+    if (isClean) await closed;
     return isClean;
   };
   const closeNow = async (): Promise<boolean> => {
@@ -144,7 +147,8 @@ function gatewayOf(
     server.close(() => closed.resolve());
     server.closeAllConnections();
     await closed.promise;
-    await end();
+    await endReports();
+    await closeVersions();
     return false;
   };
   return {

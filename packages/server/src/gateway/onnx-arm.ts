@@ -4,7 +4,7 @@ import type { Signature } from '@understudy/core/model-version';
 import type { Clock } from '../clock.ts';
 import type { OnnxRuntime, Tensor } from '../runtimes/runtime.ts';
 import { type ArmCall, type ArmOutcome, NO_PREDICTIONS, type Predictions } from './arm-outcome.ts';
-import type { Failure, Prediction } from './evidence-cell.ts';
+import type { Failure } from './evidence-cell.ts';
 import type { ParsedBody } from './request-fields.ts';
 import type { DecodedRequest, WireProtocol } from './wire/protocol.ts';
 import { assertFinite, rowLengthOf } from './wire/tensor-encode.ts';
@@ -61,8 +61,7 @@ function answered({ seat, protocol, runtime: { signature } }: OnnxCall, { output
 export function predictionsOf(outputs: readonly Tensor[], signature: Signature): Predictions {
   const predicted = outputs.find((output) => output.name === signature.prediction);
   if (predicted === undefined || rowLengthOf(predicted) !== 1) return NO_PREDICTIONS;
-  const values: ArrayLike<Prediction> = predicted.data;
-  return { values: Array.from(values), isClass: predicted.dataType !== 'FP32' && predicted.dataType !== 'FP64' };
+  return { values: predicted.data, isClass: predicted.dataType !== 'FP32' && predicted.dataType !== 'FP64' };
 }
 
 function failureOf(error: AppError): Failure {

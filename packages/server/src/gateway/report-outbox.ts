@@ -4,11 +4,14 @@ import { type EvidenceBlock, mergeTallies } from '@understudy/core/evidence';
 import type { ReportSink } from './ports.ts';
 import type { Timers } from './timers.ts';
 
+/** A report but for its blocks, as it is at the moment of sending. */
+export type ReportHeader = (sequence: number) => Omit<GatewayReport, 'blocks'>;
+
 export interface ReportOutbox {
   /** Queues the blocks of one interval; none are still a sign of life. */
   add(blocks: readonly EvidenceBlock[]): void;
   /** Sends what waits, oldest first, until the queue is empty or an attempt fails. Never rejects. */
-  send(header: (sequence: number) => Omit<GatewayReport, 'blocks'>): Promise<void>;
+  send(header: ReportHeader): Promise<void>;
   stats(): { readonly pendingReports: number; readonly lostBlocks: number };
   close(): void;
 }
@@ -23,41 +26,60 @@ const ATTEMPT_MS = 5000;
  * reports that were never attempted are merged when too many wait. Counts are lost only beyond 10 000 different keys.
  */
 export function openReportOutbox(sink: ReportSink, timers: Timers): ReportOutbox {
-  let waiting: (readonly EvidenceBlock[])[] = [];
+  const queue = openBlockQueue();
+  const closing = new AbortController();
   let attempted: GatewayReport | undefined;
   let sequence = 0;
-  let lostBlocks = 0;
-  let abort: AbortController | undefined;
   let sending: Promise<void> | undefined;
+  let following: Promise<void> | undefined;
 
-  const sendAll = async (header: (sequence: number) => Omit<GatewayReport, 'blocks'>): Promise<void> => {
+  const sendAll = async (header: ReportHeader): Promise<void> => {
     for (;;) {
-      const next = waiting[0];
-      if (attempted === undefined && next !== undefined) {
-        waiting.shift();
-        attempted = { ...header(sequence++), blocks: [...next] };
+      if (attempted === undefined) {
+        const blocks = queue.shift();
+        if (blocks === undefined) return;
+        attempted = { ...header(sequence++), blocks: [...blocks] };
       }
-      if (attempted === undefined) return;
-      abort = new AbortController();
-      if (!(await isDelivered(attempted, abort))) return;
+      if (!(await isDelivered(sink, timers, { report: attempted, closing: closing.signal }))) return;
       attempted = undefined;
-    }
-  };
-  const isDelivered = async (report: GatewayReport, controller: AbortController): Promise<boolean> => {
-    const cancel = timers.after(ATTEMPT_MS, () => controller.abort(new Error(`no answer within ${ATTEMPT_MS} ms`)));
-    try {
-      await Promise.race([sink(report, controller.signal), rejectionOf(controller.signal)]);
-      return true;
-    } catch {
-      // The control plane is away; the next interval tries again with the same sequence.
-      return false;
-    } finally {
-      cancel();
     }
   };
 
   return {
-    add(blocks) {
+    add: (blocks) => queue.push(blocks),
+    send(header) {
+      const start = (): Promise<void> => {
+        following = undefined;
+        sending = sendAll(header).finally(() => {
+          sending = undefined;
+        });
+        return sending;
+      };
+      if (sending === undefined) return start();
+      // What was added meanwhile deserves an attempt of its own; more than one in waiting would only pile up.
+      following ??= sending.then(start);
+      return following;
+    },
+    stats: () => ({ pendingReports: queue.length + (attempted === undefined ? 0 : 1), lostBlocks: queue.lostBlocks }),
+    close() {
+      closing.abort(new Error('the gateway is closed'));
+    },
+  };
+}
+
+interface BlockQueue {
+  push(blocks: readonly EvidenceBlock[]): void;
+  shift(): readonly EvidenceBlock[] | undefined;
+  readonly length: number;
+  readonly lostBlocks: number;
+}
+
+/** Intervals in order; when too many wait, the oldest two become one. */
+function openBlockQueue(): BlockQueue {
+  let waiting: (readonly EvidenceBlock[])[] = [];
+  let lostBlocks = 0;
+  return {
+    push(blocks) {
       if (blocks.length === 0 && waiting.length > 0) return;
       for (let start = 0; start === 0 || start < blocks.length; start += MAX_BLOCKS) {
         waiting.push(blocks.slice(start, start + MAX_BLOCKS));
@@ -69,17 +91,35 @@ export function openReportOutbox(sink: ReportSink, timers: Timers): ReportOutbox
         waiting = [merged.slice(0, MAX_BLOCKS), ...rest];
       }
     },
-    send(header) {
-      sending ??= sendAll(header).finally(() => {
-        sending = undefined;
-      });
-      return sending;
+    shift: () => waiting.shift(),
+    get length() {
+      return waiting.length;
     },
-    stats: () => ({ pendingReports: waiting.length + (attempted === undefined ? 0 : 1), lostBlocks }),
-    close() {
-      abort?.abort(new Error('the gateway is closed'));
+    get lostBlocks() {
+      return lostBlocks;
     },
   };
+}
+
+interface Attempt {
+  readonly report: GatewayReport;
+  readonly closing: AbortSignal;
+}
+
+/** Whether the control plane took the report; it may have done so even when this says no. */
+async function isDelivered(sink: ReportSink, timers: Timers, { report, closing }: Attempt): Promise<boolean> {
+  const tooLate = new AbortController();
+  const cancel = timers.after(ATTEMPT_MS, () => tooLate.abort(new Error(`no answer within ${ATTEMPT_MS} ms`)));
+  const signal = AbortSignal.any([tooLate.signal, closing]);
+  try {
+    await Promise.race([sink(report, signal), rejectionOf(signal)]);
+    return true;
+  } catch {
+    // The control plane is away; the next interval tries again with the same sequence.
+    return false;
+  } finally {
+    cancel();
+  }
 }
 
 /** Blocks of both lists, those of one key as one; an interval begins where the earlier one began. */

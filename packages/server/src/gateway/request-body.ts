@@ -20,11 +20,15 @@ export class ClientGone extends Error {
  * Reads the whole body.
  * @throws AppError `request.body_too_large`; {@link ClientGone}
  */
-export async function readWhole(req: IncomingMessage, limit: number, declared: string | undefined): Promise<Buffer> {
-  if (declared !== undefined && Number(declared) > limit) throw tooLarge(limit);
+export async function readWhole(req: IncomingMessage, limit: number): Promise<Buffer> {
   const body = await readUpTo(req, limit);
   if (!body.isWhole) throw tooLarge(limit);
   return body.bytes;
+}
+
+/** @throws AppError `request.body_too_large` by what the sender announces */
+export function assertLength(declared: string | undefined, limit: number): void {
+  if (declared !== undefined && Number(declared) > limit) throw tooLarge(limit);
 }
 
 /**

@@ -11,6 +11,8 @@ export interface RequestHeaders {
   readonly requestId: string | undefined;
   readonly forcedVersion: string | undefined;
   readonly model: string | undefined;
+  /** Present when the sender waits with the body until it is asked for. */
+  readonly expect: string | undefined;
   /** Number of headers. */
   readonly count: number;
 }
@@ -27,6 +29,7 @@ export function readHeaders(raw: readonly string[]): RequestHeaders {
     requestId: undefined,
     forcedVersion: undefined,
     model: undefined,
+    expect: undefined,
     count: raw.length / 2,
   };
   for (let index = 0; index < raw.length; index += 2) {
@@ -39,6 +42,9 @@ export function readHeaders(raw: readonly string[]): RequestHeaders {
           found.host ??= value;
           found.hostCount++;
         }
+        break;
+      case 6:
+        if (isNamed(name, 'expect')) found.expect ??= value;
         break;
       case 12:
         if (isNamed(name, 'content-type')) found.contentType ??= value;

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { Exchange } from './exchange.ts';
 import type { GatewayOptions } from './gateway-options.ts';
-import { readUpTo, readWhole } from './request-body.ts';
+import { assertLength, readUpTo, readWhole } from './request-body.ts';
 import { openParsedBody, type ParsedBody } from './request-fields.ts';
 import type { ModelEntry } from './model-entry.ts';
 
@@ -17,17 +17,23 @@ export interface Payload {
  * Reads the body as far as it must be.
  * @throws AppError `request.body_too_large`; {@link ClientGone}
  */
-export async function readPayload(
-  { req, headers }: Exchange,
-  entry: ModelEntry,
-  { bodyLimitBytes, rescuableBodyBytes }: GatewayOptions,
-): Promise<Payload> {
+export async function readPayload(exchange: Exchange, entry: ModelEntry, options: GatewayOptions): Promise<Payload> {
+  const { req, headers } = exchange;
   if (entry.readsJson || !isAllUpstream(entry)) {
-    const body = await readWhole(req, bodyLimitBytes, headers.contentLength);
+    // Refused by its announced length, a body need not come at all.
+    assertLength(headers.contentLength, options.bodyLimitBytes);
+    askForBody(exchange);
+    const body = await readWhole(req, options.bodyLimitBytes);
     return { body, parsed: openParsedBody(body) };
   }
-  const read = await readUpTo(req, rescuableBodyBytes);
+  askForBody(exchange);
+  const read = await readUpTo(req, options.rescuableBodyBytes);
   return read.isWhole ? { body: read.bytes, parsed: openParsedBody(read.bytes) } : { body: read.stream };
+}
+
+/** Tells a sender that waits for it to go on (`Expect: 100-continue`). */
+function askForBody({ req, res, headers }: Exchange): void {
+  if (headers.expect !== undefined && req.httpVersionMinor > 0) res.writeContinue();
 }
 
 function isAllUpstream({ versions }: ModelEntry): boolean {

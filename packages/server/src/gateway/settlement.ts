@@ -45,7 +45,10 @@ function addEvidence(cell: EvidenceCell, outcome: ArmOutcome, isRescued: boolean
 }
 
 function addPredictions(cell: EvidenceCell, { values, isClass }: Predictions): void {
-  for (const value of values) cell.addPrediction(value, isClass);
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index];
+    if (value !== undefined) cell.addPrediction(value, isClass);
+  }
 }
 
 function metricOf(outcome: ArmOutcome, settlement: Settlement): Outcome {

@@ -1,0 +1,72 @@
+import { stripVTControlCharacters } from 'node:util';
+import type { RolloutState } from '@understudy/core/rollout';
+import { describe, expect, it } from 'vitest';
+import { openFixture, run } from './test-cli.ts';
+import { answers, NOW_MS, rolloutView, STEPPING } from './test-data.ts';
+import { displayWidth } from './terminal-text.ts';
+
+const ended = { step: 1, atMs: NOW_MS - 60_000, by: 'engine', reason: 'p99 9.10 ms is 1.90× the champion’s and exceeds 1.5×' };
+const STATES: readonly RolloutState[] = [
+  { phase: 'preparing', sinceMs: NOW_MS - 5000 },
+  STEPPING,
+  { phase: 'paused', step: 1, heldMs: 1000, atMs: NOW_MS - 60_000, by: 'alice', reason: 'holiday' },
+  { phase: 'promoted', atMs: NOW_MS - 60_000, by: 'engine', reason: 'every guard is healthy' },
+  { phase: 'rolled-back', ...ended },
+  { phase: 'aborted', ...ended, by: 'alice', reason: 'wrong version' },
+  { phase: 'killed', ...ended, by: 'bob', reason: 'wrong answers' },
+];
+
+describe.each(['get', 'why'])('rollout %s', (verb) => {
+  it.each([40, 80, 120])('fits %d columns', async (columns) => {
+    await using fixture = await openFixture();
+    const { code, stdout } = await run(['rollout', verb, 'digits'], {
+      url: fixture.url,
+      columns,
+      isTty: true,
+      env: { NO_COLOR: '1' },
+    });
+    expect(code).toBe(0);
+    expect(stdout.split('\n').filter((line) => displayWidth(line) > columns)).toEqual([]);
+    await expect(stdout).toMatchFileSnapshot(`testdata/frames/${verb}-${columns}.txt`);
+  });
+
+  it.each(STATES.map((state) => ({ state, phase: state.phase })))(
+    'says where a rollout stands that is $phase',
+    async ({ state }) => {
+      await using fixture = await openFixture({ getRollout: rolloutView(state) });
+      const { stdout } = await run(['rollout', verb, 'digits'], { url: fixture.url });
+      await expect(stdout).toMatchFileSnapshot(`testdata/frames/${verb}-${state.phase}.txt`);
+    },
+  );
+
+  it.each([
+    { name: 'on a terminal', isTty: true, env: {}, words: [], isColored: true },
+    { name: 'not elsewhere', isTty: false, env: {}, words: [], isColored: false },
+    { name: 'not with NO_COLOR', isTty: true, env: { NO_COLOR: '1' }, words: [], isColored: false },
+    { name: 'not with TERM=dumb', isTty: true, env: { TERM: 'dumb' }, words: [], isColored: false },
+    { name: 'elsewhere with FORCE_COLOR', isTty: false, env: { FORCE_COLOR: '1' }, words: [], isColored: true },
+    { name: 'not with FORCE_COLOR=0', isTty: true, env: { FORCE_COLOR: '0' }, words: [], isColored: false },
+    { name: 'not with --no-color', isTty: true, env: { FORCE_COLOR: '1' }, words: ['--no-color'], isColored: false },
+  ])('has colours $name', async ({ isTty, env, words, isColored }) => {
+    await using fixture = await openFixture();
+    const plainRun = await run(['rollout', verb, 'digits'], { url: fixture.url });
+    const { stdout } = await run(['rollout', verb, 'digits', ...words], { url: fixture.url, isTty, env });
+    expect(stdout.includes('\u001B[')).toBe(isColored);
+    expect(stripVTControlCharacters(stdout)).toBe(plainRun.stdout);
+  });
+
+  it('says that a harmful challenger goes back', async () => {
+    const view = rolloutView();
+    const now = { guards: [], atMs: NOW_MS, verdict: 'harmful' as const, reason: 'too slow' };
+    await using fixture = await openFixture({ getRollout: { ...view, now } });
+    const { stdout } = await run(['rollout', verb, 'digits'], { url: fixture.url });
+    expect(stdout).toContain('back to v1 for everybody at the next check');
+  });
+
+  it('lets only our own colours through on a terminal', async () => {
+    await using fixture = await openFixture(answers('x\u001B[2J\u001B]52;c;ZQ==\u0007\u202Ey'));
+    const { stdout } = await run(['rollout', verb, 'digits'], { url: fixture.url, isTty: true });
+    const uncoloured = stdout.replaceAll(/\p{Cc}\[\d+m/gu, '').replaceAll('\n', '');
+    expect(uncoloured).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
+  });
+});

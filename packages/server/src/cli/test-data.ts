@@ -1,0 +1,189 @@
+/** Answers of a control plane for tests: one model in the middle of a rollout. Every text in them can be made naughty. */
+import type { Answer } from '@understudy/contract/client';
+import type { EndpointName } from '@understudy/contract/endpoints';
+import type { RolloutView } from '@understudy/contract/views';
+import { DEFAULT_ROUTING, DEFAULT_WATCH } from '@understudy/core/model';
+import type { GuardReading, Verdict } from '@understudy/core/policy';
+import type { Decision, RolloutState } from '@understudy/core/rollout';
+import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
+
+/** 2026-01-31 12:00:00Z, when every test takes place. */
+export const NOW_MS: number = Date.UTC(2026, 0, 31, 12);
+
+const SHA256: string = 'ab'.repeat(32);
+
+const GUARDS: readonly GuardReading[] = [
+  {
+    guard: 'latency.p50',
+    verdict: 'healthy',
+    champion: 1.2,
+    challenger: 1.1,
+    limit: 1.44,
+    unit: 'ms',
+    samples: 305,
+    reason: "p50 1.10 ms is 0.92× the champion's 1.20 ms and is within 1.2×",
+  },
+  {
+    guard: 'health.errors',
+    verdict: 'healthy',
+    champion: 0.002,
+    challenger: 0,
+    limit: 0.05,
+    unit: 'share',
+    samples: 305,
+    reason: 'error rate 0.00 % (0 of 305) is within 5.00 %',
+  },
+  {
+    guard: 'health.mean-drift',
+    verdict: 'no-data',
+    limit: 2,
+    unit: 'standard deviations',
+    samples: 305,
+    reason: 'no baseline is registered, so drift is not judged',
+  },
+];
+
+export const STEPPING: RolloutState = { phase: 'stepping', step: 1, sinceMs: NOW_MS - 250_000 };
+
+const ADVANCE: Decision = {
+  action: 'advance',
+  verdict: 'healthy',
+  reason: 'from 10 % to 25 %: every guard is within its limit after 120 requests',
+  guards: GUARDS.slice(0, 1),
+  next: STEPPING,
+};
+
+/** A rollout view in any state; live ones carry what the engine sees. */
+export function rolloutView(state: RolloutState = STEPPING, text = '305 of 500 requests that this step asks for'): RolloutView {
+  const isLive = state.phase === 'stepping' || state.phase === 'preparing' || state.phase === 'paused';
+  const verdict: Verdict = 'undecided';
+  const guards = GUARDS.map((guard) => ({ ...guard, reason: `${guard.reason}${text.startsWith('305') ? '' : text}` }));
+  const base = { id: 'digits-3', model: 'digits', champion: 'v1', challenger: 'v2', salt: 'salt' };
+  const steps = [10, 25, 50, 75, 100].map((trafficPercent) => ({ trafficPercent, holdMs: 0, minSamples: 500 }));
+  return {
+    rollout: {
+      ...base,
+      plan: { name: 'standard', checkEveryMs: 10_000, policy: { kind: 'thresholds', ...DEFAULT_THRESHOLDS }, steps },
+      startedAtMs: NOW_MS - 720_000,
+      startedBy: 'alice',
+      state,
+    },
+    challengerPercent: isLive ? 25 : 0,
+    ...(isLive ? { now: { verdict, reason: text, guards, atMs: NOW_MS } } : {}),
+    arms: [
+      { arm: 'champion', version: 'v1', requests: 935, errors: 2, rescued: 0, p50Ms: 1.2, p99Ms: 4.8 },
+      { arm: 'challenger', version: 'v2', requests: 305, errors: 0, rescued: 0, p50Ms: 1.1, p99Ms: 4.2 },
+    ],
+    lastDecision: {
+      atMs: NOW_MS - 250_000,
+      decision: ADVANCE,
+    },
+    warnings: ['v2 has no baseline, so drift is not judged'],
+  };
+}
+
+/** One answer for every endpoint. @param text goes wherever a person or a machine may write what it likes */
+export function answers(text = 'fine'): { readonly [Name in EndpointName]: Answer<Name> } {
+  return { ...environmentAnswers(text), ...modelAnswers(text), ...versionAnswers(text), ...rolloutAnswers(text) };
+}
+
+function outcome(text: string): Answer<'killModel'> {
+  return { outcome: 'done', message: `done: ${text}`, revision: 43 };
+}
+
+function environmentAnswers(text: string) {
+  const ready = { model: 'digits', version: 'v2', state: 'ready' as const, detail: text };
+  const gateway = { gateway: text, boot: 'b', revision: 42, seenAtMs: NOW_MS - 1000, isConnected: true, readiness: [ready] };
+  const token = { id: 't1', name: text, scopes: ['admin' as const], createdAtMs: NOW_MS, createdBy: text };
+  const entry = { revision: 42, atMs: NOW_MS, actor: text, action: text, reason: text, previousHash: 'a', hash: 'b' };
+  return {
+    whoAmI: { id: 't1', name: text, scopes: ['admin' as const], environment: text },
+    getStatus: { environment: text, revision: 42, release: '0.1.0', models: [modelView(text)], gateways: [gateway] },
+    listGateways: [gateway],
+    readJournal: [{ ...entry, changes: [{ kind: 'model', id: text, before: null, after: { note: text } }] }],
+    verifyJournal: { intact: true, entries: 42, head: 'b' },
+    createToken: { token, secret: 'us_secret' },
+    listTokens: [token],
+    revokeToken: outcome(text),
+  };
+}
+
+/** The model of the rollout; killed when the text is not `fine`. */
+export function modelView(text = 'fine'): Answer<'getModel'> {
+  const act = { atMs: NOW_MS - 60_000, by: text, reason: text };
+  return {
+    model: {
+      name: 'digits',
+      createdAtMs: NOW_MS - 7_200_000,
+      champion: 'v1',
+      terms: [{ version: 'v1', fromMs: NOW_MS - 3_600_000, began: 'promotion' }],
+      routing: DEFAULT_ROUTING,
+      watch: DEFAULT_WATCH,
+      ...(text === 'fine' ? {} : { killed: act, lastRollback: { ...act, failed: 'v0', restored: 'v1' } }),
+      liveRollout: 'digits-3',
+      rolloutCount: 3,
+    },
+    lastKnownGood: 'v0',
+    challengerPercent: 25,
+    watch: { state: 'healthy', reason: text, guards: [...GUARDS] },
+  };
+}
+
+function modelAnswers(text: string) {
+  const model = modelView(text);
+  return {
+    createModel: model,
+    listModels: [model],
+    getModel: model,
+    updateModel: model,
+    getChampion: { model: 'digits', atMs: NOW_MS, champion: 'v1' },
+    rollBackModel: outcome(text),
+    killModel: outcome(text),
+    unkillModel: outcome(text),
+  };
+}
+
+function versionAnswers(text: string) {
+  const version: Answer<'setBaseline'>['version'] = {
+    model: 'digits',
+    version: 'v2',
+    source: { kind: 'upstream', url: 'http://10.0.0.7:8000', protocol: 'mlflow', remoteModel: text },
+    health: { state: 'unhealthy', reason: text, by: text, atMs: NOW_MS - 60_000 },
+    baseline: { count: 100, mean: 0.5, standardDeviation: 0.1, source: 'validation', setAtMs: NOW_MS },
+    note: text,
+    registeredAtMs: NOW_MS - 3_600_000,
+    registeredBy: text,
+  };
+  const ready = { model: 'digits', version: 'v2', state: 'ready' as const, detail: text };
+  const view: Answer<'getVersion'> = { version, role: 'challenger', readiness: { [text]: ready } };
+  return {
+    uploadArtifact: { sha256: SHA256, bytes: 3, signature: { inputs: [], outputs: [], prediction: text } },
+    registerVersion: view,
+    listVersions: [view],
+    getVersion: view,
+    promoteVersion: outcome(text),
+    setVersionHealth: { version },
+    setBaseline: { version },
+  };
+}
+
+function rolloutAnswers(text: string) {
+  const rollout = rolloutView(STEPPING, text === 'fine' ? undefined : text);
+  const plan = { name: 'standard', steps: [{ traffic: 10 }, { traffic: 100 }] };
+  return {
+    startRollout: rollout,
+    listRollouts: [rollout],
+    getRollout: rollout,
+    listDecisions: [{ rollout: 'digits-3', window: 7, revision: 42, atMs: NOW_MS, decision: { ...ADVANCE, reason: text } }],
+    pauseRollout: rollout,
+    resumeRollout: rollout,
+    promoteRollout: rollout,
+    abortRollout: rollout,
+    rollBackRollout: rollout,
+    stepRollout: rollout,
+    retryRollout: rollout,
+    listPlans: [plan],
+    getPlan: plan,
+    savePlan: plan,
+  };
+}
