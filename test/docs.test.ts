@@ -78,3 +78,25 @@ describe('docs/plans.md', () => {
     expect(JSON.parse(read('docs/plan.schema.json'))).toEqual(planJsonSchema());
   });
 });
+
+describe('docs/seed-behaviours.md', () => {
+  const proofs = [...read('docs/seed-behaviours.md').matchAll(/`([\w/.-]+\.test\.ts)`(?:: “([^”]+)”)?/g)].map(
+    ([, file, title]) => ({
+      file: file ?? '',
+      title: title ?? '',
+    }),
+  );
+
+  it('has a proof or the word "open" in every row', () => {
+    const rows = read('docs/seed-behaviours.md')
+      .split('\n')
+      .filter((line) => line.startsWith('|') && !/^\| (?:behaviour|-)/.test(line));
+    expect(rows.length).toBeGreaterThan(50);
+    expect(rows.filter((row) => !row.includes('.test.ts') && !row.includes('**open**'))).toEqual([]);
+  });
+
+  it.each(proofs)('finds "$title" in $file', ({ file, title }) => {
+    // A quote inside of a title may be escaped in the source.
+    expect(read(file).replaceAll("\\'", "'")).toContain(title);
+  });
+});

@@ -34,7 +34,7 @@ export function exactPartial<Fields extends z.ZodRawShape>(
 /** Lower-case hexadecimal SHA-256. */
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'use the 64 hexadecimal digits of a SHA-256');
 
-export const TensorSpecSchema: z.ZodType<TensorSpec> = z.strictObject({
+const TensorSpecSchema: z.ZodType<TensorSpec> = z.strictObject({
   name: z.string(),
   dataType: z.enum(['BOOL', 'UINT8', 'INT8', 'INT16', 'INT32', 'INT64', 'FP32', 'FP64', 'BYTES']),
   shape: z.array(z.int().min(-1)),
@@ -61,7 +61,7 @@ export const BaselineSchema: z.ZodType<Baseline> = z.strictObject({
   setAtMs: AtMs,
 });
 
-export const VersionHealthSchema: z.ZodType<VersionHealth> = z.discriminatedUnion('state', [
+const VersionHealthSchema: z.ZodType<VersionHealth> = z.discriminatedUnion('state', [
   z.strictObject({ state: z.literal('healthy') }),
   z.strictObject({ state: z.literal('unhealthy'), reason: Reason, by: Person, atMs: AtMs }),
 ]);
@@ -114,7 +114,7 @@ export const HealthLimitsFields = {
   meanDrift: z.number().positive(),
 };
 
-export const WatchSchema: z.ZodType<Watch> = z.strictObject({
+const WatchSchema: z.ZodType<Watch> = z.strictObject({
   limits: z.strictObject(HealthLimitsFields),
   checkEveryMs: z.number().min(100),
   cooldownMs: z.number().min(0),

@@ -9,7 +9,7 @@ import { exactPartial, HealthLimitsFields, Name, ThresholdsFields } from './docu
 import { describeProblems } from './problems.ts';
 
 /** A length of time such as `90s`, `24h` or `1h30m`. */
-export const DurationText = z
+const DurationText = z
   .string()
   .refine((text) => parseDuration(text) !== undefined, 'write a length of time such as "90s", "10m", "24h" or "1h30m"')
   .meta({ pattern: '^(?:\\d+(?:\\.\\d+)?(?:ms|s|m|h|d))+$', description: 'A length of time such as 90s, 24h or 1h30m.' });

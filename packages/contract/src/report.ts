@@ -6,7 +6,7 @@ import { Name } from './documents.ts';
 const Count = z.int().nonnegative();
 
 /** Finite by construction: JSON has no NaN, and zod refuses Infinity. */
-export const TallySchema: z.ZodType<Tally> = z.strictObject({
+const TallySchema: z.ZodType<Tally> = z.strictObject({
   requests: Count,
   errors: Count,
   timeouts: Count,

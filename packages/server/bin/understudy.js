@@ -7,5 +7,8 @@ if (major < 24) {
   console.error('Install a newer Node.js (nodejs.org), or run it in the repository with: npm run understudy --');
   process.exitCode = 1;
 } else {
+  // Compiled code of the last run is used again: the command line starts in half the time.
+  const { enableCompileCache } = await import('node:module');
+  enableCompileCache();
   void import('../src/main.ts');
 }

@@ -36,7 +36,7 @@ function checkGateways({ gateways }: Status): Check {
   const name = 'gateways';
   const away = gateways.filter(({ isConnected }) => !isConnected).map(({ gateway }) => gateway);
   if (gateways.length === 0) {
-    const fix = 'start one: understudy serve --role gateway';
+    const fix = '`understudy serve` brings one along: look at its log for why it does not report';
     return { name, state: 'problem', detail: 'none has ever connected, so nobody serves predictions', fix };
   }
   if (away.length === 0) return { name, state: 'ok', detail: `all ${gateways.length} connected` };

@@ -76,7 +76,7 @@ export const ENVIRONMENT_COMMANDS: readonly Command[] = [
           readiness.map(({ model, version, state }) => `${model}/${version} ${state}`).join(', '),
         ],
         name: ({ gateway }) => gateway,
-        empty: 'No gateway has connected yet. Start one: understudy serve --role gateway',
+        empty: 'No gateway has connected yet. `understudy serve` brings one along.',
       });
     },
   },

@@ -69,20 +69,24 @@ async function sayFailure(error: unknown, run: Run, { argv, deps }: Words): Prom
     palette: paletteOf(isColored),
     withStack: argv.includes('--debug'),
     command: run.command?.path ?? '',
-    suggestion: await suggest(error, run),
+    suggestion: await suggest(error, run, deps),
   });
   io.stderr.write(text);
 }
 
 /** The known name that is most like one that was not found. */
-async function suggest(error: unknown, { command, session, typed = {} }: Run): Promise<string | undefined> {
+async function suggest(error: unknown, { command, session, typed = {} }: Run, deps: ProgramDeps): Promise<string | undefined> {
   const missing = missingKind(error);
   if (missing === undefined || session === undefined) return undefined;
   const argument = command?.arguments?.find(({ kind }) => kind === missing);
   const word = argument === undefined ? undefined : typed[argument.name];
   if (typeof word !== 'string') return undefined;
   const model = typed['model'];
-  const lookup = { kind: missing, model: typeof model === 'string' ? model : undefined, withinMs: SUGGESTION_PATIENCE_MS };
+  const lookup = {
+    kind: missing,
+    model: typeof model === 'string' ? model : undefined,
+    withinMs: deps.patienceMs ?? SUGGESTION_PATIENCE_MS,
+  };
   const near = nearestOf(word, await lookUpNames(session, lookup));
   return near === word ? undefined : near;
 }

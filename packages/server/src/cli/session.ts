@@ -28,7 +28,7 @@ export interface CliDeps {
   readonly release: string;
   /** Aborted by Ctrl-C. */
   readonly interrupt?: AbortSignal;
-  /** How long completion waits for names of the server; 120 ms when left out, or a person takes the Tab key for broken. */
+  /** How long completion (120 ms when left out, or a person takes the Tab key for broken) and suggestions wait for names. */
   readonly patienceMs?: number;
   /** Checks of this machine, shown first by `understudy doctor`. */
   readonly localChecks?: () => Promise<readonly Check[]>;

@@ -43,7 +43,8 @@ export function openArtifactIntake({ files, inspect, predict, maxBytes }: Intake
       try {
         return { sha256: stored.sha256, bytes: stored.bytes, signature: await signatureOf(stored.sha256) };
       } catch (error) {
-        await files.remove(stored.sha256);
+        // A file that was here before may be a version's; it was good then.
+        if (stored.isNew) await files.remove(stored.sha256);
         throw error;
       }
     },

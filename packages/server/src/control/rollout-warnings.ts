@@ -17,7 +17,7 @@ export function warningsOf(rollout: Rollout, model: Model, versions: readonly Mo
   }
   if (champion.baseline === undefined && challenger.baseline === undefined) {
     warnings.push(
-      `neither ${champion.version} nor ${challenger.version} has a baseline, so the guard on prediction drift has no data; set one with POST /api/v1/models/${model.name}/versions/${challenger.version}/baseline`,
+      `neither ${champion.version} nor ${challenger.version} has a baseline, so the guard on prediction drift has no data; set one with \`understudy version baseline ${model.name} ${challenger.version} --from FILE\``,
     );
   }
   warnings.push(...unlikeSources(champion, challenger));

@@ -28,7 +28,7 @@ export async function sourceOf(context: SourceContext, model: string, input: Ver
   if (found === undefined) {
     throw new AppError(
       'artifact.not_found',
-      `cannot register ${input.version} of "${model}": no artifact ${artifact} was uploaded; upload the file first (POST /api/v1/artifacts) and use the sha256 of the answer`,
+      `cannot register ${input.version} of "${model}": no artifact ${artifact} was uploaded; upload the file first (\`understudy version register --onnx FILE\` does both, or POST /api/v1/artifacts) and use the sha256 of the answer`,
     );
   }
   return { kind: 'onnx', ...found };

@@ -43,7 +43,8 @@ function replaceStored(content: Uint8Array): void {
 describe('storing', () => {
   it('names a file by the digest of its content', async () => {
     const file = path.join(directory, SHA.slice(0, 2), SHA);
-    expect(await putContent()).toEqual({ sha256: SHA, bytes: CONTENT.length, path: file });
+    expect(await putContent()).toEqual({ sha256: SHA, bytes: CONTENT.length, path: file, isNew: true });
+    expect(await putContent()).toMatchObject({ isNew: false });
     expect(readFileSync(file)).toEqual(CONTENT);
     expect(await store.has(SHA)).toBe(true);
     expect(await store.verify(SHA)).toEqual({ sha256: SHA, bytes: CONTENT.length, path: file });

@@ -14,10 +14,13 @@ export interface StoredArtifact {
 
 export interface ArtifactStore {
   /**
-   * Stores a stream and names it by its digest. The same content twice is one file.
+   * Stores a stream and names it by its digest. The same content twice is one file, and not new the second time.
    * @throws AppError `artifact.too_large`, `artifact.empty`, or `store.write_failed` when the disk refuses
    */
-  readonly put: (stream: AsyncIterable<Uint8Array>, limits: { readonly maxBytes: number }) => Promise<StoredArtifact>;
+  readonly put: (
+    stream: AsyncIterable<Uint8Array>,
+    limits: { readonly maxBytes: number },
+  ) => Promise<StoredArtifact & { readonly isNew: boolean }>;
   /**
    * Where a file is, or would be. Checks nothing but the digest's form.
    * @throws AppError `request.invalid` on anything but 64 lower-case hexadecimal digits
@@ -67,10 +70,14 @@ interface Upload {
   readonly pathOf: (sha256: string) => string;
 }
 
-async function put(stream: AsyncIterable<Uint8Array>, { root, draft, maxBytes, pathOf }: Upload): Promise<StoredArtifact> {
+async function put(
+  stream: AsyncIterable<Uint8Array>,
+  { root, draft, maxBytes, pathOf }: Upload,
+): Promise<StoredArtifact & { readonly isNew: boolean }> {
   try {
     const { sha256, bytes } = await writeDraft(stream, draft, maxBytes);
     const file = pathOf(sha256);
+    const isNew = !(await isPlainFile(file));
     await onDisk(`store "${file}"`, async () => {
       await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
       if (!(await lstat(path.dirname(file))).isDirectory()) throw new Error(`"${path.dirname(file)}" is not a directory`);
@@ -79,7 +86,7 @@ async function put(stream: AsyncIterable<Uint8Array>, { root, draft, maxBytes, p
       await syncDirectory(path.dirname(file));
       await syncDirectory(root);
     });
-    return { sha256, bytes, path: file };
+    return { sha256, bytes, path: file, isNew };
   } finally {
     await rm(draft, { force: true });
   }
