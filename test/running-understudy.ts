@@ -56,7 +56,7 @@ export async function startForTest(): Promise<Running> {
       },
     });
   let running = await open();
-  const token = running.firstToken;
+  const token = running.adminToken;
   if (token === undefined) throw new Error('the first start showed no token');
   const admin: Client = (name, input) => createClient({ url: running.controlUrl, token })(name, input);
   return {

@@ -6,12 +6,12 @@ import { AppError } from '@understudy/core/errors';
 import type { Signature } from '@understudy/core/model-version';
 import type { SnapshotVersion } from '@understudy/core/snapshot';
 import { loadEnvironment } from './commands/queries.ts';
-import { createFirstToken } from './commands/tokens.ts';
+import { createAdminToken, createFirstToken } from './commands/tokens.ts';
 import { type Config, storeDirectory } from './config.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { openControlApi, type ControlApi } from './control/app.ts';
 import { openArtifactIntake } from './control/artifact-intake.ts';
-import { openMetricsPage } from './control/metrics-page.ts';
+import { openMetricsPage, type RenderMetrics } from './control/metrics-page.ts';
 import { openSnapshotFeed, type SnapshotFeed } from './control/snapshot-feed.ts';
 import { type Engine, openEngine } from './engine/rollout-engine.ts';
 import { openGateway } from './gateway/gateway.ts';
@@ -38,8 +38,8 @@ type Log = ReturnType<typeof openLog>;
 export interface Understudy {
   readonly controlUrl: string;
   readonly gatewayUrl: string;
-  /** The first admin token, when this start created it; it is shown this once. */
-  readonly firstToken: string | undefined;
+  /** An admin token that this start created: the first one, or one that was asked for. It is shown this once. */
+  readonly adminToken: string | undefined;
   /** Ends what has begun, refuses what comes, then closes. */
   drain(): Promise<void>;
   /** Closes at once. */
@@ -51,6 +51,8 @@ export interface ComposeOptions {
   /** Called when the store can no longer keep its word and the process has to end. */
   readonly onFatal: (error: unknown) => void;
   readonly clock?: Clock;
+  /** Creates an admin token although there are tokens: for whoever lost theirs but owns the machine. */
+  readonly newAdminToken?: boolean;
 }
 
 /**
@@ -59,7 +61,7 @@ export interface ComposeOptions {
  */
 export async function startUnderstudy(
   config: Config,
-  { log, onFatal, clock = systemClock }: ComposeOptions,
+  { log, onFatal, clock = systemClock, newAdminToken = false }: ComposeOptions,
 ): Promise<Understudy> {
   const directory = storeDirectory(config.store);
   await mkdir(directory, { recursive: true });
@@ -68,22 +70,28 @@ export async function startUnderstudy(
   try {
     const files = await openArtifactStore(join(directory, 'artifacts'));
     const context = { store, environment: config.environment, clock };
-    const firstToken = await createFirstToken(context);
     const onFailure = (error: unknown): void => log.error({ err: error }, 'snapshot.failed');
     const feed = await openSnapshotFeed({ store, environment: config.environment, onFailure });
     opened.unshift(feed);
     const engine = openEngine(context, log);
+    const { environment } = config;
+    const metrics = openMetricsPage({
+      latencyBoundsMs: LATENCY_BOUNDS_MS,
+      environment: () => loadEnvironment({ store, environment }),
+    });
     const gateway = await openGateway(
       { ...gatewayOptions(config), requestIdKey: await requestIdKey(directory) },
-      gatewayPorts({ config, store, files, feed, log, clock }),
+      gatewayPorts({ config, store, files, feed, metrics, log, clock }),
     );
     opened.unshift(gateway);
-    const control = await openControl({ config, store, files, engine, gateway, log, clock });
+    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
     const housekeeping = startHousekeeping({ engine, feed, store, config, clock, log });
     opened.unshift(housekeeping);
-    return understudyOf({ controlUrl, gateway, control, firstToken, opened });
+    // Last of all: a token that was made by a start that failed would never have been shown.
+    const adminToken = newAdminToken ? await createAdminToken(context) : await createFirstToken(context);
+    return understudyOf({ controlUrl, gateway, control, adminToken, opened });
   } catch (error) {
     for (const one of opened) await one.close();
     throw portError(error);
@@ -94,12 +102,12 @@ interface Parts {
   readonly controlUrl: string;
   readonly gateway: Gateway;
   readonly control: ControlApi;
-  readonly firstToken: string | undefined;
+  readonly adminToken: string | undefined;
   /** In the order of closing. */
   readonly opened: readonly { close(): unknown }[];
 }
 
-function understudyOf({ controlUrl, gateway, control, firstToken, opened }: Parts): Understudy {
+function understudyOf({ controlUrl, gateway, control, adminToken, opened }: Parts): Understudy {
   const { address, port } = gateway.address;
   const close = async (): Promise<void> => {
     for (const one of opened) await one.close();
@@ -107,7 +115,7 @@ function understudyOf({ controlUrl, gateway, control, firstToken, opened }: Part
   return {
     controlUrl: controlUrl.replace('[::]', '127.0.0.1').replace('0.0.0.0', '127.0.0.1'),
     gatewayUrl: `http://${address === '0.0.0.0' || address === '::' ? '127.0.0.1' : address}:${port}`,
-    firstToken,
+    adminToken,
     async drain() {
       control.drain();
       await gateway.drain();
@@ -126,6 +134,7 @@ function gatewayOptions(config: Config): Omit<Parameters<typeof openGateway>[0],
     boot: randomUUID(),
     release: RELEASE,
     allowAnonymous: config.allowAnonymousPredict,
+    publicMetrics: config.openMetrics,
     maxInFlight: config.maxInFlight,
     drainGraceMs: config.drainGraceMs,
   };
@@ -136,11 +145,12 @@ interface GatewayNeeds {
   readonly store: Store;
   readonly files: ArtifactStore;
   readonly feed: SnapshotFeed;
+  readonly metrics: RenderMetrics;
   readonly log: Log;
   readonly clock: Clock;
 }
 
-function gatewayPorts({ config, store, files, feed, log, clock }: GatewayNeeds): GatewayPorts {
+function gatewayPorts({ config, store, files, feed, metrics, log, clock }: GatewayNeeds): GatewayPorts {
   return {
     snapshots: feed,
     reports: async (report) => {
@@ -154,6 +164,7 @@ function gatewayPorts({ config, store, files, feed, log, clock }: GatewayNeeds):
     timers: systemTimers,
     random: Math.random,
     log: (event, fields) => log.info(fields, event),
+    metricsPage: metrics,
   };
 }
 
@@ -176,7 +187,7 @@ interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
   readonly gateway: Gateway;
 }
 
-async function openControl({ config, store, files, engine, gateway, log, clock }: ControlNeeds): Promise<ControlApi> {
+async function openControl({ config, store, files, engine, gateway, metrics, log, clock }: ControlNeeds): Promise<ControlApi> {
   const maxBytes = config.maxArtifactMib * 1024 * 1024;
   const { environment } = config;
   const predict = async (
@@ -191,15 +202,10 @@ async function openControl({ config, store, files, engine, gateway, log, clock }
       await runtime.close();
     }
   };
-  const metrics = openMetricsPage({
-    gateway: () => gateway.stats(),
-    latencyBoundsMs: LATENCY_BOUNDS_MS,
-    environment: () => loadEnvironment({ store, environment }),
-  });
   const ownPorts = [config.controlPort, gateway.address.port];
   const options = { environment, release: RELEASE, ownPorts, openMetrics: config.openMetrics, maxUploadBytes: maxBytes };
   const artifacts = openArtifactIntake({ files, inspect: inspectOnnx, predict, maxBytes });
-  return openControlApi(options, { store, clock, engine, artifacts, metrics, log });
+  return openControlApi(options, { store, clock, engine, artifacts, metrics: () => metrics(gateway.stats()), log });
 }
 
 function portError(error: unknown): unknown {

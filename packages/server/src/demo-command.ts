@@ -46,8 +46,8 @@ async function demo(session: Session, once: boolean): Promise<ExitCode> {
       const server = await startUnderstudy(readConfig(wanted), options).catch(() =>
         startUnderstudy(readConfig({ ...wanted, controlPort: 0, gatewayPort: 0 }), options),
       );
-      if (server.firstToken === undefined) throw new Error('the directory of the demo was not empty');
-      return { ...server, adminToken: server.firstToken };
+      if (server.adminToken === undefined) throw new Error('the directory of the demo was not empty');
+      return { ...server, adminToken: server.adminToken };
     },
   });
   return code === 0 ? 0 : code === 130 ? 130 : 1;

@@ -10,7 +10,10 @@ export const serveCommand: Command = {
     'Every flag is also an environment variable: --control-port is',
     `${environmentName('controlPort')}. The first start shows the first admin token, once.`,
   ],
-  options: settingNames().map((name) => ({ flags: flagOf(name), about: aboutOf(name) })),
+  options: [
+    ...settingNames().map((name) => ({ flags: flagOf(name), about: aboutOf(name) })),
+    { flags: '--new-admin-token', about: 'Create and show another admin token, when the first one is lost.' },
+  ],
   examples: ['serve', 'serve --store sqlite:/var/lib/understudy --host 0.0.0.0'],
   endsItself: true,
   async run(session, input) {
@@ -26,7 +29,7 @@ export const serveCommand: Command = {
       log.fatal({ err: error }, 'store.failed');
       stopped.resolve(1);
     };
-    const understudy = await startUnderstudy(config, { log, onFatal });
+    const understudy = await startUnderstudy(config, { log, onFatal, newAdminToken: input.flag('newAdminToken') });
     session.deps.io.stdout.write(greeting(understudy));
     const stop = (signal: NodeJS.Signals): void => {
       log.info({ signal }, 'process.stopping');
@@ -49,12 +52,12 @@ export const serveCommand: Command = {
 function greeting(understudy: {
   readonly controlUrl: string;
   readonly gatewayUrl: string;
-  readonly firstToken: string | undefined;
+  readonly adminToken: string | undefined;
 }): string {
-  const { controlUrl, gatewayUrl, firstToken } = understudy;
+  const { controlUrl, gatewayUrl, adminToken } = understudy;
   const lines = [`control plane  ${controlUrl}   (API page: ${controlUrl}/docs)`, `gateway        ${gatewayUrl}`];
-  if (firstToken !== undefined) {
-    lines.push('', 'first admin token, shown this once:', `  ${firstToken}`, '', 'Keep it with: understudy login');
+  if (adminToken !== undefined) {
+    lines.push('', 'admin token, shown this once:', `  ${adminToken}`, '', 'Keep it with: understudy login');
   }
   return `${lines.join('\n')}\n`;
 }

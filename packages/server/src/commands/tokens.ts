@@ -76,7 +76,11 @@ export async function listTokens(context: QueryContext): Promise<readonly Token[
  * @returns the token, shown this once; undefined when there are tokens already
  */
 export async function createFirstToken(context: CommandContext): Promise<string | undefined> {
-  if ((await listTokens(context)).length > 0) return undefined;
-  const created = await createToken(context, { actor: 'setup' }, { name: 'first admin', scopes: ['admin'] });
-  return created.secret;
+  return (await listTokens(context)).length > 0 ? undefined : createAdminToken(context);
+}
+
+/** Creates a further admin token, for whoever lost theirs but can start the process. @returns the token, shown this once */
+export async function createAdminToken(context: CommandContext): Promise<string> {
+  const { secret } = await createToken(context, { actor: 'setup' }, { name: 'admin', scopes: ['admin'] });
+  return secret;
 }

@@ -24,12 +24,8 @@ const NUMBERS: GatewayNumbers = {
 
 async function page(gateway: GatewayNumbers | undefined): Promise<string> {
   const environment = { environment: 'production', revision: 9, models: [], versions: [], rollouts: [], tokens: [] };
-  const open = openMetricsPage({
-    gateway: () => gateway,
-    latencyBoundsMs: [1, 10],
-    environment: () => Promise.resolve(environment),
-  });
-  return (await open()).text;
+  const render = openMetricsPage({ latencyBoundsMs: [1, 10], environment: () => Promise.resolve(environment) });
+  return (await render(gateway)).text;
 }
 
 describe('the metrics page', () => {

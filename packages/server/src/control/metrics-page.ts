@@ -3,7 +3,6 @@ import type { EnvironmentState } from '@understudy/core/snapshot';
 import { boundaryOfRollout } from '@understudy/core/rollout';
 import { BUCKET_COUNT } from '@understudy/core/bucketing';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { MetricsPage } from './ports.ts';
 
 /** Totals of one model, version and arm since the gateway's start. */
 export interface RequestNumbers {
@@ -29,8 +28,16 @@ export interface GatewayNumbers {
   readonly lostBlocks: number;
 }
 
+/** The text of the page and its content type. */
+export interface RenderedMetrics {
+  readonly type: string;
+  readonly text: string;
+}
+
+/** Renders the page with the numbers of this process's gateway, when it has one. */
+export type RenderMetrics = (gateway: GatewayNumbers | undefined) => Promise<RenderedMetrics>;
+
 export interface MetricsSources {
-  readonly gateway: () => GatewayNumbers | undefined;
   /** Upper bounds of the latency buckets, in milliseconds. */
   readonly latencyBoundsMs: readonly number[];
   readonly environment: () => Promise<EnvironmentState>;
@@ -40,20 +47,19 @@ type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
 
 /** Opens the page. It holds no numbers of its own but those of the process. */
-export function openMetricsPage(sources: MetricsSources): MetricsPage {
+export function openMetricsPage(sources: MetricsSources): RenderMetrics {
   const processMetrics = new Registry();
   collectDefaultMetrics({ register: processMetrics });
-  return async () => {
+  return async (gateway) => {
     const registry = new Registry();
     addEnvironment(registry, await sources.environment());
-    const gateway = sources.gateway();
     const parts = [await processMetrics.metrics()];
     if (gateway !== undefined) {
       addGateway(registry, gateway);
       parts.push(counters(gateway), latencies(gateway.requests, sources.latencyBoundsMs));
     }
     parts.push(await registry.metrics());
-    return { contentType: registry.contentType, text: parts.map((part) => part.trimEnd()).join('\n') + '\n' };
+    return { type: registry.contentType, text: parts.map((part) => part.trimEnd()).join('\n') + '\n' };
   };
 }
 

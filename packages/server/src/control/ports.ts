@@ -34,4 +34,4 @@ export interface ArtifactIntake {
 }
 
 /** The text of the Prometheus page. */
-export type MetricsPage = () => Promise<{ readonly contentType: string; readonly text: string }>;
+export type MetricsPage = () => Promise<{ readonly type: string; readonly text: string }>;

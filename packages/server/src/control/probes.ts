@@ -25,6 +25,6 @@ export function addProbes(app: FastifyInstance, context: ProbeContext): void {
   });
   app.get('/metrics', { schema: { hide: true }, config: { access: metricsAccess } }, async (_request, reply) => {
     const page = await metrics();
-    return reply.type(page.contentType).send(page.text);
+    return reply.type(page.type).send(page.text);
   });
 }

@@ -49,7 +49,7 @@ export async function openTestControl(options: Partial<ControlOptions> = {}): Pr
       clock,
       engine: engineDouble(seen, steps),
       artifacts: artifactsDouble(),
-      metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'understudy_up 1\n' }),
+      metrics: async () => ({ type: 'text/plain; version=0.0.4', text: 'understudy_up 1\n' }),
       log: {
         warn: (fields, event) => log.push({ level: 'warn', event, fields }),
         error: (fields, event) => log.push({ level: 'error', event, fields }),

@@ -1,5 +1,5 @@
 /** The counts of one version on one arm since the last report, in fixed memory. The recorder makes blocks of evidence of them. */
-import type { Arm, EvidenceBlock, Tally } from '@understudy/core/evidence';
+import type { Arm, EvidenceBlock, Moments, Tally } from '@understudy/core/evidence';
 import { bucketOfLatency, HISTOGRAM_SIZE } from '@understudy/core/histogram';
 
 /** Under what requests are counted together. */
@@ -44,7 +44,7 @@ export function openEvidenceCell(key: CellKey, onFirst: () => void): EvidenceCel
   let latency: Uint32Array | undefined;
   const classes = openClassCounts();
   let [requests, errors, timeouts, invalid, rescued, rejected] = [0, 0, 0, 0, 0, 0];
-  let [count, sum, sumSquares] = [0, 0, 0];
+  const moments = openMoments();
 
   const addRequest = (latencyMs: number): void => {
     if (requests++ === 0) onFirst();
@@ -60,7 +60,7 @@ export function openEvidenceCell(key: CellKey, onFirst: () => void): EvidenceCel
     rescued,
     rejected,
     latency: sparseOf(latency),
-    predictions: { count, sum, sumSquares },
+    predictions: moments.take(),
     classes: classes.take(),
   });
 
@@ -85,19 +85,37 @@ export function openEvidenceCell(key: CellKey, onFirst: () => void): EvidenceCel
       }
       const number = Number(value);
       if (isClass) classes.add(number);
-      // Beyond this the square overflows, and one value would make the sums useless.
-      if (!(Math.abs(number) < 1e150)) return;
-      count++;
-      sum += number;
-      sumSquares += number * number;
+      moments.add(number);
     },
     take(startMs) {
       if (requests === 0) return undefined;
       const block: EvidenceBlock = { ...key, startMs, tally: tally() };
       latency?.fill(0);
       requests = errors = timeouts = invalid = rescued = rejected = 0;
-      count = sum = sumSquares = 0;
       return block;
+    },
+  };
+}
+
+interface MomentCounts {
+  add(value: number): void;
+  take(): Moments;
+}
+
+function openMoments(): MomentCounts {
+  let [count, sum, sumSquares] = [0, 0, 0];
+  return {
+    add(value) {
+      // Beyond this the square overflows, and one value would make the sums useless.
+      if (!(Math.abs(value) < 1e150)) return;
+      count++;
+      sum += value;
+      sumSquares += value * value;
+    },
+    take() {
+      const taken = { count, sum, sumSquares };
+      count = sum = sumSquares = 0;
+      return taken;
     },
   };
 }

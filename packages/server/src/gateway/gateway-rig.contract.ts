@@ -23,7 +23,7 @@ export const MODELS_FOLDER = fileURLToPath(new URL('../../../../examples/models/
 export const REQUEST_ID_KEY = Buffer.alloc(32, 7);
 
 /** Takes features of 3 numbers; one FP64 `prediction` for each row. */
-export const SUM_SIGNATURE: Signature = {
+const SUM_SIGNATURE: Signature = {
   inputs: [{ name: 'features', dataType: 'FP64', shape: [-1, 3] }],
   outputs: [{ name: 'prediction', dataType: 'FP64', shape: [-1] }],
   prediction: 'prediction',

@@ -257,6 +257,19 @@ describe('rescue', () => {
   });
 });
 
+it('tells the control plane of itself with the first snapshot, not a second later', async () => {
+  await using rig = await openRig();
+  rig.apply(snapshotOf(5, [modelOf()]));
+  await until(() => rig.reports.length > 0, 'a report');
+  expect(rig.reports[0]).toMatchObject({
+    gateway: 'g1',
+    boot: 'b1',
+    sequence: 0,
+    revision: 5,
+    readiness: [{ version: 'v1' }, { version: 'v2' }],
+  });
+});
+
 describe('snapshots under load', () => {
   it('promotes without a gap: no request fails, and none goes to a closed version', async () => {
     const open = new Set<string>();

@@ -22,9 +22,12 @@ export async function openGateway(options: GatewayOptions, ports: GatewayPorts):
   const { clock, timers } = ports;
   const server = await listen(openRequestHandler(handlerContextOf(parts, options, ports)), options);
   const unsubscribe = ports.snapshots.subscribe((snapshot: Snapshot) => {
+    const isFirst = table.revision < 0;
     if (!table.apply(snapshot)) return;
     life.snapshotAtMs = clock.nowMs();
     authentication.use(snapshot.tokens);
+    // The control plane should know of us at once. Not with every snapshot: a report may be what makes the next one.
+    if (isFirst) void recorder.flush();
   });
   const endReports = (): Promise<void> => {
     unsubscribe();

@@ -27,7 +27,7 @@ const ATTEMPT_MS = 5000;
  */
 export function openReportOutbox(sink: ReportSink, timers: Timers): ReportOutbox {
   const queue = openBlockQueue();
-  const closing = new AbortController();
+  let present: AbortController | undefined;
   let attempted: GatewayReport | undefined;
   let sequence = 0;
   let sending: Promise<void> | undefined;
@@ -40,7 +40,8 @@ export function openReportOutbox(sink: ReportSink, timers: Timers): ReportOutbox
         if (blocks === undefined) return;
         attempted = { ...header(sequence++), blocks: [...blocks] };
       }
-      if (!(await isDelivered(sink, timers, { report: attempted, closing: closing.signal }))) return;
+      present = new AbortController();
+      if (!(await isDelivered(sink, timers, { report: attempted, controller: present }))) return;
       attempted = undefined;
     }
   };
@@ -62,7 +63,7 @@ export function openReportOutbox(sink: ReportSink, timers: Timers): ReportOutbox
     },
     stats: () => ({ pendingReports: queue.length + (attempted === undefined ? 0 : 1), lostBlocks: queue.lostBlocks }),
     close() {
-      closing.abort(new Error('the gateway is closed'));
+      present?.abort(new Error('the gateway is closed'));
     },
   };
 }
@@ -103,14 +104,13 @@ function openBlockQueue(): BlockQueue {
 
 interface Attempt {
   readonly report: GatewayReport;
-  readonly closing: AbortSignal;
+  readonly controller: AbortController;
 }
 
 /** Whether the control plane took the report; it may have done so even when this says no. */
-async function isDelivered(sink: ReportSink, timers: Timers, { report, closing }: Attempt): Promise<boolean> {
-  const tooLate = new AbortController();
-  const cancel = timers.after(ATTEMPT_MS, () => tooLate.abort(new Error(`no answer within ${ATTEMPT_MS} ms`)));
-  const signal = AbortSignal.any([tooLate.signal, closing]);
+async function isDelivered(sink: ReportSink, timers: Timers, { report, controller }: Attempt): Promise<boolean> {
+  const { signal } = controller;
+  const cancel = timers.after(ATTEMPT_MS, () => controller.abort(new Error(`no answer within ${ATTEMPT_MS} ms`)));
   try {
     await Promise.race([sink(report, signal), rejectionOf(signal)]);
     return true;

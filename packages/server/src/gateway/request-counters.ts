@@ -20,7 +20,7 @@ export interface RequestTotals {
 }
 
 export interface RequestCounters {
-  /** The cell of a version on an arm, `other` beyond {@link MAX_CELLS}. */
+  /** The cell of a version on an arm, `other` beyond a thousand. */
   cellOf(model: string, version: string, arm: string): CounterCell;
   totals(): readonly RequestTotals[];
 }
@@ -29,7 +29,7 @@ export interface RequestCounters {
 export const LATENCY_BOUNDS_MS: readonly number[] = [0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
 
 /** More label sets than this make a metrics page useless and slow; the rest is counted together. */
-export const MAX_CELLS = 1000;
+const MAX_CELLS = 1000;
 
 export function openRequestCounters(): RequestCounters {
   const cells = new Map<string, CounterCell & { totals(): RequestTotals }>();

@@ -54,7 +54,7 @@ export function routedRequestOf(sources: FieldSources): RoutedRequest {
 }
 
 /** The text at a path of object keys; numbers and booleans as JSON writes them, everything else counts as absent. */
-export function textAt(document: unknown, path: string): string | undefined {
+function textAt(document: unknown, path: string): string | undefined {
   let value = document;
   for (const key of path.split('.')) value = propertyOf(value, key);
   if (typeof value === 'string') return value;

@@ -51,7 +51,7 @@ export const predictProtocol: WireProtocol = {
 };
 
 /** One input only; whether it is one row or several is told by the nesting. */
-export function decodeFeatures(features: unknown, signature: Signature): DecodedRequest {
+function decodeFeatures(features: unknown, signature: Signature): DecodedRequest {
   const spec = onlyInputOf(signature);
   if (!Array.isArray(features)) throw invalid('"features" is no array', signature);
   const rank = spec.shape.length;
@@ -87,7 +87,7 @@ function onlyInputOf(signature: Signature): TensorSpec {
 }
 
 /** The tensor as a batch of one. */
-export function withBatch(tensor: Tensor): Tensor {
+function withBatch(tensor: Tensor): Tensor {
   return { ...tensor, shape: [1, ...tensor.shape] };
 }
 
