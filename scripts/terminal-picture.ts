@@ -37,7 +37,7 @@ function spansOf(line: string): string {
   for (const [, codes, words] of line.matchAll(/(?:\u001B\[([\d;]*)m)?([^\u001B]*)/g)) {
     if (codes !== undefined) applyCodes(style, codes);
     if (words === undefined || words === '') continue;
-    spans += `<tspan textLength="${[...words].length * COLUMN_PX}" lengthAdjust="spacingAndGlyphs"${attributesOf(style)}>${escapeXml(words)}</tspan>`;
+    spans += `<tspan textLength="${Array.from(words).length * COLUMN_PX}" lengthAdjust="spacingAndGlyphs"${attributesOf(style)}>${escapeXml(words)}</tspan>`;
   }
   return spans;
 }

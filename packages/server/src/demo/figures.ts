@@ -7,7 +7,7 @@ export function countText(count: number): string {
 }
 
 /** Two decimals below ten, one below a hundred, none above. */
-export function shortNumber(value: number): string {
+function shortNumber(value: number): string {
   const size = Math.abs(value);
   return size < 10 ? value.toFixed(2) : size < 100 ? value.toFixed(1) : countText(Math.round(value));
 }

@@ -115,7 +115,7 @@ const MODEL: Model = {
 describe('problemsOfFall', () => {
   const good: Fall = {
     followed: followed(ROLLED_BACK, [decisionOf('begin'), decisionOf('roll-back', 'latency.p50')]),
-    guard: 'latency',
+    guards: ['latency', 'errors'],
     measure: measure(),
     model: MODEL,
   };
@@ -132,8 +132,8 @@ describe('problemsOfFall', () => {
     },
     {
       name: 'another reason',
-      change: { guard: 'health.mean-drift' },
-      problem: 'health.mean-drift did not fire, but latency.p50: p50 is too high',
+      change: { guards: ['health.mean-drift'] },
+      problem: 'no guard of health.mean-drift fired, but latency.p50: p50 is too high',
     },
     {
       name: 'another champion',

@@ -48,15 +48,15 @@ export function problemsOfClimb({ followed, task, measure, mustBeBetter }: Climb
 /** A rollout that had to be rolled back, for a reason of its own. */
 export interface Fall {
   readonly followed: Followed;
-  /** The guard that had to fire, or a part of its name. */
-  readonly guard: string;
+  /** One of these guards had to fire; a part of the name is enough. */
+  readonly guards: readonly string[];
   readonly measure: Measure;
   /** The model afterwards. */
   readonly model: Model;
 }
 
 /** Rolled back by the engine because of the guard; the champion stayed, and no user got an error. */
-export function problemsOfFall({ followed, guard, measure, model }: Fall): readonly string[] {
+export function problemsOfFall({ followed, guards, measure, model }: Fall): readonly string[] {
   const { rollout } = followed.last;
   const problems: string[] = [];
   if (rollout.state.phase !== 'rolled-back') {
@@ -64,8 +64,9 @@ export function problemsOfFall({ followed, guard, measure, model }: Fall): reado
   } else {
     if (rollout.state.by !== 'engine')
       problems.push(`${rollout.challenger} was rolled back by ${rollout.state.by}, not by the engine`);
-    if (!harmfulGuards(followed).some((name) => name.includes(guard))) {
-      problems.push(`${guard} did not fire, but ${harmfulGuards(followed).join(', ') || 'no guard'}: ${rollout.state.reason}`);
+    const fired = harmfulGuards(followed);
+    if (!fired.some((name) => guards.some((guard) => name.includes(guard)))) {
+      problems.push(`no guard of ${guards.join(', ')} fired, but ${fired.join(', ') || 'none'}: ${rollout.state.reason}`);
     }
   }
   if (model.champion !== rollout.champion)
@@ -100,13 +101,13 @@ export function problemsOfRelapse({ model, failed, restored, measure }: Relapse)
 }
 
 /** The guards that the last decision found harmful. */
-export function harmfulGuards({ decisions }: Followed): readonly string[] {
+function harmfulGuards({ decisions }: Followed): readonly string[] {
   const guards = decisions.at(-1)?.decision.guards ?? [];
   return guards.filter(({ verdict }) => verdict === 'harmful').map(({ guard }) => guard);
 }
 
 /** Users are never to notice a rollout. */
-export function problemsOfUsers({ errors, problems }: Measure): readonly string[] {
+function problemsOfUsers({ errors, problems }: Measure): readonly string[] {
   if (errors === 0) return [];
   const kinds = Object.entries(problems).map(([problem, count]) => `${countText(count)}× ${problem}`);
   return [`users got ${plural(errors, 'error')} (${kinds.join(', ')})`];

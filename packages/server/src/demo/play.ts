@@ -4,9 +4,16 @@ import type { ModelAsset } from './assets.ts';
 import { barOf, stepLines } from './render-step.ts';
 import { decisionLines } from './render-decision.ts';
 import { paragraph, widthOf } from './lines.ts';
+import type { StoryResult } from './outcome.ts';
 import { type Followed, followRollout } from './rollout-follower.ts';
 import type { Screen } from './screen.ts';
 import type { Stage } from './stage.ts';
+
+/** One story: what it is called, and how it is told. */
+export interface Story {
+  readonly title: string;
+  tell(stage: Stage): Promise<StoryResult>;
+}
 
 /** A line across the screen that begins a story. */
 export function heading(screen: Screen, title: string): void {

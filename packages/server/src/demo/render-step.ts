@@ -42,14 +42,14 @@ function stairOf({ rollout }: RolloutView): string {
 }
 
 /** Share of the step's requests that the challenger was sent; undefined before the first. */
-export function actualPercent({ arms }: RolloutView): number | undefined {
+function actualPercent({ arms }: RolloutView): number | undefined {
   const requestsOf = (name: string) => arms.filter(({ arm }) => arm === name).reduce((sum, { requests }) => sum + requests, 0);
   const challenger = requestsOf('challenger');
   const total = challenger + requestsOf('champion');
   return total === 0 ? undefined : (challenger / total) * 100;
 }
 
-export function verdictWord(verdict: Verdict, palette: Palette): string {
+function verdictWord(verdict: Verdict, palette: Palette): string {
   if (verdict === 'healthy') return palette.green(verdict);
   return verdict === 'harmful' || verdict === 'invalid' ? palette.red(verdict) : palette.yellow(verdict);
 }

@@ -22,8 +22,8 @@ export interface Follow {
   onDecision(decision: DecisionView, step: RolloutView | undefined): void;
 }
 
-// The engine's evidence changes once a second; several looks in that time show each step close to its end.
-const LOOK_EVERY_MS = 200;
+// Evidence comes in once a second and a decision may follow at once: only then is a step shown less complete than it was.
+const LOOK_EVERY_MS = 100;
 const ENOUGH_DECISIONS = 100;
 
 /** @throws DemoFailure when the rollout has not ended in time */

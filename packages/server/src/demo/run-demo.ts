@@ -1,4 +1,5 @@
 /** `npm run demo`: starts the product with real models and traffic, tells three stories, keeps serving. `main.ts` calls it. */
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { countText, plural } from './figures.ts';
 import { keepServing } from './keep-serving.ts';
 import { columnsOf, paragraph } from './lines.ts';
 import type { StoryResult } from './outcome.ts';
-import { heading, say } from './play.ts';
+import { heading, say, type Story } from './play.ts';
 import { areAllGood, summaryLines } from './render-summary.ts';
 import { type DemoIo, openScreen, type Screen } from './screen.ts';
 import {
@@ -23,9 +24,9 @@ import {
   type Tokens,
   waitUntilReady,
 } from './stage.ts';
-import { tellBetter } from './story-better.ts';
-import { tellHarmful } from './story-harmful.ts';
-import { tellLater } from './story-later.ts';
+import { BETTER } from './story-better.ts';
+import { HARMFUL } from './story-harmful.ts';
+import { LATER } from './story-later.ts';
 import { DemoFailure } from './waiting.ts';
 
 /** What the demo asks of the server that it is handed. */
@@ -46,23 +47,23 @@ export interface DemoOptions {
   readonly signal: AbortSignal;
 }
 
-const STORIES = [
-  { title: 'A better model climbs', tell: tellBetter },
-  { title: 'Harmful ones are rolled back by themselves', tell: tellHarmful },
-  { title: 'It fails later', tell: tellLater },
-] as const;
+const STORIES: readonly Story[] = [BETTER, HARMFUL, LATER];
 
 const EXIT_OK = 0;
 const EXIT_FAILED = 1;
 const EXIT_INTERRUPTED = 130;
 // Ctrl-C is to end everything within a second, whatever still runs.
 const CLOSE_WITHIN_MS = 400;
+const REMOVAL = { recursive: true, force: true, maxRetries: 5 } as const;
 
 /** @returns the exit code: 0 when every story ended as it must, 1 when one did not, 130 after Ctrl-C before the end */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const screen = openScreen(options.io);
   const directory = await mkdtemp(join(tmpdir(), 'understudy-demo-'));
-  const house: House = { screen, directory, closers: [() => rm(directory, { recursive: true, force: true, maxRetries: 5 })] };
+  const house: House = { screen, directory, closers: [() => rm(directory, REMOVAL)] };
+  // The program may also end at once, for example because whoever read its output has gone.
+  const removeNow = (): void => rmSync(directory, REMOVAL);
+  process.once('exit', removeNow);
   try {
     return await perform(options, house);
   } catch (error) {
@@ -71,6 +72,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     return EXIT_FAILED;
   } finally {
     for (const close of house.closers.toReversed()) await atMost(CLOSE_WITHIN_MS, close());
+    process.removeListener('exit', removeNow);
   }
 }
 
@@ -139,8 +141,8 @@ function greet(screen: Screen): void {
 function introduce({ screen, assets }: Stage, { controlUrl, gatewayUrl }: StartedServer): void {
   const { palette } = screen;
   const rows = Object.values(assets).map(({ model, versions, traffic }) => {
-    const cast = `${FIRST_CHAMPION} is champion, ${versions.length - 1} more versions are registered`;
-    return [`  ${palette.bold(model)}`, `${traffic.perSecond} requests/s of ${countText(traffic.users)} users; ${cast}`];
+    const cast = `${FIRST_CHAMPION} of ${versions.length} versions is champion`;
+    return [`  ${palette.bold(model)}`, `${cast}; ${traffic.perSecond} requests/s of ${countText(traffic.users)} users`];
   });
   const addresses = [
     ['  control plane', `${controlUrl} (API page: ${controlUrl}/docs)`],
@@ -152,12 +154,12 @@ function introduce({ screen, assets }: Stage, { controlUrl, gatewayUrl }: Starte
 /** Every story is told, also after one that went wrong: each has a model or a version of its own. */
 async function tellAll(stage: Stage): Promise<readonly StoryResult[]> {
   const results: StoryResult[] = [];
-  for (const { title, tell } of STORIES) {
+  for (const story of STORIES) {
     try {
-      results.push(await tell(stage));
+      results.push(await story.tell(stage));
     } catch (error) {
       stage.signal.throwIfAborted();
-      results.push({ title, must: 'come to its end', happened: 'it did not', problems: [messageOf(error)] });
+      results.push({ title: story.title, must: 'come to its end', happened: 'it did not', problems: [messageOf(error)] });
     }
   }
   return results;

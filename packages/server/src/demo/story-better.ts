@@ -2,7 +2,7 @@
 import { CLIMB } from './demo-plans.ts';
 import { countText, percentText, plural, scoreText } from './figures.ts';
 import { type Climb, problemsOfClimb, type StoryResult } from './outcome.ts';
-import { conclude, heading, offlineOf, playRollout, say } from './play.ts';
+import { conclude, heading, offlineOf, playRollout, say, type Story } from './play.ts';
 import { FIRST_CHAMPION, type Stage } from './stage.ts';
 import { scoreOf } from './traffic-tracker.ts';
 import { rest } from './waiting.ts';
@@ -13,7 +13,9 @@ const ENDS_WITHIN_MS = 90_000;
 // The load generator reports several times a second; the last answers of the rollout are in by then.
 const REPORTS_MS = 500;
 
-export async function tellBetter(stage: Stage): Promise<StoryResult> {
+export const BETTER: Story = { title: TITLE, tell: tellBetter };
+
+async function tellBetter(stage: Stage): Promise<StoryResult> {
   const { client, screen, signal, traffic } = stage;
   const asset = stage.assets.digits;
   heading(screen, `1  ${TITLE}`);
@@ -47,9 +49,11 @@ export function concludeClimb({ screen }: Stage, { followed, task, measure }: Cl
     task.kind === 'class' ? `was right on ${ours}, ${champion} on ${theirs}` : `was off by ${ours}, ${champion} by ${theirs}`;
   const forward = measure.moves[`${champion}>${challenger}`] ?? 0;
   const back = measure.moves[`${challenger}>${champion}`] ?? 0;
+  const unsent =
+    measure.skipped === 0 ? '' : ` (${countText(measure.skipped)} more were due but never sent: the machine was held up)`;
   conclude(
     screen,
-    `Measured on the users' own requests: ${challenger} ${score}. Users got ${countText(measure.answers)} answers and ${plural(measure.errors, 'error')}; ${countText(forward)} of them went from ${champion} to ${challenger}, and ${back === 0 ? 'nobody' : countText(back)} back.`,
+    `Measured on the users' own requests: ${challenger} ${score}. Users got ${countText(measure.answers)} answers and ${plural(measure.errors, 'error')}${unsent}; ${countText(forward)} of them went from ${champion} to ${challenger}, and ${back === 0 ? 'nobody' : countText(back)} back.`,
   );
 }
 

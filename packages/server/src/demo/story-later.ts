@@ -11,7 +11,7 @@ import {
   type Relapse,
   type StoryResult,
 } from './outcome.ts';
-import { command, conclude, heading, playRollout, say } from './play.ts';
+import { command, conclude, heading, playRollout, say, type Story } from './play.ts';
 import { relapseLines, termLines } from './render-relapse.ts';
 import type { Followed } from './rollout-follower.ts';
 import type { Stage } from './stage.ts';
@@ -29,7 +29,9 @@ const REPORTS_MS = 500;
 // After the rollback, users are watched for so long: nobody may get an error any more.
 const QUIET_MS = 2500;
 
-export async function tellLater(stage: Stage): Promise<StoryResult> {
+export const LATER: Story = { title: TITLE, tell: tellLater };
+
+async function tellLater(stage: Stage): Promise<StoryResult> {
   const { client, screen, signal } = stage;
   heading(screen, `3  ${TITLE}`);
   const { model } = await client('getModel', { params: { model: MODEL }, signal });
@@ -120,7 +122,7 @@ async function tellRescue(stage: Stage, failed: Followed): Promise<Fall> {
     `It failed ${plural(measure.rescued, 'time')}, and each time the champion answered instead: users got ${plural(measure.errors, 'error')}.`,
   );
   const { model } = await client('getModel', { params: { model: MODEL }, signal });
-  return { followed, guard: 'health.errors', measure, model };
+  return { followed, guards: ['errors'], measure, model };
 }
 
 function problemsOfRescue(fall: Fall): readonly string[] {

@@ -1,8 +1,7 @@
 /** Addresses that no model server lives at, checked when the socket is made. Link-local ones answer with a cloud machine's credentials. */
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIP, type Socket } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { AppError } from '@understudy/core/errors';
-import { buildConnector } from 'undici';
 
 // Embedded forms (NAT64 64:ff9b::/96, 6to4 2002::/16) lead to the same machines; mapped ones (::ffff:0:0/96) are covered by BlockList.
 const FORBIDDEN_SUBNETS: readonly (readonly [address: string, prefix: number, family: 'ipv4' | 'ipv6'])[] = [
@@ -32,29 +31,13 @@ export function isForbiddenAddress(address: string): boolean {
 }
 
 /**
- * A connector for undici that resolves the name itself, tests every address and connects to the one it tested. A guard in
- * `lookup` would not see IP literals, and one before the request would not see what the name resolves to a moment later.
+ * The IP address to connect to; IPv4 first where a name has both, as many model servers listen there only. Who connects must
+ * connect to this address: a guard in `lookup` would not see IP literals, and one before the request would not see what the
+ * name resolves to a moment later.
+ * @param hostname a name or an address, IPv6 in brackets or without
+ * @throws AppError `upstream.forbidden_address`, `upstream.unreachable`
  */
-export function openGuardedConnector(connectTimeoutMs: number): buildConnector.connector {
-  const connect = buildConnector({ timeout: connectTimeoutMs, allowH2: false });
-  return (options, callback) => {
-    const answer = (error: Error | null, socket: Socket | null): void => {
-      if (error !== null) callback(error, null);
-      else if (socket !== null) callback(null, socket);
-    };
-    void (async () => {
-      try {
-        const hostname = await resolveAllowed(options.hostname);
-        connect({ ...options, hostname, servername: options.servername ?? serverNameOf(options.hostname) }, answer);
-      } catch (error) {
-        callback(error instanceof Error ? error : new Error(String(error)), null);
-      }
-    })();
-  };
-}
-
-/** The address to connect to; IPv4 first where a name has both, as many model servers listen there only. */
-async function resolveAllowed(hostname: string): Promise<string> {
+export async function allowedAddressOf(hostname: string): Promise<string> {
   const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
   const addresses = isIP(bare) > 0 ? [{ address: bare }] : await lookup(bare, { all: true, order: 'ipv4first' });
   const denied = addresses.find(({ address }) => isForbiddenAddress(address));
@@ -69,7 +52,7 @@ async function resolveAllowed(hostname: string): Promise<string> {
   return first.address;
 }
 
-/** TLS asks for a certificate by name; an address is no name. */
-function serverNameOf(hostname: string): string {
-  return isIP(hostname) > 0 || hostname.startsWith('[') ? '' : hostname;
+/** The name that a certificate must be for; undefined for an address, which TLS does not ask for by name. */
+export function serverNameOf(hostname: string): string | undefined {
+  return isIP(hostname) > 0 || hostname.startsWith('[') ? undefined : hostname;
 }

@@ -1,10 +1,8 @@
 /** A model server behind a pool of connections. Opened for a version whose source is an upstream; the gateway sends requests to it. */
 import { AppError } from '@understudy/core/errors';
 import type { VersionSource } from '@understudy/core/model-version';
-import { type Dispatcher, Pool } from 'undici';
+import { type Http1Pool, openHttp1Pool } from './http1-pool.ts';
 import type { UpstreamRuntime } from './runtime.ts';
-import { openGuardedConnector } from './upstream-address.ts';
-import type { AnswerHandler, UpstreamCall } from './upstream-call.ts';
 import { pathsOf } from './upstream-path.ts';
 
 export interface UpstreamOptions {
@@ -18,7 +16,7 @@ export interface UpstreamOptions {
 }
 
 /** A connection inside a data centre takes milliseconds; 2 s is two lost SYN packets. */
-export const UPSTREAM_DEFAULTS: UpstreamOptions = {
+const UPSTREAM_DEFAULTS: UpstreamOptions = {
   connections: 256,
   connectTimeoutMs: 2000,
   idleTimeoutMs: 60_000,
@@ -36,19 +34,12 @@ export async function openUpstream(
   const base = new URL(source.url);
   const prefix = base.pathname.endsWith('/') ? base.pathname.slice(0, -1) : base.pathname;
   const paths = pathsOf(source.protocol, source.remoteModel);
-  const pool = new Pool(base.origin, {
-    connections: options.connections,
-    pipelining: 1,
-    // The deadline of a request is the gateway's; a second one here would only race with it.
-    headersTimeout: 0,
-    bodyTimeout: options.idleTimeoutMs,
-    connect: openGuardedConnector(options.connectTimeoutMs),
-    allowH2: false,
-  });
+  const path = `${prefix}${paths.predict}`;
+  const pool = openHttp1Pool(base, options);
   try {
     await probe(pool, `${prefix}${paths.probe}`, { ...options, isBinding: paths.isProbeBinding, url: source.url });
   } catch (error) {
-    await pool.destroy();
+    pool.close();
     throw error;
   }
   return {
@@ -56,8 +47,11 @@ export async function openUpstream(
     protocol: source.protocol,
     url: source.url,
     remoteModel: source.remoteModel,
-    send: (call, handler) => dispatch(pool, { path: `${prefix}${paths.predict}`, call, handler }),
-    close: () => pool.destroy(),
+    send: ({ headers, body }, handler) => pool.send({ method: 'POST', path, headers, body }, handler),
+    close() {
+      pool.close();
+      return Promise.resolve();
+    },
   };
 }
 
@@ -66,12 +60,10 @@ interface Probe extends Pick<UpstreamOptions, 'probeTimeoutMs'> {
   readonly url: string;
 }
 
-async function probe(pool: Pool, path: string, { probeTimeoutMs, isBinding, url }: Probe): Promise<void> {
+async function probe(pool: Http1Pool, path: string, { probeTimeoutMs, isBinding, url }: Probe): Promise<void> {
   let status: number;
   try {
-    const answer = await pool.request({ path, method: 'GET', signal: AbortSignal.timeout(probeTimeoutMs) });
-    status = answer.statusCode;
-    await answer.body.dump();
+    status = await statusOf(pool, path, probeTimeoutMs);
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw new AppError('upstream.unreachable', `cannot reach the model server ${url}: ${messageOf(error)}`, { cause: error });
@@ -81,44 +73,24 @@ async function probe(pool: Pool, path: string, { probeTimeoutMs, isBinding, url 
   }
 }
 
-interface Dispatch {
-  readonly path: string;
-  readonly call: UpstreamCall;
-  readonly handler: AnswerHandler;
-}
-
-/** Sends a request; the function returned gives it up, also while the connection is still being made. */
-function dispatch(pool: Pool, { path, call, handler }: Dispatch): () => void {
-  let isOver = false;
-  let controller: Dispatcher.DispatchController | undefined;
-  pool.dispatch(
-    { path, method: 'POST', headers: [...call.headers], body: call.body },
-    {
-      onRequestStart(started) {
-        controller = started;
-        if (isOver) started.abort(new Error('given up before it was sent'));
-      },
-      onResponseStart(flow, status, headers) {
-        if (!isOver && status >= 200) handler.onStart({ status, headers }, flow);
-      },
-      onResponseData(_flow, chunk) {
-        if (!isOver) handler.onData(chunk);
-      },
-      onResponseEnd() {
-        if (!isOver) handler.onEnd();
-        isOver = true;
-      },
-      onResponseError(_flow, error) {
-        if (!isOver) handler.onError(error);
-        isOver = true;
-      },
+/** Waits for the whole answer, so that its connection can be used again. */
+function statusOf(pool: Http1Pool, path: string, timeoutMs: number): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  let status = 0;
+  const request = { method: 'GET', path, headers: [], body: Buffer.alloc(0) } as const;
+  const giveUp = pool.send(request, {
+    onStart: (head) => {
+      status = head.status;
     },
-  );
-  return () => {
-    if (isOver) return;
-    isOver = true;
-    controller?.abort(new Error('given up'));
-  };
+    onData: () => {},
+    onEnd: () => resolve(status),
+    onError: reject,
+  });
+  const timer = setTimeout(() => {
+    giveUp();
+    reject(new Error(`no answer within ${timeoutMs} ms`));
+  }, timeoutMs);
+  return promise.finally(() => clearTimeout(timer));
 }
 
 function messageOf(error: unknown): string {
