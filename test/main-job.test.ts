@@ -151,6 +151,27 @@ describe('the main job', () => {
     expect(await running.admin('getChampion', { params: { model: 'digits' }, query: { at } })).toMatchObject({ champion: 'v5' });
   }, 40_000);
 
+  it('puts everybody on the champion within a second of the kill switch', async () => {
+    const traffic = startTraffic(running, 'digits', await rowsOf('digits'));
+    const plan = { ...FAST_PLAN, steps: [{ traffic: 50, hold: '1h', minSamples: 0 }, { traffic: 100 }] };
+    await rollOut('digits', 'v4', { ...plan, policy: { kind: 'thresholds', ignoreLatencyBelowMs: 10_000 } });
+    const [row] = await rowsOf('digits');
+    const armsNow = async (): Promise<readonly (string | null)[]> =>
+      Promise.all(
+        Array.from({ length: 20 }, async (_, user) => {
+          const headers = { 'x-user-id': `user-${user}` };
+          return (await send(running, '/predict/digits', { body: { features: row }, headers })).arm;
+        }),
+      );
+    await until(armsNow, (arms) => arms.includes('challenger'), 'the challenger to get users');
+    const killedAtMs = performance.now();
+    await running.admin('killModel', { params: { model: 'digits' }, body: { reason: 'test' } });
+    await until(armsNow, (arms) => arms.every((arm) => arm === 'champion'), 'everybody to be on the champion');
+    expect(performance.now() - killedAtMs).toBeLessThan(1000);
+    await running.admin('unkillModel', { params: { model: 'digits' }, body: { reason: 'over' } });
+    expect((await traffic.stop()).every((answer) => answer.status === 200)).toBe(true);
+  }, 30_000);
+
   it('survives a restart: same champion, intact journal, no second admin token', async () => {
     await running.restart();
     await serves('digits', 'v2');
