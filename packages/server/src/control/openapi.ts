@@ -22,7 +22,13 @@ export async function describeApi(app: FastifyInstance, release: string): Promis
     transform: jsonSchemaTransform,
     transformObject: (document) => describeAnyJson('openapiObject' in document ? document.openapiObject : document),
   });
-  await app.register(fastifySwaggerUi, { routePrefix: '/docs', staticCSP: DOCS_POLICY });
+  await app.register(fastifySwaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: DOCS_POLICY,
+    theme: { title: 'Understudy API' },
+    // Without the bar that asks for another description.
+    uiConfig: { layout: 'BaseLayout', docExpansion: 'list', filter: true },
+  });
   app.get('/openapi.json', { schema: { hide: true }, config: { access: 'public' } }, async () => app.swagger());
 }
 
