@@ -1,11 +1,8 @@
 /** `npm run demo`: starts the product with real models and traffic, tells three stories, keeps serving. `main.ts` calls it. */
-import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createClient } from '@understudy/contract/client';
 import { isAppError } from '@understudy/core/errors';
 import { readAsset } from './assets.ts';
+import { openDemoDirectory } from './demo-directory.ts';
 import { DIABETES, DIGITS } from './demo-plans.ts';
 import { countText, plural } from './figures.ts';
 import { keepServing } from './keep-serving.ts';
@@ -54,46 +51,55 @@ const EXIT_FAILED = 1;
 const EXIT_INTERRUPTED = 130;
 // Ctrl-C is to end everything within a second, whatever still runs.
 const CLOSE_WITHIN_MS = 400;
-const REMOVAL = { recursive: true, force: true, maxRetries: 5 } as const;
 
 /** @returns the exit code: 0 when every story ended as it must, 1 when one did not, 130 after Ctrl-C before the end */
 export async function runDemo(options: DemoOptions): Promise<number> {
-  const screen = openScreen(options.io);
-  const directory = await mkdtemp(join(tmpdir(), 'understudy-demo-'));
-  const house: House = { screen, directory, closers: [() => rm(directory, REMOVAL)] };
-  // The program may also end at once, for example because whoever read its output has gone.
-  const removeNow = (): void => rmSync(directory, REMOVAL);
-  process.once('exit', removeNow);
+  const { io, signal } = options;
+  const screen = openScreen(io);
+  const broken = new AbortController();
+  const onFailure = (error: Error): void => broken.abort(error);
+  // Whoever read along has gone, as with `| head`.
+  io.stdout.on('error', onFailure);
+  const directory = await openDemoDirectory(onFailure);
+  const closers = [() => directory.close()];
+  const house: House = {
+    screen,
+    directory: directory.path,
+    closers,
+    onFailure,
+    signal: AbortSignal.any([signal, broken.signal]),
+  };
   try {
     return await perform(options, house);
   } catch (error) {
-    if (options.signal.aborted) return EXIT_INTERRUPTED;
+    if (signal.aborted) return EXIT_INTERRUPTED;
     screen.print('', ...paragraph(messageOf(error), { columns: screen.columns, lead: `${screen.palette.red('✖')} ` }));
     return EXIT_FAILED;
   } finally {
-    for (const close of house.closers.toReversed()) await atMost(CLOSE_WITHIN_MS, close());
-    process.removeListener('exit', removeNow);
+    for (const close of closers.toReversed()) await atMost(CLOSE_WITHIN_MS, close());
+    if (signal.aborted) screen.print('', screen.palette.dim('Ended: the server is closed and its directory removed.'));
+    io.stdout.removeListener('error', onFailure);
   }
 }
 
-/** Where the demo is, and what has to be undone at its end, oldest first. */
+/** Where the demo is, and what has to be undone at its end. */
 interface House {
   readonly screen: Screen;
   readonly directory: string;
+  /** Oldest first. */
   readonly closers: (() => Promise<void>)[];
+  /** Ends the demo: Ctrl-C, or something that it cannot go on without. */
+  readonly signal: AbortSignal;
+  readonly onFailure: (error: Error) => void;
 }
 
 async function perform(options: DemoOptions, house: House): Promise<number> {
   const { screen, directory } = house;
-  const broken = new AbortController();
-  const signal = AbortSignal.any([options.signal, broken.signal]);
-  // Whoever read along has gone, as with `| head`.
-  options.io.stdout.on('error', (error) => broken.abort(error));
   greet(screen);
   screen.live(['  starting the server …']);
   const server = await options.startServer({ directory });
   house.closers.push(() => server.close());
-  const { stage, tokens } = await setStage({ options, house, server, signal, onFailure: (error) => broken.abort(error) });
+  const { stage, tokens } = await setStage(options.assets, house, server);
   introduce(stage, server);
   const results = await tellAll(stage);
   await finish(stage, results);
@@ -102,17 +108,9 @@ async function perform(options: DemoOptions, house: House): Promise<number> {
   return code;
 }
 
-interface Setting {
-  readonly options: DemoOptions;
-  readonly house: House;
-  readonly server: StartedServer;
-  readonly signal: AbortSignal;
-  readonly onFailure: (error: Error) => void;
-}
-
-async function setStage({ options, house, server, signal, onFailure }: Setting): Promise<{ stage: Stage; tokens: Tokens }> {
-  const { screen } = house;
-  const [digits, diabetes] = await Promise.all([DIGITS, DIABETES].map((setting) => readAsset(options.assets, setting)));
+async function setStage(assets: URL, house: House, server: StartedServer): Promise<{ stage: Stage; tokens: Tokens }> {
+  const { screen, signal, onFailure } = house;
+  const [digits, diabetes] = await Promise.all([DIGITS, DIABETES].map((setting) => readAsset(assets, setting)));
   if (digits === undefined || diabetes === undefined) throw new Error('two models were asked for');
   const tokens = await createTokens(server, signal);
   const client = createClient({ url: server.controlUrl, token: tokens.operate });
