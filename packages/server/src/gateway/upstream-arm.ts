@@ -164,7 +164,8 @@ function finishChecked(state: CallState): void {
     state.end({ kind: 'failed', ms, failure: 'invalid', error: badHeaders(call) });
     return;
   }
-  call.exchange.res.end(body);
+  // As a text, Node puts head and body into one write; Latin-1 keeps every byte as it is.
+  call.exchange.res.end(body.toString('latin1'), 'latin1');
   state.end({ kind: 'sent', ms, predictions, verdict: 'ok' });
 }
 
