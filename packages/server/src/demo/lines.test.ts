@@ -46,9 +46,9 @@ describe('columns', () => {
       ['v2 challenger', '1,234'],
     ];
     expect(columnsOf(rows, ['left', 'right'])).toEqual([
-      '                requests',
-      'v1                    12',
-      'v2 challenger      1,234',
+      '               requests',
+      'v1                   12',
+      'v2 challenger     1,234',
     ]);
   });
 });

@@ -49,7 +49,7 @@ export function columnsOf(rows: readonly (readonly string[])[], alignments: read
   return rows.map((row) =>
     row
       .map((cell, index) => (alignments[index] === 'right' ? padStart : padEnd)(cell, widths[index] ?? 0))
-      .join('   ')
+      .join('  ')
       .trimEnd(),
   );
 }

@@ -73,8 +73,10 @@ function armLines({ view, task, measure }: StepPage, palette: Palette): readonly
   return columnsOf([head, ...rows], ['left', 'right', 'right', 'right', 'right', 'right']);
 }
 
+/** Rescued errors are those that no user saw. */
 function errorsText(arm: RolloutView['arms'][number] | undefined, palette: Palette): string {
   if (arm === undefined || arm.errors === 0) return '0';
   const errors = palette.red(countText(arm.errors));
-  return arm.rescued === 0 ? errors : `${errors} (${countText(arm.rescued)} rescued)`;
+  if (arm.rescued === 0) return errors;
+  return arm.rescued === arm.errors ? `${errors} rescued` : `${errors}, ${countText(arm.rescued)} rescued`;
 }

@@ -11,6 +11,7 @@ import {
   type Relapse,
   type StoryResult,
 } from './outcome.ts';
+import { paragraph } from './lines.ts';
 import { command, conclude, heading, playRollout, say, type Story } from './play.ts';
 import { relapseLines, termLines } from './render-relapse.ts';
 import type { Followed } from './rollout-follower.ts';
@@ -101,7 +102,8 @@ async function tellWhoWasChampion({ client, screen, signal }: Stage, { model, me
   const atMs = measure.errorSpan?.firstMs ?? Date.now();
   const at = new Date(atMs).toISOString();
   const { champion } = await client('getChampion', { params: { model: MODEL }, query: { at }, signal });
-  screen.print(`  Who was champion of ${MODEL} when? At the first error, ${at}: ${champion ?? 'nobody'}.`, '');
+  const answer = `Who was champion of ${MODEL} when? At the first error (${at}): ${champion ?? 'nobody'}.`;
+  screen.print(...paragraph(answer, { columns: screen.columns, lead: '  ' }), '');
   screen.print(...termLines(model.terms, screen.palette).map((line) => `    ${line}`), '');
 }
 
