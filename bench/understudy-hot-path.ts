@@ -50,7 +50,7 @@ const RUNTIME: OnnxRuntime = {
   signature: SIGNATURE,
   placement: 'inline',
   measuredMs: 0,
-  run: () => Promise.resolve([]),
+  run: () => Promise.resolve({ outputs: [], ms: 0 }),
   close: () => Promise.resolve(),
 };
 

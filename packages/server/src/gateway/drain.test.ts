@@ -1,14 +1,13 @@
 import { Agent, request } from 'undici';
 import { expect, it } from 'vitest';
-import type { OnnxRuntime } from '../runtimes/runtime.ts';
-import { modelOf, openRig, type Rig, snapshotOf, sumOf, sumRuntime, until } from './gateway-rig.contract.ts';
+import { modelOf, openRig, type Rig, snapshotOf, type SumRun, sumOf, sumRuntime, until } from './gateway-rig.contract.ts';
 
 const BODY = { features: [1, 2, 3] };
 
 /** A rig whose model answers when the gate opens. */
 async function openGated(): Promise<{ rig: Rig; open: () => void }> {
   const gate = Promise.withResolvers<void>();
-  const run: OnnxRuntime['run'] = async (inputs) => {
+  const run: SumRun = async (inputs) => {
     await gate.promise;
     return [sumOf(inputs, 0)];
   };

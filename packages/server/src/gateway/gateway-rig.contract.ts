@@ -65,14 +65,17 @@ export function openManualTime(startMs = 1_000_000): ManualTime {
   };
 }
 
+/** What a double does with its inputs. */
+export type SumRun = (inputs: readonly Tensor[], deadlineMs: number) => Promise<readonly Tensor[]>;
+
 /** A test double of the runtime port: adds the features of each row, unless told to do something else. */
-export function sumRuntime(offset = 0, run?: OnnxRuntime['run']): OnnxRuntime {
+export function sumRuntime(offset = 0, run: SumRun = (inputs) => Promise.resolve([sumOf(inputs, offset)])): OnnxRuntime {
   return {
     kind: 'onnx',
     signature: SUM_SIGNATURE,
     placement: 'inline',
     measuredMs: 0.01,
-    run: run ?? ((inputs) => Promise.resolve([sumOf(inputs, offset)])),
+    run: async (inputs, deadlineMs) => ({ outputs: await run(inputs, deadlineMs), ms: 0 }),
     close: () => Promise.resolve(),
   };
 }

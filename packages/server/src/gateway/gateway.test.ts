@@ -1,7 +1,6 @@
 import { AppError } from '@understudy/core/errors';
 import type { Route } from '@understudy/core/routing';
 import { describe, expect, it } from 'vitest';
-import type { OnnxRuntime } from '../runtimes/runtime.ts';
 import {
   openRig,
   REQUEST_ID_KEY,
@@ -10,6 +9,7 @@ import {
   onnxVersion,
   rolloutOf,
   snapshotOf,
+  type SumRun,
   sumOf,
   sumRuntime,
   tokenOf,
@@ -20,7 +20,7 @@ import { openRequestId } from './request-id.ts';
 const BODY = { features: [1, 2, 3] };
 
 /** A challenger that does something of its own; the champion adds. */
-function withChallenger(run: OnnxRuntime['run'], snapshot = snapshotOf(1, [rolloutOf(100_000)])): RigOptions {
+function withChallenger(run: SumRun, snapshot = snapshotOf(1, [rolloutOf(100_000)])): RigOptions {
   return {
     snapshot,
     openRuntime: (_model, { version }) => Promise.resolve(version === 'v2' ? sumRuntime(0, run) : sumRuntime()),
@@ -278,7 +278,7 @@ describe('snapshots under load', () => {
       openRuntime: async (_model, { version }) => {
         await Promise.resolve();
         open.add(version);
-        const run: OnnxRuntime['run'] = async (inputs) => {
+        const run: SumRun = async (inputs) => {
           if (!open.has(version)) throw new Error(`${version} is closed`);
           await new Promise((resolve) => {
             setImmediate(resolve);

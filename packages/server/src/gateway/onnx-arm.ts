@@ -29,8 +29,7 @@ export async function callOnnx(call: OnnxCall): Promise<ArmOutcome> {
   }
   const startMs = clock.nowMs();
   try {
-    const outputs = await runtime.run(decoded.inputs, call.budgetMs);
-    const ms = clock.nowMs() - startMs;
+    const { outputs, ms } = await runtime.run(decoded.inputs, call.budgetMs);
     assertFinite(outputs);
     return answered(call, { outputs, ms, form: decoded.form });
   } catch (error) {

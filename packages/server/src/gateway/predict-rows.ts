@@ -17,7 +17,8 @@ export async function predictRows(runtime: OnnxRuntime, rows: readonly (readonly
   const size = isFree ? BATCH_ROWS : 1;
   for (let start = 0; start < rows.length; start += size) {
     const { inputs } = predictProtocol.decode({ features: rows.slice(start, start + size) }, runtime.signature);
-    const { values } = predictionsOf(await runtime.run(inputs, DEADLINE_MS), runtime.signature);
+    const { outputs } = await runtime.run(inputs, DEADLINE_MS);
+    const { values } = predictionsOf(outputs, runtime.signature);
     for (const value of values) predictions.push(Number(value));
   }
   return predictions;

@@ -57,6 +57,8 @@ interface Pool {
   readonly open: Set<Connection>;
   /** The one used last is on top: the others grow old, and few connections stay when there is little to do. */
   readonly idle: Connection[];
+  /** Became free in this turn of the event loop: what followed the answer may not have been read yet. */
+  resting: Connection[];
   readonly waiting: Set<Order>;
   /** Requests of this turn of the event loop. */
   outbox: Order[];
@@ -71,6 +73,7 @@ export function openHttp1Pool(origin: URL, options: Http1PoolOptions, time: Pool
     limit: options.connections,
     open: new Set(),
     idle: [],
+    resting: [],
     waiting: new Set(),
     outbox: [],
     isScheduled: false,
@@ -88,7 +91,7 @@ export function openHttp1Pool(origin: URL, options: Http1PoolOptions, time: Pool
       for (const order of pool.waiting) order.handler.onError(closing());
       pool.waiting.clear();
     },
-    size: () => ({ connections: pool.open.size, idle: pool.idle.length, waiting: pool.waiting.size }),
+    size: () => ({ connections: pool.open.size, idle: pool.idle.length + pool.resting.length, waiting: pool.waiting.size }),
   };
 }
 
@@ -105,16 +108,17 @@ function send(pool: Pool, request: Http1Request, handler: AnswerHandler): () => 
 }
 
 /**
- * Requests go out when the event loop has looked at all sockets: what an unused one has to say, an answer nobody asked for or
- * its end, must be heard before a request is written to it. Requests of one turn share the wait.
+ * Once a turn, when the event loop has looked at all sockets. What an unused connection has to say, an answer nobody asked for
+ * or its end, must be heard before a request is written to it: so requests wait for the end of the turn, and a connection
+ * rests for one after its answer.
  */
 function schedule(pool: Pool): void {
   if (pool.isScheduled) return;
   pool.isScheduled = true;
-  setImmediate(flush, pool);
+  setImmediate(endTurn, pool);
 }
 
-function flush(pool: Pool): void {
+function endTurn(pool: Pool): void {
   pool.isScheduled = false;
   for (const order of pool.waiting) {
     const connection = available(pool);
@@ -125,6 +129,10 @@ function flush(pool: Pool): void {
   const orders = pool.outbox;
   pool.outbox = [];
   for (const order of orders) if (!order.isGivenUp) place(pool, order);
+  const rested = pool.resting;
+  pool.resting = [];
+  for (const connection of rested) pool.idle.push(connection);
+  if (rested.length > 0 && pool.waiting.size > 0) schedule(pool);
 }
 
 function place(pool: Pool, order: Order): void {
@@ -150,8 +158,8 @@ function freshest(idle: Connection[]): Connection | undefined {
 function openOne(pool: Pool): Connection {
   const connection: Connection = openConnection(pool.context, {
     onFree() {
-      pool.idle.push(connection);
-      if (pool.waiting.size > 0) schedule(pool);
+      pool.resting.push(connection);
+      schedule(pool);
     },
     onGone: (returned) => replace(pool, connection, returned),
   });
@@ -162,12 +170,17 @@ function openOne(pool: Pool): Connection {
 /** A place is free: for the request that has lost its connection, or for one that waits. */
 function replace(pool: Pool, gone: Connection, returned: Order | undefined): void {
   pool.open.delete(gone);
-  const index = pool.idle.indexOf(gone);
-  if (index >= 0) pool.idle.splice(index, 1);
+  remove(pool.idle, gone);
+  remove(pool.resting, gone);
   if (returned === undefined) {
     if (pool.waiting.size > 0) schedule(pool);
   } else if (pool.isClosed) returned.handler.onError(closing());
   else carry(openOne(pool), returned);
+}
+
+function remove(from: Connection[], gone: Connection): void {
+  const index = from.indexOf(gone);
+  if (index >= 0) from.splice(index, 1);
 }
 
 function carry(connection: Connection, order: Order): void {

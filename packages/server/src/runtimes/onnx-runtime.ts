@@ -8,7 +8,7 @@ import { type OnnxSession, openOnnxSession } from './onnx-session.ts';
 import type { LoadedModel } from './onnx-thread.ts';
 import { openLazyWorker } from './onnx-lazy-worker.ts';
 import { type OnnxWorker, type OnnxWorkerOptions, closedError, openOnnxWorker } from './onnx-worker.ts';
-import type { OnnxRuntime } from './runtime.ts';
+import type { OnnxRun, OnnxRuntime, Tensor } from './runtime.ts';
 import { tensorCheckOf } from './tensor-check.ts';
 
 export interface OpenOnnxRuntimeOptions extends OnnxWorkerOptions {
@@ -83,7 +83,7 @@ function runInWorker(worker: OnnxWorker, signature: Signature): Runner {
   return {
     async run(inputs, deadlineMs) {
       check(inputs);
-      return worker.run(inputs, deadlineMs);
+      return timed(() => worker.run(inputs, deadlineMs));
     },
     close: () => worker.close(),
   };
@@ -107,10 +107,10 @@ function runInline({ session, options, singleRowMs, inlineLimitMs }: InlineOptio
 
   return {
     async run(inputs, deadlineMs) {
-      if (check(inputs) > inlineMaxValues) return batches.run(inputs, deadlineMs);
+      if (check(inputs) > inlineMaxValues) return timed(() => batches.run(inputs, deadlineMs));
       gate.enter();
       try {
-        return await session.run(inputs);
+        return await takeTurn(() => session.run(inputs));
       } finally {
         gate.leave();
       }
@@ -121,6 +121,25 @@ function runInline({ session, options, singleRowMs, inlineLimitMs }: InlineOptio
       await batches.close();
     },
   };
+}
+
+async function timed(run: () => Promise<readonly Tensor[]>): Promise<OnnxRun> {
+  const startMs = performance.now();
+  const outputs = await run();
+  return { outputs, ms: performance.now() - startMs };
+}
+
+// When the last run on the event loop ended, of whichever model: the loop is the same for all of them.
+let lastTurnEndMs = 0;
+
+/** Runs begin when they are asked for, or when the one before has ended, whichever is later. */
+async function takeTurn(run: () => Promise<readonly Tensor[]>): Promise<OnnxRun> {
+  const askedMs = performance.now();
+  const outputs = await run();
+  const endMs = performance.now();
+  const ms = endMs - Math.max(askedMs, lastTurnEndMs);
+  lastTurnEndMs = endMs;
+  return { outputs, ms };
 }
 
 interface Gate {

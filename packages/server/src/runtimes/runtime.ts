@@ -21,6 +21,16 @@ export interface Tensor {
   readonly data: TensorData;
 }
 
+/** What one run gave. */
+export interface OnnxRun {
+  readonly outputs: readonly Tensor[];
+  /**
+   * Milliseconds that the run took. On the event loop runs take turns; the time that one waited for its turn is the fault of
+   * neither model and is not in it. A worker's own queue is.
+   */
+  readonly ms: number;
+}
+
 /** A model loaded into this process. `inline` runs on the event loop, `worker` off it; chosen by measuring at load. */
 export interface OnnxRuntime {
   readonly kind: 'onnx';
@@ -34,7 +44,7 @@ export interface OnnxRuntime {
    * @throws AppError `model.run_failed` when the model fails on these inputs, `request.deadline_exceeded`,
    *   `request.overloaded` when the worker's queue is full
    */
-  run(inputs: readonly Tensor[], deadlineMs: number): Promise<readonly Tensor[]>;
+  run(inputs: readonly Tensor[], deadlineMs: number): Promise<OnnxRun>;
   close(): Promise<void>;
 }
 
