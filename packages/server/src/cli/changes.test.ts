@@ -61,7 +61,7 @@ it.each([
   { words: ['kill', 'digits', '--reason', 'r'], undo: 'undo: understudy unkill digits' },
   {
     words: ['rollout', 'rollback', 'digits', '--reason', 'r'],
-    undo: 'undo: understudy version mark-healthy digits v2 && understudy rollout retry digits-3',
+    undo: 'undo: understudy rollout retry digits-3',
   },
   { words: ['rollout', 'pause', 'digits'], undo: 'undo: understudy rollout resume digits-3' },
   { words: ['rollout', 'abort', 'digits'], undo: 'undo: understudy rollout retry digits-3' },

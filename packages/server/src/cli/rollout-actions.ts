@@ -125,8 +125,7 @@ async function act(session: Session, input: Input, action: ActionOn): Promise<vo
 }
 
 function undoOfRollback({ rollout }: RolloutView): readonly string[] {
-  const version = `${shellWord(rollout.model)} ${shellWord(rollout.challenger)}`;
-  return [`version mark-healthy ${version}`, `rollout retry ${rollout.id}`];
+  return [`rollout retry ${shellWord(rollout.id)}`];
 }
 
 async function promote(session: Session, input: Input): Promise<ExitCode | void> {

@@ -67,8 +67,8 @@ export function nextOf(view: RolloutView, atMs: number): readonly string[] {
       return ['nothing: the rollout is over; the champion stays watched'];
     case 'rolled-back':
       return [
-        `understudy version mark-healthy ${rollout.model} ${rollout.challenger}`,
-        `then understudy rollout retry ${rollout.id}`,
+        `fixed: understudy rollout retry ${rollout.id} --challenger VERSION`,
+        `not to blame: understudy rollout retry ${rollout.id}`,
       ];
     case 'aborted':
       return [`understudy rollout retry ${rollout.id}`];

@@ -174,6 +174,11 @@ const DELIBERATE_REFUSALS: readonly Difference[] = [
     is: (_head, raw) => (raw.match(/^[\da-f]+;.*$/gim) ?? []).some((line) => !CHUNK_LINE.test(line)),
   },
   {
+    name: 'an interim answer that has a body or is of HTTP/1.0',
+    example: 'HTTP/1.1 103 X\r\nContent-Length: 2\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi',
+    is: (head) => /^HTTP\/1\.0 1/.test(head) || /^HTTP\/1\.1 1[^]*^(?:content-length|transfer-encoding):/im.test(head),
+  },
+  {
     name: 'chunks in HTTP/1.0',
     example: 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
     is: (head) => /^HTTP\/1\.0[^]*^transfer-encoding:/im.test(head),
@@ -181,11 +186,7 @@ const DELIBERATE_REFUSALS: readonly Difference[] = [
 ];
 
 /** What we read and undici does not. */
-const DELIBERATE_ACCEPTANCES: readonly {
-  readonly name: string;
-  readonly example: string;
-  readonly is: (raw: string) => boolean;
-}[] = [
+const DELIBERATE_ACCEPTANCES: readonly Difference[] = [
   {
     name: 'status 100, which RFC 9110 §15.2 lets a server send at any time',
     example: 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi',
@@ -216,7 +217,12 @@ const framing = fc.oneof(
     })),
   text.map((body) => ({ header: '', body })),
 );
-const interim = fc.constantFrom('', '', 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n');
+const interim = fc.constantFrom(
+  '',
+  '',
+  'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n',
+  'HTTP/1.1 102 X\r\nConnection: keep-alive\r\n\r\n',
+);
 const answer = fc
   .record({
     interim,

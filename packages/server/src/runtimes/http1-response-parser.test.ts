@@ -163,11 +163,6 @@ const GOOD: readonly Good[] = [
     headers: { 'content-length': '2' },
     body: 'hi',
   },
-  {
-    name: 'an interim answer with a length, which has no body',
-    raw: `HTTP/1.1 103 Y\r\nContent-Length: 2\r\n\r\n${LENGTH_2}`,
-    body: 'hi',
-  },
 ];
 
 const MANY = Array.from({ length: 200 }, (_, index) => `x${index}: 1\r\n`).join('');
@@ -189,6 +184,9 @@ const BAD: readonly { readonly name: string; readonly raw: string; readonly clos
   { name: 'a control character in the reason', raw: 'HTTP/1.1 200 O\x01K\r\n\r\n' },
   { name: 'a bare CR in the reason', raw: 'HTTP/1.1 200 O\rK\r\n\r\n' },
   { name: 'a change of the protocol', raw: 'HTTP/1.1 101 X\r\nUpgrade: y\r\nConnection: upgrade\r\n\r\n' },
+  { name: 'an interim answer with a length', raw: `HTTP/1.1 103 Y\r\nContent-Length: 2\r\n\r\n${LENGTH_2}` },
+  { name: 'an interim answer that closes', raw: `HTTP/1.1 103 Y\r\nConnection: close\r\n\r\n${LENGTH_2}` },
+  { name: 'an interim answer in HTTP/1.0', raw: `HTTP/1.0 103 X\r\n\r\n${LENGTH_2}` },
   { name: 'lines that end in LF', raw: 'HTTP/1.1 200 OK\nContent-Length: 2\n\nhi' },
   { name: 'one line that ends in LF', raw: `${OK}x: 1\ny: 2\r\nContent-Length: 2\r\n\r\nhi` },
   { name: 'a bare CR in a value', raw: `${OK}x: a\rb\r\n\r\n` },

@@ -49,6 +49,8 @@ export function openResponseParser(sink: AnswerSink): ResponseParser {
   function takeHead(head: ParsedHead): void {
     const { framing } = head;
     if (head.answer.status < 200) {
+      // One of HTTP/1.0, one that closes and one with a body are contradictions that readers resolve in different ways.
+      if (!head.keepsAlive) throw badAnswer('an interim answer of it ends the connection or has a body');
       if (++interimAnswers > MAX_INTERIM_ANSWERS) throw badAnswer('it announces itself without end');
       return;
     }
