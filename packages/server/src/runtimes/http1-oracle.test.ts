@@ -176,7 +176,7 @@ const DELIBERATE_REFUSALS: readonly Difference[] = [
   {
     name: 'an interim answer that has a body or is of HTTP/1.0',
     example: 'HTTP/1.1 103 X\r\nContent-Length: 2\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi',
-    is: (head) => /^HTTP\/1\.0 1/.test(head) || /^HTTP\/1\.1 1[^]*^(?:content-length|transfer-encoding):/im.test(head),
+    is: (head) => head.startsWith('HTTP/1.0 1') || /^HTTP\/1\.1 1[^]*^(?:content-length|transfer-encoding):/im.test(head),
   },
   {
     name: 'chunks in HTTP/1.0',

@@ -49,9 +49,7 @@ export function openResponseParser(sink: AnswerSink): ResponseParser {
   function takeHead(head: ParsedHead): void {
     const { framing } = head;
     if (head.answer.status < 200) {
-      // One of HTTP/1.0, one that closes and one with a body are contradictions that readers resolve in different ways.
-      if (!head.keepsAlive) throw badAnswer('an interim answer of it ends the connection or has a body');
-      if (++interimAnswers > MAX_INTERIM_ANSWERS) throw badAnswer('it announces itself without end');
+      assertInterim(head, ++interimAnswers);
       return;
     }
     phase = typeof framing === 'number' ? 'length' : framing;
@@ -137,6 +135,12 @@ function openHeadReader(): HeadReader {
       return taken;
     },
   };
+}
+
+/** One of HTTP/1.0, one that closes and one with a body are contradictions that readers resolve in different ways. */
+function assertInterim({ keepsAlive }: ParsedHead, count: number): void {
+  if (!keepsAlive) throw badAnswer('an interim answer of it ends the connection or has a body');
+  if (count > MAX_INTERIM_ANSWERS) throw badAnswer('it announces itself without end');
 }
 
 /** Refuses at once what cannot become a head, so that nobody waits for its end. */
