@@ -35,6 +35,8 @@ export interface ConnectionContext {
 
 /** What a connection tells its pool. */
 export interface ConnectionEvents {
+  /** The answer is whole; the pool tells its handler. */
+  onAnswered(order: Order): void;
   /** It can carry another request. */
   onFree(): void;
   /** It is gone; an order that it could not carry and that may be sent again comes back. */
@@ -194,9 +196,8 @@ function complete(link: Link, excess: boolean): void {
   const { head, socket, order } = link;
   const isSent = link.stopUpload === undefined && socket?.writableLength === 0;
   const keepMs = isSent && !excess && head?.keepsAlive === true ? keepMsOf(link.context, head) : 0;
-  order?.handler.onEnd();
   link.order = undefined;
-  if (link.isClosed) return;
+  if (order !== undefined) link.events.onAnswered(order);
   if (keepMs <= 0) {
     finish(link, {});
     return;
@@ -261,6 +262,6 @@ function resume(link: Link): void {
   link.socket?.resume();
 }
 
-function errorOf(thrown: unknown): Error {
+export function errorOf(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
