@@ -35,9 +35,9 @@ const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 export function openConnector(target: ConnectTarget): Connector {
   let session: Buffer | undefined;
 
-  function makeSocket(host: string, events: SocketEvents): Socket {
+  function makeSocket(host: string, onBytes: (bytes: Buffer) => void): Socket {
     const { port, hostname, isTls } = target;
-    if (!isTls) return connectPlain({ host, port, ...TCP, onread: { buffer: readBuffer, callback: readerOf(events) } });
+    if (!isTls) return connectPlain({ host, port, ...TCP, onread: { buffer: readBuffer, callback: readerOf(onBytes) } });
     const servername = serverNameOf(hostname);
     const tls: TLSSocket = connectTls({
       host,
@@ -50,32 +50,30 @@ export function openConnector(target: ConnectTarget): Connector {
     tls.on('session', (next: Buffer) => {
       session = next;
     });
-    tls.on('data', (chunk: Buffer) => events.onBytes(chunk));
+    tls.on('data', onBytes);
     return tls;
   }
 
   return (events) => {
     const attempt = openAttempt(target, events);
-    allowedAddressOf(target.hostname).then(
-      (host) => attempt.use(() => makeSocket(host, attempt.events)),
-      (error: unknown) => attempt.fail(error instanceof Error ? error : new Error(String(error))),
-    );
+    allowedAddressOf(target.hostname)
+      .then((host) => attempt.use(() => makeSocket(host, (bytes) => attempt.onBytes(bytes))))
+      .catch((error: unknown) => attempt.fail(error instanceof Error ? error : new Error(String(error))));
     return () => attempt.giveUp();
   };
 }
 
 const TCP = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS } as const;
 
-function readerOf(events: SocketEvents): (length: number) => boolean {
+function readerOf(onBytes: (bytes: Buffer) => void): (length: number) => boolean {
   return (length) => {
-    events.onBytes(readBuffer.subarray(0, length));
+    onBytes(readBuffer.subarray(0, length));
     return true;
   };
 }
 
 interface Attempt {
-  /** Silent once it is over. */
-  readonly events: SocketEvents;
+  onBytes(bytes: Buffer): void;
   use(make: () => Socket): void;
   fail(error: Error | undefined): void;
   giveUp(): void;
@@ -99,15 +97,8 @@ function openAttempt({ isTls, connectTimeoutMs, hostname, port }: ConnectTarget,
     events.onDown(error);
   };
   return {
-    events: {
-      onOpen(opened) {
-        clearTimeout(timer);
-        events.onOpen(opened);
-      },
-      onBytes(bytes) {
-        if (!isOver) events.onBytes(bytes);
-      },
-      onDown: fail,
+    onBytes(bytes) {
+      if (!isOver) events.onBytes(bytes);
     },
     use(make) {
       if (isOver) return;
