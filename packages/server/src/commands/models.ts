@@ -151,7 +151,8 @@ export async function killModel(
       writes.push(replace('rollout', rollout, { ...rollout.body, state: end(rollout.body, 'killed', act) }));
     }
     const ended = liveRollout === undefined ? '' : `; rollout "${liveRollout}" is ended`;
-    const champion = model.body.champion === undefined ? 'nobody answers, as there is no champion' : `everybody is on ${model.body.champion}`;
+    const champion =
+      model.body.champion === undefined ? 'nobody answers, as there is no champion' : `everybody is on ${model.body.champion}`;
     const message = `"${input.model}" is killed: ${champion}${ended}`;
     return {
       commit: { writes, action: 'model.killed', reason: input.reason },
