@@ -45,7 +45,22 @@ export function replyPrediction(exchange: Exchange, body: string, facts: ReplyFa
   const bytes = Buffer.byteLength(body);
   headers.push('content-type', 'application/json', 'content-length', String(bytes));
   // Text of one byte a character is ASCII, and cheaper to write as Latin-1.
-  exchange.res.writeHead(200, headers).end(body, bytes === body.length ? 'latin1' : 'utf8');
+  atEndOfTurn(() => {
+    if (isOpen(exchange)) exchange.res.writeHead(200, headers).end(body, bytes === body.length ? 'latin1' : 'utf8');
+  });
+}
+
+let outbox: (() => void)[] = [];
+
+/** Answers of one turn of the event loop go out together: the other side is woken up once for all of them. */
+function atEndOfTurn(write: () => void): void {
+  if (outbox.push(write) === 1) setImmediate(writeAll);
+}
+
+function writeAll(): void {
+  const writes = outbox;
+  outbox = [];
+  for (const write of writes) write();
 }
 
 /** A body without a version behind it: health, metadata, metrics. */

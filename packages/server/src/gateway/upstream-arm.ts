@@ -183,6 +183,8 @@ function writeHead(state: CallState, head: AnswerHead, length: number | undefine
   });
   appendAnswerHeaders(headers, head.headers, length !== undefined);
   if (length !== undefined) headers.push('content-length', String(length));
+  // Nobody reads the rest of a request that was answered early, so the next one could not be found behind it.
+  if (!exchange.req.complete) exchange.res.shouldKeepAlive = false;
   try {
     exchange.res.writeHead(head.status, headers);
     return true;
