@@ -62,11 +62,12 @@ function greeting(understudy: {
   return `${lines.join('\n')}\n`;
 }
 
-function isSwitch(name: string): boolean {
-  return name === 'allowAnonymousPredict' || name === 'openMetrics';
+/** A setting that is on or off takes no value. */
+function isSwitch(name: keyof typeof ConfigSchema.shape): boolean {
+  return typeof ConfigSchema.shape[name].parse(undefined) === 'boolean';
 }
 
-function flagOf(name: string): string {
+function flagOf(name: keyof typeof ConfigSchema.shape): string {
   const kebab = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   return isSwitch(name) ? `--${kebab}` : `--${kebab} <value>`;
 }

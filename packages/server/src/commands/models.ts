@@ -98,7 +98,7 @@ export async function promoteVersion(
     }
     const next = crown(model.body, { version: version.version, began: 'promotion' }, atMs);
     const message = `${version.version} is champion of "${input.model}"`;
-    const writes = [replace('model', model, next), ...(await guardVersion(versions, version.version))];
+    const writes = [replace('model', model, next), ...guardVersion(versions, version.version)];
     return {
       commit: { writes, action: 'model.promoted', reason: input.reason },
       receipt: { outcome: 'done', message, id: input.model },
@@ -216,7 +216,7 @@ async function planRollBack(
     reason: `the champion ${result.failed.version} was rolled back: ${input.reason}`,
   });
   const { liveRollout: _ended, ...next } = result.model;
-  const writes = [replace('model', model, next), ...unhealthy, ...(await guardVersion(versions, result.restored)), ...ended];
+  const writes = [replace('model', model, next), ...unhealthy, ...guardVersion(versions, result.restored), ...ended];
   const message = `"${input.model}" is back on ${result.restored}; ${result.failed.version} is marked unhealthy`;
   return {
     commit: { writes, action: 'model.rolled-back', reason: input.reason },
@@ -243,7 +243,7 @@ async function endLiveRollout(
 }
 
 /** Writes a version unchanged, so that the commit conflicts when somebody marks it unhealthy meanwhile. */
-async function guardVersion(versions: readonly Held<ModelVersion>[], version: string): Promise<readonly Write[]> {
+function guardVersion(versions: readonly Held<ModelVersion>[], version: string): readonly Write[] {
   const held = versions.find((candidate) => candidate.body.version === version);
   return held === undefined ? [] : [replace('version', held, held.body)];
 }

@@ -1,5 +1,4 @@
 /** What a gateway can be told at start, with the defaults and where they come from. */
-import { hostname } from 'node:os';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -35,7 +34,7 @@ export interface GatewayOptions {
 }
 
 /** Options that have a default. */
-export type GatewayDefaults = Omit<GatewayOptions, 'boot' | 'release' | 'requestIdKey'>;
+export type GatewayDefaults = Omit<GatewayOptions, 'gateway' | 'boot' | 'release' | 'requestIdKey'>;
 
 /**
  * Limits of reference list A12/A13: 16 MiB bodies; 1 024 in flight; a report a second. Grace of 5 s is two failed health
@@ -44,7 +43,6 @@ export type GatewayDefaults = Omit<GatewayOptions, 'boot' | 'release' | 'request
 export const GATEWAY_DEFAULTS: GatewayDefaults = {
   host: '127.0.0.1',
   port: 7071,
-  gateway: nameOf(hostname()),
   allowAnonymous: false,
   publicMetrics: false,
   bodyLimitBytes: 16 * 1024 * 1024,
@@ -56,10 +54,3 @@ export const GATEWAY_DEFAULTS: GatewayDefaults = {
   drainGraceMs: 5000,
   drainLimitMs: 30_000,
 };
-
-/** A host name as a `Name` of the contract: other characters become `-`. */
-function nameOf(host: string): string {
-  const name = host.replaceAll(/[^a-z0-9._-]/gi, '-').slice(0, 63);
-  const trimmed = name.replace(/^[^a-z0-9]+/i, '').replace(/[^a-z0-9]+$/i, '');
-  return trimmed === '' ? 'gateway' : trimmed;
-}
