@@ -26,11 +26,11 @@ it.each([
   { name: 'no token', header: undefined, code: 'auth.missing_token' },
   { name: 'somebody else’s token', header: 'Bearer ghp_abc', code: 'auth.missing_token' },
   { name: 'basic authentication', header: 'Basic dXM6cHc=', code: 'auth.missing_token' },
-  { name: 'a wrong secret', header: 'Bearer us_p1_wrong', code: 'auth.invalid_token' },
-  { name: 'an unknown id', header: 'Bearer us_zz_secret-of_zz', code: 'auth.invalid_token' },
+  { name: 'a wrong secret', header: 'Bearer us_p1_wrong-secret-of-the-token', code: 'auth.invalid_token' },
+  { name: 'an unknown id', header: 'Bearer us_zz_secret-of-the-token_zz', code: 'auth.invalid_token' },
   { name: 'an empty secret', header: 'Bearer us_p1_', code: 'auth.invalid_token' },
   { name: 'no secret', header: 'Bearer us_p1', code: 'auth.invalid_token' },
-  { name: 'another token’s secret', header: 'Bearer us_a1_secret-of_p1', code: 'auth.invalid_token' },
+  { name: 'another token’s secret', header: 'Bearer us_a1_secret-of-the-token_p1', code: 'auth.invalid_token' },
   { name: 'an expired token', header: expired.text, code: 'auth.invalid_token' },
   { name: 'a token without the scope', header: reader.text, code: 'auth.forbidden' },
 ])('refuses $name', ({ header, code }) => {
@@ -42,7 +42,7 @@ it('lets anonymous requests predict when told to, and nothing else', () => {
   expect(authentication.authenticate(undefined, 'predict')).toEqual({});
   expect(authentication.authenticate('Bearer somebody-elses', 'predict')).toEqual({});
   expect(() => authentication.authenticate(undefined, 'read')).toThrow(expect.objectContaining({ code: 'auth.missing_token' }));
-  expect(() => authentication.authenticate('Bearer us_p1_wrong', 'predict')).toThrow(
+  expect(() => authentication.authenticate('Bearer us_p1_wrong-secret-of-the-token', 'predict')).toThrow(
     expect.objectContaining({ code: 'auth.invalid_token' }),
   );
 });

@@ -1,8 +1,8 @@
 /** Who sends a request, by its bearer token and the hashes in the snapshot. Every endpoint that predicts asks here. */
-import { hash, timingSafeEqual } from 'node:crypto';
 import { AppError } from '@understudy/core/errors';
 import { allows, type Scope, type Token } from '@understudy/core/token';
 import type { Clock } from '../clock.ts';
+import { isDigestOf, parseToken } from '../token-secret.ts';
 
 /** The sender of a request. */
 export interface Caller {
@@ -24,6 +24,8 @@ export interface Authentication {
 const SCHEME = 'bearer ';
 const PREFIX = 'us_';
 const ANONYMOUS: Caller = {};
+// As long as a digest, and none that a secret could be found for.
+const NO_DIGEST = '0'.repeat(64);
 
 /** @param allowAnonymous whether requests without one of our tokens may predict; a wrong token is refused all the same */
 export function openAuthentication(clock: Clock, allowAnonymous: boolean): Authentication {
@@ -32,14 +34,11 @@ export function openAuthentication(clock: Clock, allowAnonymous: boolean): Authe
   const proven = new Map<string, Caller>();
 
   const prove = (authorization: string): Caller => {
-    const secretText = ownTokenOf(authorization);
-    const end = secretText?.indexOf('_', PREFIX.length) ?? -1;
-    if (secretText === undefined || end < 0) throw invalidToken();
-    const token = tokens.get(secretText.slice(PREFIX.length, end));
-    const digest = hash('sha256', secretText.slice(end + 1), 'buffer');
+    const parts = parseToken(ownTokenOf(authorization) ?? '');
+    if (parts === undefined) throw invalidToken();
+    const token = tokens.get(parts.id);
     // An unknown id is compared too, so that the time does not tell ids apart.
-    const expected = Buffer.from(token?.sha256 ?? '00'.repeat(digest.length), 'hex');
-    if (expected.length !== digest.length || !timingSafeEqual(expected, digest) || token === undefined) throw invalidToken();
+    if (!isDigestOf(parts.secret, token?.sha256 ?? NO_DIGEST) || token === undefined) throw invalidToken();
     const caller = { token };
     proven.set(authorization, caller);
     return caller;

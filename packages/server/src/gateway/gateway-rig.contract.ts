@@ -1,5 +1,4 @@
 /** A gateway on a free port with time, chance and reports in the hands of a test. For the tests of this folder. */
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +10,7 @@ import type { Snapshot, SnapshotModel, SnapshotVersion } from '@understudy/core/
 import type { Scope, Token } from '@understudy/core/token';
 import { request } from 'undici';
 import { openOnnxRuntime } from '../runtimes/onnx-runtime.ts';
+import { digestOf, formatToken } from '../token-secret.ts';
 import type { OnnxRuntime, Runtime, Tensor } from '../runtimes/runtime.ts';
 import { openUpstream } from '../runtimes/upstream-runtime.ts';
 import { openGateway } from './gateway.ts';
@@ -115,18 +115,17 @@ export function snapshotOf(revision: number, models: readonly SnapshotModel[], t
 }
 
 export function tokenOf(id: string, scopes: readonly Scope[], expiresAtMs?: number): { token: Token; text: string } {
-  const secret = `secret-of_${id}`;
-  const sha256 = createHash('sha256').update(secret).digest('hex');
+  const secret = `secret-of-the-token_${id}`;
   const token = {
     id,
     name: id,
-    sha256,
+    sha256: digestOf(secret),
     scopes,
     createdAtMs: 0,
     createdBy: 'test',
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
   };
-  return { token, text: `Bearer us_${id}_${secret}` };
+  return { token, text: `Bearer ${formatToken(id, secret)}` };
 }
 
 /** A real model of examples/models as a version of a snapshot. */
