@@ -1,6 +1,7 @@
 // The command `npm run bench -- NAME`: runs one suite, shows its rows, and fails when a bar does not hold.
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { scenarioNamed, SCENARIOS } from '@understudy/core/simulation/scenarios';
 import { runGatewaySuite } from './gateway-suite.ts';
 import { MissingDependency } from './harness/missing-dependency.ts';
 import { killAllProcesses, stopAllProcesses } from './harness/running-process.ts';
@@ -8,17 +9,23 @@ import { machineLine } from './machine.ts';
 import { isPassing, rowJsonOf } from './row.ts';
 import type { Suite } from './suite.ts';
 import { tableOf } from './table.ts';
+import { runVerdictsSuite } from './verdicts-suite.ts';
 
-const SUITES: ReadonlyMap<string, Suite> = new Map([['gateway', runGatewaySuite]]);
+const SUITES: ReadonlyMap<string, Suite> = new Map([
+  ['gateway', runGatewaySuite],
+  ['verdicts', runVerdictsSuite],
+]);
 
 const USAGE = `usage: npm run bench -- NAME [options]
 
 suites: ${[...SUITES.keys()].join(', ')}
 
-  --json FILE     also write the rows as JSON
-  --only rivals   measure the rivals without our own server
-  --rounds N      measured rounds for each server, 1 to 9 (default 3)
-  --seconds N     seconds for each round, 1 to 30 (default 4)
+  --json FILE        also write the rows as JSON
+  --only rivals      measure the rivals without ours
+  --rounds N         gateway: measured rounds for each server, 1 to 9 (default 3)
+  --seconds N        gateway: seconds for each round, 1 to 30 (default 4)
+  --rollouts N       verdicts: simulated rollouts for each contender and scenario, 1 to 100000 (default 2000)
+  --scenarios A,B    verdicts: only these scenarios
 
 exit code: 0 every bar holds, 1 a bar does not hold or the suite failed, 2 wrong usage or a missing dependency`;
 
@@ -38,7 +45,7 @@ async function run(args: readonly string[]): Promise<number> {
   try {
     const { suite, jsonFile, ...options } = readCommand(args);
     console.log(machineLine());
-    const rows = await suite({ ...options, log: (message) => console.error(message) });
+    const rows = await suite({ ...options, log: (message) => console.error(message), print: (text) => console.log(text) });
     console.log(tableOf(rows));
     if (jsonFile !== undefined) await writeFile(jsonFile, `${JSON.stringify({ rows: rows.map(rowJsonOf) }, null, 2)}\n`);
     return isPassing(rows) ? 0 : 1;
@@ -58,6 +65,8 @@ interface Command {
   readonly isRivalsOnly: boolean;
   readonly rounds: number;
   readonly secondsPerRound: number;
+  readonly rollouts: number;
+  readonly scenarios: readonly string[];
 }
 
 function readCommand(args: readonly string[]): Command {
@@ -73,6 +82,8 @@ function readCommand(args: readonly string[]): Command {
     isRivalsOnly: values.only === 'rivals',
     rounds: integerIn('--rounds', values.rounds, 9),
     secondsPerRound: integerIn('--seconds', values.seconds, 30),
+    rollouts: integerIn('--rollouts', values.rollouts, 100_000),
+    scenarios: values.scenarios === undefined ? [] : values.scenarios.split(',').map(knownScenario),
   };
 }
 
@@ -86,6 +97,8 @@ function parsedArgs(args: readonly string[]) {
         only: { type: 'string' },
         rounds: { type: 'string', default: '3' },
         seconds: { type: 'string', default: '4' },
+        rollouts: { type: 'string', default: '2000' },
+        scenarios: { type: 'string' },
       },
     });
   } catch (cause) {
@@ -97,4 +110,9 @@ function integerIn(option: string, text: string, maximum: number): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1 && value <= maximum) return value;
   throw new UsageError(`${option} takes a whole number from 1 to ${maximum}, not "${text}"`);
+}
+
+function knownScenario(name: string): string {
+  if (scenarioNamed(name) !== undefined) return name;
+  throw new UsageError(`there is no scenario "${name}"; there are ${SCENARIOS.map((each) => each.name).join(', ')}`);
 }

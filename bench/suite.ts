@@ -7,6 +7,12 @@ export interface SuiteOptions {
   readonly secondsPerRound: number;
   /** Measures the rivals without us: shows that the harness works, compares nothing. */
   readonly isRivalsOnly: boolean;
+  /** Simulated rollouts for each contender and scenario. */
+  readonly rollouts: number;
+  /** Scenarios to simulate by name; empty means all. */
+  readonly scenarios: readonly string[];
+  /** Shows a result that is not a row; goes to standard output. */
+  readonly print: (text: string) => void;
   /** Says what is happening; goes to standard error. */
   readonly log: (message: string) => void;
 }

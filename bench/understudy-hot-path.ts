@@ -77,6 +77,7 @@ export async function openHotPath(): Promise<HotPath> {
     handle(subject) {
       const entry = entryFor(table, MODEL);
       const request = routedRequestOf({
+        protocol: 'predict',
         rawHeaders: headersOf(subject),
         body: undefined,
         tokenId: undefined,
@@ -84,8 +85,9 @@ export async function openHotPath(): Promise<HotPath> {
       });
       const { seat } = decide(entry, undefined, request);
       count = (count + 1) % 1000;
-      settle(seat, outcomeOf(count), 'counted');
-      seat.mintId(systemClock.nowMs());
+      const nowMs = systemClock.nowMs();
+      settle({ seat, isCold: seat.loaded.coldStart.begin(nowMs) }, outcomeOf(count), 'counted');
+      seat.mintId(nowMs);
     },
     async close() {
       await recorder.close();

@@ -66,9 +66,17 @@ const importViolations: Planted[] = [
     'node:fs',
     '@understudy/contract/flags',
     '../elsewhere.ts',
+    './../elsewhere.ts',
     '../../server/src/main.ts',
   ]),
   ...everyForm('packages/core/src', 'zod'),
+  ...oneForm('packages/core/src/deep', [
+    'zod',
+    'node:fs',
+    '@understudy/contract/flags',
+    '../../elsewhere.ts',
+    './../../elsewhere.ts',
+  ]),
   ...oneForm('packages/contract/src', [
     '@understudy/server/main',
     '@understudy/sdk/client',
@@ -219,7 +227,8 @@ const codeViolations: Planted[] = [
 ];
 
 const allowed: Omit<Planted, 'rule'>[] = [
-  ...oneForm('packages/core/src', ['./flag.ts']),
+  ...oneForm('packages/core/src', ['./flag.ts', './deep/flag.ts']),
+  ...oneForm('packages/core/src/deep', ['./flag.ts', '../flag.ts', '../other/flag.ts']),
   ...oneForm('packages/contract/src', ['./flags.ts', 'zod', '@understudy/core/flag']),
   ...oneForm('packages/sdk/src', ['./client.ts', '@understudy/core/flag']),
   ...oneForm(`${server}/control`, [

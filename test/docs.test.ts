@@ -48,7 +48,8 @@ describe('docs/configuration.md', () => {
     const rows = settingNames().map((name) => {
       const schema = ConfigSchema.shape[name];
       const flag = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-      const preset = name === 'gatewayName' ? 'the host name' : `\`${String(schema.parse(undefined))}\``;
+      const value = schema.parse(undefined);
+      const preset = name === 'gatewayName' ? 'the host name' : value === undefined ? 'none' : `\`${String(value)}\``;
       return `| \`${flag}\` | \`${environmentName(name)}\` | ${preset} | ${schema.meta()?.description ?? ''} |`;
     });
     const table = ['| flag | variable | default | meaning |', '| --- | --- | --- | --- |', ...rows].map(squeeze);

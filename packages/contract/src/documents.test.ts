@@ -1,16 +1,22 @@
 import type { Model } from '@understudy/core/model';
-import type { ModelVersion } from '@understudy/core/model-version';
+import type { Baseline, ModelVersion } from '@understudy/core/model-version';
 import { BUILT_IN_PLANS, type Plan } from '@understudy/core/plan';
 import { decide, type Decision, type Rollout, type RolloutState } from '@understudy/core/rollout';
 import type { Token } from '@understudy/core/token';
 import { momentsOf, EMPTY_TALLY } from '@understudy/core/evidence';
-import { DEFAULT_THRESHOLDS, thresholds } from '@understudy/core/thresholds';
+import type { Judgement, Opening, Question } from '@understudy/core/policy';
+import { binCountOf, type Distribution, type PredictionBins } from '@understudy/core/prediction-bins';
+import { startPolicy } from '@understudy/core/running-policy';
+import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL, type GuardConfig } from '@understudy/core/sequential/config';
+import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import {
   BaselineSchema,
   DecisionSchema,
+  ForecastSchema,
+  GuardReadingSchema,
   ModelSchema,
   ModelVersionSchema,
   Name,
@@ -56,18 +62,37 @@ const source: fc.Arbitrary<ModelVersion['source']> = fc.oneof(
   }),
 );
 
+const bins: fc.Arbitrary<PredictionBins> = fc.oneof(
+  fc.record({
+    kind: fc.constant('ordered'),
+    edges: fc.uniqueArray(real(-1e300, 1e300), { minLength: 1, maxLength: 19 }).map((edges) => edges.toSorted((a, b) => a - b)),
+  }),
+  fc.record({ kind: fc.constant('classes'), classes: fc.uniqueArray(text, { maxLength: 64 }) }),
+);
+
+const distribution: fc.Arbitrary<Distribution> = bins.chain((of) => {
+  const length = binCountOf(of);
+  return fc.record({ bins: fc.constant(of), counts: fc.array(fc.nat(), { minLength: length, maxLength: length }) });
+});
+
+const baseline: fc.Arbitrary<Baseline> = fc.record(
+  {
+    count: fc.integer({ min: 2 }),
+    mean: real(-1e300, 1e300),
+    standardDeviation: real(0, 1e300),
+    distribution,
+    source: fc.constantFrom('validation', 'live'),
+    setAtMs: atMs,
+  },
+  { requiredKeys: ['count', 'mean', 'standardDeviation', 'source', 'setAtMs'] },
+);
+
 const version: fc.Arbitrary<ModelVersion> = fc.record(
   {
     model: name,
     version: name,
     source,
-    baseline: fc.record({
-      count: fc.integer({ min: 2 }),
-      mean: real(-1e300, 1e300),
-      standardDeviation: real(0, 1e300),
-      source: fc.constantFrom('validation', 'live'),
-      setAtMs: atMs,
-    }),
+    baseline,
     health: fc.oneof(fc.record({ state: fc.constant('healthy') }), fc.record({ state: fc.constant('unhealthy'), ...act })),
     note: text,
     registeredAtMs: atMs,
@@ -121,7 +146,14 @@ const model: fc.Arbitrary<Model> = fc.record(
       rules: fc.array(rule, { maxLength: 3 }),
       deadlineMs: real(10, 600_000),
     }),
-    watch: fc.record({ limits, checkEveryMs: real(100, 1e6), cooldownMs: real(0, 1e9) }),
+    watch: fc.record({
+      method: fc.constantFrom('detectors', 'window'),
+      limits,
+      shareDrift: real(0.001, 0.999),
+      onDrift: fc.constantFrom('alert', 'roll-back'),
+      checkEveryMs: real(100, 1e6),
+      cooldownMs: real(0, 1e9),
+    }),
     killed: fc.record(act),
     alarm: fc.record({ code: fc.constant('no-last-known-good'), message: text, sinceMs: atMs }),
     lastRollback: fc.record({ failed: name, restored: name, ...act }),
@@ -131,6 +163,58 @@ const model: fc.Arbitrary<Model> = fc.record(
   { requiredKeys: ['name', 'createdAtMs', 'terms', 'routing', 'watch', 'rolloutCount'] },
 );
 
+const inner = real(0.001, 0.999);
+const margin = fc.record({ ratio: real(1, 1000), plus: real(0, 1) });
+const weight = real(0, 1000);
+
+const guard: fc.Arbitrary<GuardConfig> = fc.oneof(
+  fc.record({
+    metric: fc.constant('errors'),
+    of: fc.constantFrom('all', 'invalid', 'timeouts'),
+    weight,
+    rollback: margin,
+    promote: margin,
+  }),
+  fc.record({ metric: fc.constant('latency'), quantile: inner, weight, ratio: real(1, 1000), ignoreBelowMs: real(0, 1e6) }),
+  fc.record({ metric: fc.constant('drift'), weight, tolerance: inner, promote: inner }),
+  fc.record({
+    metric: fc.constant('score'),
+    name,
+    better: fc.constantFrom('higher', 'lower'),
+    weight,
+    tolerance: inner,
+    promote: inner,
+  }),
+  fc.record(
+    { metric: fc.constant('limit'), of: fc.constantFrom('errors', 'latency'), weight, share: inner, aboveMs: real(0.001, 1e6) },
+    { requiredKeys: ['metric', 'of', 'weight', 'share'] },
+  ),
+);
+
+const policy: fc.Arbitrary<Plan['policy']> = fc.oneof(
+  fc.record({
+    kind: fc.constant('sequential'),
+    alpha: real(0.001, 0.5),
+    promoteRisk: real(0.001, 0.5),
+    strictPromoteRisk: real(0.001, 0.5),
+    guards: fc.array(guard, { minLength: 1, maxLength: 6 }),
+    splitTolerance: real(0, 10),
+    errorsEveryMs: real(1000, 1e6),
+    othersEveryMs: real(1000, 1e6),
+    silenceMs: real(1000, 1e9),
+    sick: fc.record({ errorRate: inner, slowMs: real(0.001, 1e6), slowShare: inner }),
+  }),
+  fc.record({
+    kind: fc.constant('thresholds'),
+    minSamples: fc.integer({ min: 2 }),
+    window: fc.integer({ min: 10, max: 10_000 }),
+    p50Ratio: real(1, 100),
+    p99Ratio: real(1, 100),
+    ignoreLatencyBelowMs: real(0, 1e6),
+    health: limits,
+  }),
+);
+
 const plan: fc.Arbitrary<Plan> = fc.record(
   {
     name,
@@ -138,19 +222,12 @@ const plan: fc.Arbitrary<Plan> = fc.record(
       minLength: 1,
       maxLength: 5,
     }),
-    policy: fc.record({
-      kind: fc.constant('thresholds'),
-      minSamples: fc.integer({ min: 2 }),
-      window: fc.integer({ min: 10, max: 10_000 }),
-      p50Ratio: real(1, 100),
-      p99Ratio: real(1, 100),
-      ignoreLatencyBelowMs: real(0, 1e6),
-      health: limits,
-    }),
+    policy,
     checkEveryMs: real(100, 1e6),
-    timeBox: fc.record({ afterMs: real(0.001, 1e10), onExpiry: fc.constantFrom('hold', 'roll-back') }),
+    startCheck: fc.constantFrom('refuse', 'warn'),
+    timeBox: fc.record({ afterMs: real(0.001, 1e10), onExpiry: fc.constantFrom('hold', 'roll-back', 'promote') }),
   },
-  { requiredKeys: ['name', 'steps', 'policy', 'checkEveryMs'] },
+  { requiredKeys: ['name', 'steps', 'policy', 'checkEveryMs', 'startCheck'] },
 );
 
 const state: fc.Arbitrary<RolloutState> = fc.oneof(
@@ -168,6 +245,9 @@ const rollout: fc.Arbitrary<Rollout> = fc.record(
     champion: name,
     challenger: name,
     plan,
+    baselines: fc.record({ champion: baseline, challenger: baseline }, { requiredKeys: [] }),
+    bins,
+    remarks: fc.array(text, { maxLength: 3 }),
     salt: text,
     startedAtMs: atMs,
     startedBy: person,
@@ -299,7 +379,8 @@ describe('a hash', () => {
 describe('numbers out of range are refused', () => {
   const step = { trafficPercent: 10, holdMs: 0, minSamples: 0 };
   const [good] = BUILT_IN_PLANS;
-  const baseline = { count: 2, mean: 0, standardDeviation: 0, source: 'live', setAtMs: 0 };
+  const byThresholds = { ...good, policy: { kind: 'thresholds', ...DEFAULT_THRESHOLDS } };
+  const least = { count: 2, mean: 0, standardDeviation: 0, source: 'live', setAtMs: 0 };
 
   it.each([
     { name: 'no step', changes: { steps: [] } },
@@ -311,14 +392,86 @@ describe('numbers out of range are refused', () => {
     { name: 'an endless hold', changes: { steps: [{ ...step, holdMs: Infinity }] } },
     { name: 'half a sample', changes: { steps: [{ ...step, minSamples: 0.5 }] } },
     { name: 'another policy', changes: { policy: { ...good?.policy, kind: 'coin' } } },
-    { name: 'a ratio below 1', changes: { policy: { ...good?.policy, p50Ratio: 0.99 } } },
-    { name: 'a window of none', changes: { policy: { ...good?.policy, window: 0 } } },
     { name: 'checking all the time', changes: { checkEveryMs: 0 } },
+    { name: 'another answer to the check at the start', changes: { startCheck: 'ignore' } },
     { name: 'a time box of nothing', changes: { timeBox: { afterMs: 0, onExpiry: 'hold' } } },
-    { name: 'another end of the time box', changes: { timeBox: { afterMs: 1, onExpiry: 'promote' } } },
+    { name: 'another end of the time box', changes: { timeBox: { afterMs: 1, onExpiry: 'shrug' } } },
   ])('in a plan: $name', ({ changes }) => {
     expect(PlanSchema.safeParse(good).success).toBe(true);
     expect(PlanSchema.safeParse({ ...good, ...changes }).success).toBe(false);
+  });
+
+  it.each([
+    { name: 'a ratio below 1', changes: { p50Ratio: 0.99 } },
+    { name: 'a window of none', changes: { window: 0 } },
+    { name: 'a number of the other policy', changes: { alpha: 0.05 } },
+  ])('in the policy thresholds: $name', ({ changes }) => {
+    expect(PlanSchema.safeParse(byThresholds).success).toBe(true);
+    expect(PlanSchema.safeParse({ ...byThresholds, policy: { ...byThresholds.policy, ...changes } }).success).toBe(false);
+  });
+
+  it.each([
+    { name: 'no risk', changes: { alpha: 0 } },
+    { name: 'a risk that nobody would take', changes: { promoteRisk: 0.51 } },
+    { name: 'a negative tolerance of the split', changes: { splitTolerance: -0.1 } },
+    { name: 'no guard', changes: { guards: [] } },
+    {
+      name: 'too many guards',
+      changes: { guards: Array.from({ length: 33 }, () => ({ metric: 'drift', ...DEFAULT_GUARDS.drift })) },
+    },
+    { name: 'evidence that is weighed within a second', changes: { errorsEveryMs: 999 } },
+    { name: 'no silence at all', changes: { silenceMs: 0 } },
+    { name: 'a champion that is always sick', changes: { sick: { ...DEFAULT_SEQUENTIAL.sick, errorRate: 0 } } },
+    { name: 'a champion that is never sick', changes: { sick: { ...DEFAULT_SEQUENTIAL.sick, slowShare: 1 } } },
+    { name: 'a number of the other policy', changes: { p50Ratio: 1.2 } },
+  ])('in the policy sequential: $name', ({ changes }) => {
+    expect(PlanSchema.safeParse({ ...good, policy: { kind: 'sequential', ...DEFAULT_SEQUENTIAL } }).success).toBe(true);
+    expect(PlanSchema.safeParse({ ...good, policy: { kind: 'sequential', ...DEFAULT_SEQUENTIAL, ...changes } }).success).toBe(
+      false,
+    );
+  });
+
+  it.each([
+    { name: 'of another metric', guard: { metric: 'luck', weight: 1 } },
+    { name: 'with a negative weight', guard: { metric: 'drift', ...DEFAULT_GUARDS.drift, weight: -1 } },
+    { name: 'without a weight', guard: { metric: 'drift', tolerance: 0.05, promote: 0.1 } },
+    { name: 'with a ratio below 1', guard: { metric: 'errors', ...DEFAULT_GUARDS.errors, rollback: { ratio: 0.9, plus: 0 } } },
+    { name: 'with a negative margin', guard: { metric: 'errors', ...DEFAULT_GUARDS.errors, promote: { ratio: 1, plus: -0.1 } } },
+    { name: 'with a margin beyond 1', guard: { metric: 'errors', ...DEFAULT_GUARDS.errors, promote: { ratio: 1, plus: 1.1 } } },
+    { name: 'with half a margin', guard: { metric: 'errors', ...DEFAULT_GUARDS.errors, promote: { ratio: 1 } } },
+    { name: 'on a quantile that is none', guard: { metric: 'latency', ...DEFAULT_GUARDS.latency, ratio: 1.2, quantile: 99 } },
+    { name: 'without a quantile', guard: { metric: 'latency', ...DEFAULT_GUARDS.latency, ratio: 1.2 } },
+    { name: 'with a tolerance of everything', guard: { metric: 'drift', ...DEFAULT_GUARDS.drift, tolerance: 1 } },
+    { name: 'on a score without a name', guard: { metric: 'score', ...DEFAULT_GUARDS.score } },
+    { name: 'on a score with a name that no report can have', guard: { metric: 'score', ...DEFAULT_GUARDS.score, name: 'a b' } },
+    { name: 'with a limit of nothing', guard: { metric: 'limit', ...DEFAULT_GUARDS.limit, of: 'errors', share: 0 } },
+    { name: 'with a field of another one', guard: { metric: 'drift', ...DEFAULT_GUARDS.drift, ratio: 1.2 } },
+  ])('in a guard: $name', ({ guard: one }) => {
+    const { policy: _, ...rest } = { ...good };
+    expect(PlanSchema.safeParse({ ...rest, policy: { kind: 'sequential', ...DEFAULT_SEQUENTIAL, guards: [one] } }).success).toBe(
+      false,
+    );
+  });
+
+  it.each([
+    { name: 'edges that fall', distribution: { bins: { kind: 'ordered', edges: [2, 1] }, counts: [1, 1, 1] } },
+    { name: 'an edge twice', distribution: { bins: { kind: 'ordered', edges: [1, 1] }, counts: [1, 1, 1] } },
+    { name: 'no edge', distribution: { bins: { kind: 'ordered', edges: [] }, counts: [1] } },
+    {
+      name: 'too many edges',
+      distribution: {
+        bins: { kind: 'ordered', edges: Array.from({ length: 20 }, (_, edge) => edge) },
+        counts: Array.from({ length: 21 }, () => 1),
+      },
+    },
+    { name: 'an infinite edge', distribution: { bins: { kind: 'ordered', edges: [0, Infinity] }, counts: [1, 1, 1] } },
+    { name: 'a bin without a count', distribution: { bins: { kind: 'ordered', edges: [1] }, counts: [1] } },
+    { name: 'a count without a bin', distribution: { bins: { kind: 'classes', classes: ['spam'] }, counts: [1, 1, 1] } },
+    { name: 'a negative count', distribution: { bins: { kind: 'classes', classes: ['spam'] }, counts: [1, -1] } },
+  ])('in a distribution: $name', ({ distribution: one }) => {
+    const fine = { bins: { kind: 'ordered', edges: [1] }, counts: [3, 4] };
+    expect(BaselineSchema.safeParse({ ...least, distribution: fine }).success).toBe(true);
+    expect(BaselineSchema.safeParse({ ...least, distribution: one }).success).toBe(false);
   });
 
   it.each([
@@ -327,8 +480,8 @@ describe('numbers out of range are refused', () => {
     { name: 'a mean that is no number', changes: { mean: Number.NaN } },
     { name: 'an infinite spread', changes: { standardDeviation: Infinity } },
   ])('in a baseline: $name', ({ changes }) => {
-    expect(BaselineSchema.safeParse(baseline).success).toBe(true);
-    expect(BaselineSchema.safeParse({ ...baseline, ...changes }).success).toBe(false);
+    expect(BaselineSchema.safeParse(least).success).toBe(true);
+    expect(BaselineSchema.safeParse({ ...least, ...changes }).success).toBe(false);
   });
 
   it('in an artifact: no bytes', () => {
@@ -357,40 +510,73 @@ describe('routing', () => {
   });
 });
 
-describe('decisions of the engine', () => {
-  const flat = { count: 2, mean: 0.5, standardDeviation: 0, source: 'live', setAtMs: 0 } as const;
+describe('what the engine says', () => {
   const stepping: RolloutState = { phase: 'stepping', step: 0, sinceMs: 0 };
   const [standard] = BUILT_IN_PLANS;
   if (standard === undefined) throw new Error('there is no built-in plan');
   const arms = { id: 'fraud-1', model: 'fraud', champion: 'v1', challenger: 'v2' };
   const running: Rollout = { ...arms, plan: standard, salt: 's', startedAtMs: 0, startedBy: 'ann', state: stepping };
 
-  function decided(predictions: readonly number[], unhealthy?: string): Decision {
-    const tally = { ...EMPTY_TALLY, requests: 100, latency: [[300, 100] as const], predictions: momentsOf(predictions) };
-    const block = { model: 'fraud', version: 'v2', rollout: 'fraud-1', step: 0, startMs: 0, tally };
-    const seen = (['champion', 'challenger'] as const).reduce(
-      (sum, arm) => thresholds.absorb(DEFAULT_THRESHOLDS, sum, { ...block, arm }),
-      thresholds.open(DEFAULT_THRESHOLDS),
-    );
-    const judgement = thresholds.judge(DEFAULT_THRESHOLDS, seen, { step: 0, minSamples: 50, challengerBaseline: flat });
-    return decide(running, { atMs: 1000, judgement, notReady: undefined, unhealthy });
+  function judged(config: Plan['policy'], challenger: Partial<typeof EMPTY_TALLY>, asked: Partial<Question> = {}): Judgement {
+    const champion = { ...EMPTY_TALLY, requests: 100, latency: [[300, 100]] as const };
+    const seen = { champion, challenger: { ...champion, ...challenger } };
+    const opening: Opening = { startedAtMs: 0, champion, percents: [50, 100] };
+    const policyOf = startPolicy(config, opening);
+    for (let second = 0; second < 20; second += 1) {
+      policyOf.absorb({ startMs: second * 1000, step: 0, stratum: '', arms: { ...seen, shadow: EMPTY_TALLY } });
+    }
+    const question = { atMs: 20_000, step: 0, sinceMs: 0, trafficPercent: 50, isStrictest: true, minSamples: 50, seen };
+    return policyOf.judge({ ...question, ...asked });
   }
 
+  function decided(judgement: Judgement, unhealthy?: string): Decision {
+    return decide(running, { atMs: 20_000, judgement, notReady: undefined, unhealthy });
+  }
+
+  const byThresholds = { kind: 'thresholds', ...DEFAULT_THRESHOLDS } as const;
+  const flat: Baseline = { count: 2, mean: 0.5, standardDeviation: 0, source: 'live', setAtMs: 0 };
+  const predicting = (value: number) => ({ predictions: momentsOf(Array.from({ length: 20 }, () => value)) });
+
   it.each([
-    { name: 'an advance', decision: decided(Array.from({ length: 20 }, () => 0.5)), action: 'advance' },
+    { name: 'an advance', judgement: judged(byThresholds, predicting(0.5), { challengerBaseline: flat }), action: 'advance' },
     {
       name: 'a rollback for drift from a baseline without spread',
-      decision: decided(Array.from({ length: 20 }, () => 0.7)),
+      judgement: judged(byThresholds, predicting(0.7), { challengerBaseline: flat }),
       action: 'roll-back',
     },
     {
       name: 'a rollback that quotes the longest reason of a person',
-      decision: decided([], 'x'.repeat(2000)),
+      judgement: judged(byThresholds, {}),
+      unhealthy: 'x'.repeat(2000),
       action: 'roll-back',
     },
-  ])('can be read back: $name', ({ decision, action }) => {
+    { name: 'a rollback by evidence', judgement: judged(standard.policy, { errors: 50 }), action: 'roll-back' },
+    { name: 'waiting for evidence', judgement: judged(standard.policy, {}, { minSamples: 1_000_000 }), action: 'hold' },
+  ])('can be read back: $name', ({ judgement, unhealthy, action }) => {
+    const decision = decided(judgement, unhealthy);
     expect(decision.action).toBe(action);
     expect(DecisionSchema.parse(stored(decision))).toEqual(decision);
     expect(RolloutStateSchema.parse(stored(decision.next))).toEqual(decision.next);
+  });
+
+  it('has readings with everything that evidence gives, and a forecast', () => {
+    const { guards, forecast } = judged(standard.policy, {});
+    expect(guards).toHaveLength(4);
+    for (const reading of guards) expect(GuardReadingSchema.parse(stored(reading))).toEqual(reading);
+    expect(guards[0]).toMatchObject({ intervals: { champion: [0, expect.any(Number)] }, progress: { harm: 0 } });
+    expect(ForecastSchema.parse(stored(forecast))).toEqual(forecast);
+  });
+
+  it.each([
+    { name: 'progress beyond 1', changes: { progress: { harm: 0, safety: 1.1 } } },
+    { name: 'half an interval', changes: { intervals: { champion: [0], challenger: [0, 1] } } },
+    { name: 'half a sample', changes: { samples: 0.5 } },
+    { name: 'another unit', changes: { unit: 'apples' } },
+    { name: 'another verdict', changes: { verdict: 'maybe' } },
+    { name: 'a value that is no number', changes: { champion: Number.NaN } },
+  ])('is refused with $name', ({ changes }) => {
+    const reading = { guard: 'errors', verdict: 'healthy', unit: 'share', samples: 9, reason: 'few' };
+    expect(GuardReadingSchema.safeParse(reading).success).toBe(true);
+    expect(GuardReadingSchema.safeParse({ ...reading, ...changes }).success).toBe(false);
   });
 });

@@ -2,8 +2,12 @@
 import type { Baseline, ModelVersion, Signature, TensorSpec, VersionHealth, VersionSource } from '@understudy/core/model-version';
 import type { ChampionTerm, Model, Routing, Watch } from '@understudy/core/model';
 import type { Plan, PlanStep, PolicyConfig } from '@understudy/core/plan';
-import type { GuardReading } from '@understudy/core/policy';
+import type { Forecast, GuardReading, Interval } from '@understudy/core/policy';
+import { binCountOf, type Distribution, MAX_BINS, MAX_CLASSES, type PredictionBins } from '@understudy/core/prediction-bins';
 import type { Decision, Rollout, RolloutState } from '@understudy/core/rollout';
+import type { GuardConfig, SequentialConfig } from '@understudy/core/sequential/config';
+import type { Margin } from '@understudy/core/sequential/margin';
+import type { ThresholdsConfig } from '@understudy/core/thresholds';
 import type { Condition, RequestField, RoutingRule } from '@understudy/core/targeting';
 import type { Token } from '@understudy/core/token';
 import { z } from 'zod';
@@ -53,10 +57,30 @@ export const VersionSourceSchema: z.ZodType<VersionSource> = z.discriminatedUnio
   z.strictObject({ kind: z.literal('upstream'), url: z.string(), protocol: UpstreamProtocolSchema, remoteModel: z.string() }),
 ]);
 
+const isAscending = (values: readonly number[]): boolean =>
+  values.every((value, index) => index === 0 || value > (values[index - 1] ?? value));
+
+const PredictionBinsSchema: z.ZodType<PredictionBins> = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('ordered'),
+    edges: z
+      .array(z.number())
+      .min(1)
+      .max(MAX_BINS - 1)
+      .refine(isAscending, 'edges must rise'),
+  }),
+  z.strictObject({ kind: z.literal('classes'), classes: z.array(z.string().max(200)).max(MAX_CLASSES) }),
+]);
+
+const DistributionSchema: z.ZodType<Distribution> = z
+  .strictObject({ bins: PredictionBinsSchema, counts: z.array(z.int().nonnegative()) })
+  .refine(({ bins, counts }) => counts.length === binCountOf(bins), 'there must be one count per bin');
+
 export const BaselineSchema: z.ZodType<Baseline> = z.strictObject({
   count: z.int().min(2),
   mean: z.number(),
   standardDeviation: z.number().nonnegative(),
+  distribution: DistributionSchema.exactOptional(),
   source: z.enum(['validation', 'live']),
   setAtMs: AtMs,
 });
@@ -114,11 +138,16 @@ export const HealthLimitsFields = {
   meanDrift: z.number().positive(),
 };
 
-const WatchSchema: z.ZodType<Watch> = z.strictObject({
-  limits: z.strictObject(HealthLimitsFields),
+/** The watch over a champion but for its limits. */
+export const WatchFields = {
+  method: z.enum(['detectors', 'window']),
+  shareDrift: z.number().gt(0).lt(1),
+  onDrift: z.enum(['alert', 'roll-back']),
   checkEveryMs: z.number().min(100),
   cooldownMs: z.number().min(0),
-});
+};
+
+const WatchSchema: z.ZodType<Watch> = z.strictObject({ ...WatchFields, limits: z.strictObject(HealthLimitsFields) });
 
 const ChampionTermSchema: z.ZodType<ChampionTerm> = z.strictObject({
   version: Name,
@@ -150,9 +179,68 @@ export const ThresholdsFields = {
   ignoreLatencyBelowMs: z.number().nonnegative(),
 };
 
-const PolicyConfigSchema: z.ZodType<PolicyConfig> = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('thresholds'), ...ThresholdsFields, health: z.strictObject(HealthLimitsFields) }),
+const Share = z.number().min(0).max(1);
+const Weight = z.number().min(0).max(1000);
+const Risk = z.number().gt(0).max(0.5);
+
+const MarginSchema: z.ZodType<Margin> = z.strictObject({ ratio: z.number().min(1).max(1000), plus: Share });
+
+/** The fields of each guard of the policy `sequential`, by its metric. */
+export const GuardFields = {
+  errors: { of: z.enum(['all', 'invalid', 'timeouts']), weight: Weight, rollback: MarginSchema, promote: MarginSchema },
+  latency: {
+    quantile: z.number().gt(0).lt(1),
+    weight: Weight,
+    ratio: z.number().min(1).max(1000),
+    ignoreBelowMs: z.number().nonnegative(),
+  },
+  drift: { weight: Weight, tolerance: z.number().gt(0).lt(1), promote: z.number().gt(0).lt(1) },
+  score: {
+    name: Name,
+    better: z.enum(['higher', 'lower']),
+    weight: Weight,
+    tolerance: z.number().min(0).lt(1),
+    promote: z.number().gt(0).lt(1),
+  },
+  limit: { of: z.enum(['errors', 'latency']), weight: Weight, share: z.number().gt(0).lt(1), aboveMs: z.number().positive() },
+};
+
+const GuardConfigSchema: z.ZodType<GuardConfig> = z.discriminatedUnion('metric', [
+  z.strictObject({ metric: z.literal('errors'), ...GuardFields.errors }),
+  z.strictObject({ metric: z.literal('latency'), ...GuardFields.latency }),
+  z.strictObject({ metric: z.literal('drift'), ...GuardFields.drift }),
+  z.strictObject({ metric: z.literal('score'), ...GuardFields.score }),
+  z.strictObject({ metric: z.literal('limit'), ...GuardFields.limit, aboveMs: GuardFields.limit.aboveMs.exactOptional() }),
 ]);
+
+/** What a champion must keep; see the verdict `champion-sick`. */
+export const SickFields = { errorRate: z.number().gt(0).lt(1), slowMs: z.number().positive(), slowShare: z.number().gt(0).lt(1) };
+
+/** Numbers of the policy `sequential` that are the same in a plan file and in a stored plan. */
+export const SequentialFields = {
+  alpha: Risk,
+  promoteRisk: Risk,
+  strictPromoteRisk: Risk,
+  splitTolerance: z.number().min(0).max(10),
+};
+
+const SequentialSchema: z.ZodType<{ readonly kind: 'sequential' } & SequentialConfig> = z.strictObject({
+  kind: z.literal('sequential'),
+  ...SequentialFields,
+  guards: z.array(GuardConfigSchema).min(1).max(32),
+  errorsEveryMs: z.number().min(1000),
+  othersEveryMs: z.number().min(1000),
+  silenceMs: z.number().min(1000),
+  sick: z.strictObject(SickFields),
+});
+
+const ThresholdsSchema: z.ZodType<{ readonly kind: 'thresholds' } & ThresholdsConfig> = z.strictObject({
+  kind: z.literal('thresholds'),
+  ...ThresholdsFields,
+  health: z.strictObject(HealthLimitsFields),
+});
+
+const PolicyConfigSchema: z.ZodType<PolicyConfig> = z.union([SequentialSchema, ThresholdsSchema]);
 
 const PlanStepSchema: z.ZodType<PlanStep> = z.strictObject({
   trafficPercent: z.number().gt(0).max(100),
@@ -160,12 +248,16 @@ const PlanStepSchema: z.ZodType<PlanStep> = z.strictObject({
   minSamples: z.int().nonnegative(),
 });
 
+export const StartCheckSchema = z.enum(['refuse', 'warn']);
+export const OnExpirySchema = z.enum(['hold', 'roll-back', 'promote']);
+
 export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   name: Name,
   steps: z.array(PlanStepSchema).min(1),
   policy: PolicyConfigSchema,
   checkEveryMs: z.number().min(100),
-  timeBox: z.strictObject({ afterMs: z.number().positive(), onExpiry: z.enum(['hold', 'roll-back']) }).exactOptional(),
+  startCheck: StartCheckSchema,
+  timeBox: z.strictObject({ afterMs: z.number().positive(), onExpiry: OnExpirySchema }).exactOptional(),
 });
 
 const ended = { step: z.int().min(-1), atMs: AtMs, by: Person, reason: EngineReason };
@@ -193,6 +285,11 @@ export const RolloutSchema: z.ZodType<Rollout> = z.strictObject({
   champion: Name,
   challenger: Name,
   plan: PlanSchema,
+  baselines: z
+    .strictObject({ champion: BaselineSchema.exactOptional(), challenger: BaselineSchema.exactOptional() })
+    .exactOptional(),
+  bins: PredictionBinsSchema.exactOptional(),
+  remarks: z.array(z.string().max(2000)).max(100).exactOptional(),
   salt: z.string(),
   startedAtMs: AtMs,
   startedBy: Person,
@@ -202,15 +299,25 @@ export const RolloutSchema: z.ZodType<Rollout> = z.strictObject({
 
 export const VerdictSchema = z.enum(['healthy', 'harmful', 'undecided', 'no-data', 'champion-sick', 'invalid']);
 
+const IntervalSchema: z.ZodType<Interval> = z.tuple([z.number(), z.number()]);
+
 export const GuardReadingSchema: z.ZodType<GuardReading> = z.strictObject({
   guard: z.string(),
   verdict: VerdictSchema,
   champion: z.number().exactOptional(),
   challenger: z.number().exactOptional(),
   limit: z.number().exactOptional(),
-  unit: z.enum(['ms', 'share', 'standard deviations']),
+  margin: z.number().exactOptional(),
+  intervals: z.strictObject({ champion: IntervalSchema, challenger: IntervalSchema }).exactOptional(),
+  progress: z.strictObject({ harm: Share, safety: Share }).exactOptional(),
+  unit: z.enum(['ms', 'share', 'standard deviations', 'score']),
   samples: z.int().nonnegative(),
   reason: z.string(),
+});
+
+export const ForecastSchema: z.ZodType<Forecast> = z.strictObject({
+  verdictInMs: z.number().nonnegative().exactOptional(),
+  sentence: z.string(),
 });
 
 export const DecisionSchema: z.ZodType<Decision> = z.strictObject({

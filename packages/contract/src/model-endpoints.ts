@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   exactPartial,
   HealthLimitsFields,
+  WatchFields,
   ModelVersionSchema,
   Name,
   RoutingFields,
@@ -13,11 +14,7 @@ import { base, type Endpoint, OfModel, Reason, WithReason } from './endpoint.ts'
 import { ArtifactView, ModelView, Outcome, VersionView } from './views.ts';
 
 const RoutingInput = exactPartial(RoutingFields);
-const WatchInput = exactPartial({
-  limits: exactPartial(HealthLimitsFields),
-  checkEveryMs: z.number().min(100),
-  cooldownMs: z.number().min(0),
-});
+const WatchInput = exactPartial({ ...WatchFields, limits: exactPartial(HealthLimitsFields) });
 const OfVersion = z.strictObject({ model: Name, version: Name });
 
 /** A sample of predictions made offline, or inputs to compute them from with the version itself. */

@@ -2,10 +2,21 @@
 import { formatDuration, parseDuration } from '@understudy/core/duration';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
-import { type Plan, problemsOfPlan } from '@understudy/core/plan';
+import { CHECK_EVERY_MS, type Plan, type PolicyConfig, problemsOfPlan } from '@understudy/core/plan';
+import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL, type GuardConfig } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { z } from 'zod';
-import { exactPartial, HealthLimitsFields, Name, ThresholdsFields } from './documents.ts';
+import {
+  exactPartial,
+  GuardFields,
+  HealthLimitsFields,
+  Name,
+  OnExpirySchema,
+  SequentialFields,
+  SickFields,
+  StartCheckSchema,
+  ThresholdsFields,
+} from './documents.ts';
 import { describeProblems } from './problems.ts';
 
 /** A length of time such as `90s`, `24h` or `1h30m`. */
@@ -14,21 +25,81 @@ const DurationText = z
   .refine((text) => parseDuration(text) !== undefined, 'write a length of time such as "90s", "10m", "24h" or "1h30m"')
   .meta({ pattern: '^(?:\\d+(?:\\.\\d+)?(?:ms|s|m|h|d))+$', description: 'A length of time such as 90s, 24h or 1h30m.' });
 
+const durationOfAtLeast = (leastMs: number) =>
+  DurationText.refine((text) => (parseDuration(text) ?? leastMs) >= leastMs, `use at least ${formatDuration(leastMs)}`);
+
 const PlanFileStep = z.strictObject({
   traffic: z.number().gt(0).max(100).meta({ description: 'Share of subjects on the challenger, in percent.' }),
   hold: DurationText.exactOptional().meta({ description: 'The step is held at least this long; 0s when left out.' }),
-  minSamples: z
-    .int()
-    .nonnegative()
-    .exactOptional()
-    .meta({ description: 'Requests the challenger must have answered in the step; 50, or 0 for the step of 100 %.' }),
+  minSamples: z.int().nonnegative().exactOptional().meta({
+    description: 'Requests the challenger must have answered in the step; 100 (50 with thresholds), or 0 for the step of 100 %.',
+  }),
 });
 
-const PlanFilePolicy = z.strictObject({
-  kind: z.literal('thresholds'),
-  ...exactPartial(ThresholdsFields).shape,
-  health: exactPartial(HealthLimitsFields).exactOptional(),
-});
+const weight = z
+  .number()
+  .min(0)
+  .max(1000)
+  .meta({ description: 'How much of the risk of a false rollback the guard may use, relative to the others.' });
+
+const PlanFileMargin = z
+  .strictObject({ ratio: z.number().min(1).max(1000), plus: z.number().min(0).max(1) })
+  .meta({ description: "A line: the challenger's rate may be ratio × the champion's + plus." });
+
+/** A guard as people write it: what is left out keeps its default. */
+const PlanFileGuard = z.discriminatedUnion('metric', [
+  z.strictObject({
+    metric: z.literal('errors'),
+    ...exactPartial({ ...GuardFields.errors, weight, rollback: PlanFileMargin, promote: PlanFileMargin }).shape,
+  }),
+  z.strictObject({
+    metric: z.literal('latency'),
+    quantile: GuardFields.latency.quantile,
+    ratio: GuardFields.latency.ratio,
+    ...exactPartial({ weight, ignoreBelowMs: GuardFields.latency.ignoreBelowMs }).shape,
+  }),
+  z.strictObject({ metric: z.literal('drift'), ...exactPartial({ ...GuardFields.drift, weight }).shape }),
+  z.strictObject({
+    metric: z.literal('score'),
+    name: GuardFields.score.name,
+    ...exactPartial({
+      better: GuardFields.score.better,
+      weight,
+      tolerance: GuardFields.score.tolerance,
+      promote: GuardFields.score.promote,
+    }).shape,
+  }),
+  z.strictObject({
+    metric: z.literal('limit'),
+    of: GuardFields.limit.of,
+    share: GuardFields.limit.share,
+    ...exactPartial({ weight, aboveMs: GuardFields.limit.aboveMs }).shape,
+  }),
+]);
+
+const PlanFilePolicy = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('sequential'),
+    ...exactPartial(SequentialFields).shape,
+    guards: z.array(PlanFileGuard).min(1).max(32).exactOptional(),
+    errorsEvery: durationOfAtLeast(1000)
+      .exactOptional()
+      .meta({ description: 'How often evidence of errors is weighed; 1s when left out.' }),
+    othersEvery: durationOfAtLeast(1000)
+      .exactOptional()
+      .meta({ description: 'How often all other evidence is weighed; 10s when left out.' }),
+    silence: durationOfAtLeast(1000).exactOptional().meta({
+      description: 'The rollout holds when an arm was not heard of for so long; 2m when left out.',
+    }),
+    sick: exactPartial(SickFields).exactOptional(),
+  }),
+  z.strictObject({
+    kind: z.literal('thresholds'),
+    ...exactPartial(ThresholdsFields).shape,
+    health: exactPartial(HealthLimitsFields).exactOptional(),
+  }),
+]);
+type PlanFilePolicy = z.infer<typeof PlanFilePolicy>;
 
 /** The file format. Unknown fields are refused. */
 export const PlanFile = z
@@ -36,13 +107,19 @@ export const PlanFile = z
     name: Name.meta({ description: 'What people call the plan.' }),
     steps: z.array(PlanFileStep).min(1).max(50),
     policy: PlanFilePolicy.exactOptional(),
-    checkEvery: DurationText.exactOptional().meta({ description: 'How often the policy is asked; 10s when left out.' }),
-    timeBox: z.strictObject({ after: DurationText, onExpiry: z.enum(['hold', 'roll-back']) }).exactOptional(),
+    checkEvery: durationOfAtLeast(100).exactOptional().meta({
+      description: 'How often the policy is asked; 1s for sequential and 10s for thresholds when left out.',
+    }),
+    startCheck: StartCheckSchema.exactOptional().meta({
+      description:
+        'A guard without data, or that can never fire, or without a chance within the time box: warn (default) or refuse.',
+    }),
+    timeBox: z.strictObject({ after: DurationText, onExpiry: OnExpirySchema }).exactOptional(),
   })
   .meta({ title: 'Understudy rollout plan' });
 export type PlanFile = z.infer<typeof PlanFile>;
 
-const DEFAULT_MIN_SAMPLES = 50;
+const DEFAULT_MIN_SAMPLES = { sequential: 100, thresholds: 50 } as const;
 
 /**
  * Reads a plan that somebody wrote.
@@ -66,8 +143,9 @@ export function writePlan(plan: Plan): PlanFile {
       hold: exactDuration(step.holdMs),
       minSamples: step.minSamples,
     })),
-    policy: plan.policy,
+    policy: writePolicy(plan.policy),
     checkEvery: exactDuration(plan.checkEveryMs),
+    startCheck: plan.startCheck,
     ...(plan.timeBox === undefined
       ? {}
       : { timeBox: { after: exactDuration(plan.timeBox.afterMs), onExpiry: plan.timeBox.onExpiry } }),
@@ -80,7 +158,7 @@ export function planJsonSchema(): object {
 }
 
 function planOf(file: PlanFile): Plan {
-  const { health, kind, ...numbers } = file.policy ?? { kind: 'thresholds' };
+  const policy = policyOf(file.policy ?? { kind: 'sequential' });
   const timeBox =
     file.timeBox === undefined ? {} : { timeBox: { afterMs: milliseconds(file.timeBox.after), onExpiry: file.timeBox.onExpiry } };
   return {
@@ -88,11 +166,55 @@ function planOf(file: PlanFile): Plan {
     steps: file.steps.map((step) => ({
       trafficPercent: step.traffic,
       holdMs: milliseconds(step.hold ?? '0s'),
-      minSamples: step.minSamples ?? (step.traffic === 100 ? 0 : DEFAULT_MIN_SAMPLES),
+      minSamples: step.minSamples ?? (step.traffic === 100 ? 0 : DEFAULT_MIN_SAMPLES[policy.kind]),
     })),
-    policy: { kind, ...DEFAULT_THRESHOLDS, ...numbers, health: { ...DEFAULT_HEALTH_LIMITS, ...health } },
-    checkEveryMs: milliseconds(file.checkEvery ?? '10s'),
+    policy,
+    checkEveryMs: file.checkEvery === undefined ? CHECK_EVERY_MS[policy.kind] : milliseconds(file.checkEvery),
+    startCheck: file.startCheck ?? 'warn',
     ...timeBox,
+  };
+}
+
+function policyOf(file: PlanFilePolicy): PolicyConfig {
+  if (file.kind === 'thresholds') {
+    return { ...DEFAULT_THRESHOLDS, ...file, health: { ...DEFAULT_HEALTH_LIMITS, ...file.health } };
+  }
+  const { guards, errorsEvery, othersEvery, silence, sick, ...numbers } = file;
+  return {
+    ...DEFAULT_SEQUENTIAL,
+    ...numbers,
+    ...(guards === undefined ? {} : { guards: guards.map(guardOf) }),
+    ...(errorsEvery === undefined ? {} : { errorsEveryMs: milliseconds(errorsEvery) }),
+    ...(othersEvery === undefined ? {} : { othersEveryMs: milliseconds(othersEvery) }),
+    ...(silence === undefined ? {} : { silenceMs: milliseconds(silence) }),
+    sick: { ...DEFAULT_SEQUENTIAL.sick, ...sick },
+  };
+}
+
+function guardOf(guard: z.infer<typeof PlanFileGuard>): GuardConfig {
+  switch (guard.metric) {
+    case 'errors':
+      return { ...DEFAULT_GUARDS.errors, ...guard };
+    case 'latency':
+      return { ...DEFAULT_GUARDS.latency, ...guard };
+    case 'drift':
+      return { ...DEFAULT_GUARDS.drift, ...guard };
+    case 'score':
+      return { ...DEFAULT_GUARDS.score, ...guard };
+    case 'limit':
+      return { ...DEFAULT_GUARDS.limit, ...guard };
+  }
+}
+
+function writePolicy(policy: PolicyConfig): PlanFilePolicy {
+  if (policy.kind === 'thresholds') return policy;
+  const { errorsEveryMs, othersEveryMs, silenceMs, guards, ...numbers } = policy;
+  return {
+    ...numbers,
+    guards: [...guards],
+    errorsEvery: exactDuration(errorsEveryMs),
+    othersEvery: exactDuration(othersEveryMs),
+    silence: exactDuration(silenceMs),
   };
 }
 

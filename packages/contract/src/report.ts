@@ -1,11 +1,37 @@
 /** What a gateway tells the control plane once a second: its state, and the evidence of the interval. */
-import type { EvidenceBlock, Tally } from '@understudy/core/evidence';
+import type { EvidenceBlock, Moments, Tally } from '@understudy/core/evidence';
+import { HISTOGRAM_SIZE, type Histogram } from '@understudy/core/histogram';
+import { MAX_BINS } from '@understudy/core/prediction-bins';
 import { z } from 'zod';
 import { Name } from './documents.ts';
+
+/** How many names a block may have: gateways keep blocks apart that would have more together. */
+export const MAX_NAMES = {
+  /** A gateway tells 64 apart; the blocks of several cells may be added up. */
+  classes: 1000,
+  /** Predictions are counted in one set of bins at a time; more only while it changes. */
+  bins: 8,
+  scores: 32,
+} as const;
 
 const Count = z.int().nonnegative();
 
 /** Finite by construction: JSON has no NaN, and zod refuses Infinity. */
+const MomentsSchema: z.ZodType<Moments> = z.strictObject({ count: Count, sum: z.number(), sumSquares: z.number().nonnegative() });
+
+const HistogramSchema: z.ZodType<Histogram> = z
+  .array(
+    z.tuple([
+      z
+        .int()
+        .min(0)
+        .max(HISTOGRAM_SIZE - 1),
+      z.int().positive(),
+    ]),
+  )
+  .max(HISTOGRAM_SIZE)
+  .refine(isAscending, 'buckets must rise, each at most once');
+
 const TallySchema: z.ZodType<Tally> = z.strictObject({
   requests: Count,
   errors: Count,
@@ -13,9 +39,12 @@ const TallySchema: z.ZodType<Tally> = z.strictObject({
   invalid: Count,
   rescued: Count,
   rejected: Count,
-  latency: z.array(z.tuple([z.int().min(0).max(1023), z.int().positive()])).max(1024),
-  predictions: z.strictObject({ count: Count, sum: z.number(), sumSquares: z.number().nonnegative() }),
-  classes: z.record(z.string().max(200), z.int().positive()),
+  latency: HistogramSchema,
+  coldLatency: HistogramSchema,
+  predictions: MomentsSchema,
+  classes: recordOf(MAX_NAMES.classes, z.string().max(200), z.int().positive()),
+  bins: recordOf(MAX_NAMES.bins, z.string().regex(/^[0-9a-f]{8}$/), z.array(Count).max(MAX_BINS)),
+  scores: recordOf(MAX_NAMES.scores, Name, MomentsSchema),
 });
 
 export const EvidenceBlockSchema: z.ZodType<EvidenceBlock> = z.strictObject({
@@ -24,6 +53,7 @@ export const EvidenceBlockSchema: z.ZodType<EvidenceBlock> = z.strictObject({
   arm: z.enum(['champion', 'challenger', 'shadow']),
   rollout: Name.exactOptional(),
   step: z.int().nonnegative().exactOptional(),
+  stratum: Name.exactOptional(),
   startMs: z.number().nonnegative(),
   tally: TallySchema,
 });
@@ -50,3 +80,16 @@ export const GatewayReportSchema = z.strictObject({
   blocks: z.array(EvidenceBlockSchema).max(10_000),
 });
 export type GatewayReport = z.infer<typeof GatewayReportSchema>;
+
+/** Like `z.record`, but that would leave out a class called `__proto__` without a word. */
+function recordOf<T>(maxNames: number, name: z.ZodType<string>, value: z.ZodType<T>): z.ZodType<Readonly<Record<string, T>>> {
+  return z
+    .custom<object>((given) => typeof given === 'object' && given !== null && !Array.isArray(given), 'expected an object')
+    .transform((given): unknown => Object.entries(given))
+    .pipe(z.array(z.tuple([name, value])).max(maxNames, `at most ${maxNames} names`))
+    .transform((entries) => Object.fromEntries(entries));
+}
+
+function isAscending(histogram: Histogram): boolean {
+  return histogram.every(([bucket], index) => bucket > (histogram[index - 1]?.[0] ?? -1));
+}

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Name } from './documents.ts';
 import { base, type Endpoint, Limit, Reason, WithReason } from './endpoint.ts';
 import { PlanFile } from './plan-file.ts';
-import { DecisionView, RolloutView } from './views.ts';
+import { DecisionView, ReplayView, RolloutEvidenceView, RolloutView } from './views.ts';
 
 const OfRollout = z.strictObject({ rollout: Name });
 
@@ -49,6 +49,29 @@ export const ROLLOUT_ENDPOINTS = {
     params: OfRollout,
     query: z.strictObject({ limit: Limit }),
     answer: z.array(DecisionView),
+  },
+  replayRollout: {
+    ...base,
+    method: 'POST',
+    path: '/rollouts/:rollout/replay',
+    scope: 'read',
+    summary: 'Decide a rollout again from its stored evidence and compare; changes nothing',
+    params: OfRollout,
+    body: z.strictObject({
+      plan: z.union([Name, PlanFile]).exactOptional().meta({
+        description: 'Another plan, by name or written out: where would it have decided otherwise?',
+      }),
+    }),
+    answer: ReplayView,
+  },
+  getRolloutEvidence: {
+    ...base,
+    method: 'GET',
+    path: '/rollouts/:rollout/evidence',
+    scope: 'read',
+    summary: 'What both arms did in each step, added up',
+    params: OfRollout,
+    answer: RolloutEvidenceView,
   },
   pauseRollout: rolloutAction('pause', 'Freeze the share; guards stay armed'),
   resumeRollout: rolloutAction('resume', 'Go on from where the rollout was paused'),

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   DecisionSchema,
+  ForecastSchema,
   GuardReadingSchema,
   ModelSchema,
   ModelVersionSchema,
@@ -12,10 +13,11 @@ import {
   VerdictSchema,
 } from './documents.ts';
 import { ReadinessSchema } from './report.ts';
+import { TallyView } from './tally-view.ts';
 
 /** The watch over a champion, as the engine last saw it. */
 export const WatchView = z.strictObject({
-  state: z.enum(['healthy', 'waiting', 'cooling-down', 'violated']),
+  state: z.enum(['healthy', 'waiting', 'drifted', 'cooling-down', 'violated']),
   reason: z.string(),
   guards: z.array(GuardReadingSchema),
 });
@@ -56,7 +58,14 @@ export const RolloutView = z.strictObject({
   challengerPercent: z.number(),
   /** What the engine would say now; absent for ended rollouts. */
   now: z
-    .strictObject({ verdict: VerdictSchema, reason: z.string(), guards: z.array(GuardReadingSchema), atMs: z.number() })
+    .strictObject({
+      verdict: VerdictSchema,
+      reason: z.string(),
+      guards: z.array(GuardReadingSchema),
+      /** When to expect a verdict, and what would be caught by then. */
+      forecast: ForecastSchema.exactOptional(),
+      atMs: z.number(),
+    })
     .exactOptional(),
   /** Evidence since the present step began, or since the start for ended rollouts. */
   arms: z.array(ArmCounts),
@@ -75,6 +84,68 @@ export const DecisionView = z.strictObject({
   decision: DecisionSchema,
 });
 export type DecisionView = z.infer<typeof DecisionView>;
+
+const ActionSchema = z.enum(['begin', 'hold', 'advance', 'promote', 'roll-back']);
+
+/** A stored decision beside what the stored evidence says now. */
+export const ReplayedDecisionView = z.strictObject({
+  atMs: z.number(),
+  action: ActionSchema,
+  recorded: VerdictSchema,
+  replayed: VerdictSchema,
+  /** Verdict and every number of every guard are the same. */
+  isSame: z.boolean(),
+});
+export type ReplayedDecisionView = z.infer<typeof ReplayedDecisionView>;
+
+/** The first moment at which another plan would have decided otherwise. */
+export const DivergenceView = z.strictObject({
+  atMs: z.number(),
+  recorded: ActionSchema,
+  other: ActionSchema,
+  verdict: VerdictSchema,
+  reason: z.string(),
+  challengerRequests: z.int(),
+});
+export type DivergenceView = z.infer<typeof DivergenceView>;
+
+/** What came of deciding a rollout again from its stored evidence. */
+export const ReplayView = z.discriminatedUnion('outcome', [
+  z.strictObject({
+    outcome: z.literal('replayed'),
+    /** Oldest first. */
+    decisions: z.array(ReplayedDecisionView),
+    /** Every decision is the same. */
+    isFaithful: z.boolean(),
+    /** The name of the other plan, when one was asked about. */
+    otherPlan: z.string().exactOptional(),
+    /** Absent when the other plan would have decided the same to the end. */
+    divergence: DivergenceView.exactOptional(),
+  }),
+  /** Evidence is kept for a time only, and some of this rollout's is gone. */
+  z.strictObject({ outcome: z.literal('evidence-deleted'), keptSinceMs: z.number().exactOptional() }),
+  /** More than a server can hold beside its other work. */
+  z.strictObject({ outcome: z.literal('too-much-evidence'), mostBlocks: z.int() }),
+]);
+export type ReplayView = z.infer<typeof ReplayView>;
+
+/** What one arm of a rollout did in one step. */
+export const ArmEvidenceView = z.strictObject({
+  arm: z.enum(['champion', 'challenger', 'shadow']),
+  version: z.string(),
+  step: z.int(),
+  tally: TallyView,
+});
+export type ArmEvidenceView = z.infer<typeof ArmEvidenceView>;
+
+/** What the arms of a rollout did, as far as it is still stored. */
+export const RolloutEvidenceView = z.strictObject({
+  /** First step first. */
+  arms: z.array(ArmEvidenceView),
+  /** From the first request to the last; absent when there is none. */
+  span: z.strictObject({ fromMs: z.number(), untilMs: z.number() }).exactOptional(),
+});
+export type RolloutEvidenceView = z.infer<typeof RolloutEvidenceView>;
 
 export const ArtifactView = z.strictObject({ sha256: Sha256, bytes: z.int(), signature: SignatureSchema });
 export type ArtifactView = z.infer<typeof ArtifactView>;

@@ -45,6 +45,7 @@ export const ERROR_STATUS = {
   'rollout.already_live': 409,
   'rollout.invalid_transition': 409,
   'rollout.not_found': 404,
+  'rollout.start_refused': 409,
   'rollout.unfit_challenger': 409,
   'snapshot.missing': 503,
   'store.busy': 503,

@@ -1,16 +1,38 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EMPTY_TALLY, meanOf, mergeMoments, mergeTallies, momentsOf, standardDeviationOf, type Tally } from './evidence.ts';
+import {
+  addCounts,
+  EMPTY_TALLY,
+  latencyOf,
+  meanOf,
+  mergeMoments,
+  mergeTallies,
+  momentsOf,
+  standardDeviationOf,
+  type Tally,
+} from './evidence.ts';
+import { countOf, type Histogram } from './histogram.ts';
 
 fc.configureGlobal({ seed: 1 });
 
 const count = fc.nat(10_000);
-const className = fc.oneof(
+const named = fc.oneof(
   fc.constantFrom('cat', 'dog', '0', '10', 'other', '__proto__', 'constructor', 'toString', 'hasOwnProperty', ''),
   fc.string({ maxLength: 3 }),
 );
 
+const histogram: fc.Arbitrary<Histogram> = fc
+  .uniqueArray(fc.tuple(fc.nat(1023), fc.integer({ min: 1, max: 99 })), { selector: ([bucket]) => bucket, maxLength: 20 })
+  .map((entries) => entries.toSorted(([a], [b]) => a - b));
+
 /** Sums of integers, so that adding them is exact in any order. */
+const moments = fc.array(fc.integer({ min: -1000, max: 1000 }), { maxLength: 20 }).map(momentsOf);
+const counts = fc.array(fc.nat(99), { maxLength: 20 });
+
+function recordOf<T>(value: fc.Arbitrary<T>): fc.Arbitrary<Readonly<Record<string, T>>> {
+  return fc.array(fc.tuple(named, value), { maxLength: 8 }).map((entries) => Object.fromEntries(entries));
+}
+
 const tally: fc.Arbitrary<Tally> = fc.record({
   requests: count,
   errors: count,
@@ -18,13 +40,12 @@ const tally: fc.Arbitrary<Tally> = fc.record({
   invalid: count,
   rescued: count,
   rejected: count,
-  latency: fc
-    .uniqueArray(fc.tuple(fc.nat(1023), fc.integer({ min: 1, max: 99 })), { selector: ([bucket]) => bucket, maxLength: 20 })
-    .map((entries) => entries.toSorted(([a], [b]) => a - b)),
-  predictions: fc.array(fc.integer({ min: -1000, max: 1000 }), { maxLength: 20 }).map(momentsOf),
-  classes: fc
-    .array(fc.tuple(className, fc.integer({ min: 1, max: 99 })), { maxLength: 8 })
-    .map((entries) => Object.fromEntries(entries)),
+  latency: histogram,
+  coldLatency: histogram,
+  predictions: moments,
+  classes: recordOf(fc.integer({ min: 1, max: 99 })),
+  bins: recordOf(counts),
+  scores: recordOf(moments),
 });
 
 describe('mergeTallies', () => {
@@ -53,29 +74,73 @@ describe('mergeTallies', () => {
     );
   });
 
-  it('counts every class of both, whatever it is called', () => {
+  it('counts every name of both, whatever it is called', () => {
+    const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+    const totals = (one: Tally): readonly (readonly [string, number])[] => [
+      ...Object.entries(one.classes).map(([name, seen]) => [`class ${name}`, seen] as const),
+      ...Object.entries(one.bins).map(([name, seen]) => [`bins ${name}`, sumOf(seen)] as const),
+      ...Object.entries(one.scores).map(([name, seen]) => [`score ${name}`, seen.count] as const),
+    ];
     fc.assert(
       fc.property(tally, tally, (a, b) => {
-        const total = new Map<string, number>();
-        for (const [name, seen] of [...Object.entries(a.classes), ...Object.entries(b.classes)]) {
-          total.set(name, (total.get(name) ?? 0) + seen);
-        }
-        expect(new Map(Object.entries(mergeTallies(a, b).classes))).toEqual(total);
+        const expected = new Map<string, number>();
+        for (const [name, seen] of [...totals(a), ...totals(b)]) expected.set(name, (expected.get(name) ?? 0) + seen);
+        expect(new Map(totals(mergeTallies(a, b)))).toEqual(expected);
       }),
     );
   });
 
-  it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])('counts a class called %s like any other', (name) => {
-    const one: Tally = { ...EMPTY_TALLY, classes: Object.fromEntries([[name, 2]]) };
+  it('keeps cold latencies apart', () => {
+    fc.assert(
+      fc.property(tally, tally, (a, b) => {
+        const merged = mergeTallies(a, b);
+        expect(countOf(merged.coldLatency)).toBe(countOf(a.coldLatency) + countOf(b.coldLatency));
+        expect(countOf(merged.latency)).toBe(countOf(a.latency) + countOf(b.latency));
+        expect(countOf(latencyOf(merged))).toBe(countOf(merged.latency) + countOf(merged.coldLatency));
+      }),
+    );
+  });
+
+  it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])('counts what is called %s like any other', (name) => {
+    const called = <T>(value: T): Readonly<Record<string, T>> => Object.fromEntries([[name, value]]);
+    const one: Tally = { ...EMPTY_TALLY, classes: called(2), bins: called([1, 0]), scores: called(momentsOf([1])) };
     const merged = mergeTallies(mergeTallies(EMPTY_TALLY, one), one);
-    expect(Object.entries(merged.classes)).toEqual([[name, 4]]);
-    expect(JSON.stringify(merged.classes)).toBe(`{"${name}":4}`);
+    expect(JSON.stringify([merged.classes, merged.bins, merged.scores])).toBe(
+      `[{"${name}":4},{"${name}":[2,0]},{"${name}":{"count":2,"sum":2,"sumSquares":2}}]`,
+    );
+  });
+
+  it('leaves what it merges as it was', () => {
+    const left: Tally = { ...EMPTY_TALLY, classes: { a: 1 }, bins: { x: [1] }, scores: { s: momentsOf([1]) } };
+    const before = structuredClone(left);
+    mergeTallies(left, left);
+    expect(left).toEqual(before);
   });
 
   it('survives JSON unchanged', () => {
     fc.assert(
       fc.property(tally, tally, (a, b) => {
         expect(JSON.parse(JSON.stringify(mergeTallies(a, b)))).toEqual(mergeTallies(a, b));
+      }),
+    );
+  });
+});
+
+describe('addCounts', () => {
+  it.each<{ name: string; left: number[]; right: number[]; sum: number[] }>([
+    { name: 'place by place', left: [1, 2], right: [10, 20], sum: [11, 22] },
+    { name: 'a shorter list as if it went on with zeros', left: [1], right: [10, 20], sum: [11, 20] },
+    { name: 'nothing', left: [3, 4], right: [], sum: [3, 4] },
+  ])('adds $name, in either order', ({ left, right, sum }) => {
+    expect(addCounts(left, right)).toEqual(sum);
+    expect(addCounts(right, left)).toEqual(sum);
+  });
+
+  it('depends on neither order nor grouping', () => {
+    fc.assert(
+      fc.property(counts, counts, counts, (a, b, c) => {
+        expect(addCounts(a, b)).toEqual(addCounts(b, a));
+        expect(addCounts(addCounts(a, b), c)).toEqual(addCounts(a, addCounts(b, c)));
       }),
     );
   });

@@ -25,12 +25,28 @@ export interface Tally {
   readonly rescued: number;
   /** Requests that the version refused as the caller's mistake (4xx of an upstream); not errors. */
   readonly rejected: number;
-  /** Milliseconds from calling the version to its answer, failed calls included. */
+  /** Milliseconds from calling the version to its answer, failed calls included, once its instance was warm. */
   readonly latency: Histogram;
+  /** The same for the first requests of a new instance ({@link COLD_REQUESTS}); they are in `requests`, not in `latency`. */
+  readonly coldLatency: Histogram;
+  /** Of every row that was predicted. */
   readonly predictions: Moments;
-  /** Predictions per class, for classifiers; at most 64 classes, the rest under `other`. */
+  /** Requests per predicted class, for classifiers; at most 64 classes, the rest under `other`. A batch counts by its first row. */
   readonly classes: Readonly<Record<string, number>>;
+  /**
+   * Requests per bin of the predicted number, by the name of the bins (`core/prediction-bins.ts`). A batch counts by its
+   * first row: rows of one request are alike, and tests count on independent ones.
+   */
+  readonly bins: Readonly<Record<string, readonly number[]>>;
+  /** Values in [0, 1] that were reported for requests, by the name of the score. */
+  readonly scores: Readonly<Record<string, Moments>>;
 }
+
+/** A new instance of a version is cold for so many requests, or for {@link COLD_MS} from its first one: whichever ends first. */
+export const COLD_REQUESTS = 100;
+
+/** See {@link COLD_REQUESTS}. */
+export const COLD_MS = 60_000;
 
 /** One version's tally on one arm in one interval of one gateway. */
 export interface EvidenceBlock {
@@ -40,7 +56,9 @@ export interface EvidenceBlock {
   /** Rollout and step under which the requests were routed; absent outside a rollout. */
   readonly rollout?: string;
   readonly step?: number;
-  /** Begin of the interval, on the control plane's clock as far as the gateway knows it. */
+  /** Gateways whose users differ are told apart by this name; the default is no name. Strata are never added up. */
+  readonly stratum?: string;
+  /** Begin of the interval: a whole second on the gateway's clock. */
   readonly startMs: number;
   readonly tally: Tally;
 }
@@ -54,8 +72,11 @@ export const EMPTY_TALLY: Tally = {
   rescued: 0,
   rejected: 0,
   latency: [],
+  coldLatency: [],
   predictions: { count: 0, sum: 0, sumSquares: 0 },
   classes: {},
+  bins: {},
+  scores: {},
 };
 
 /** The tally of all requests in both. */
@@ -68,9 +89,17 @@ export function mergeTallies(left: Tally, right: Tally): Tally {
     rescued: left.rescued + right.rescued,
     rejected: left.rejected + right.rejected,
     latency: mergeHistograms(left.latency, right.latency),
+    coldLatency: mergeHistograms(left.coldLatency, right.coldLatency),
     predictions: mergeMoments(left.predictions, right.predictions),
-    classes: mergeClasses(left.classes, right.classes),
+    classes: mergeNamed(left.classes, right.classes, (a, b) => a + b),
+    bins: mergeNamed(left.bins, right.bins, addCounts),
+    scores: mergeNamed(left.scores, right.scores, mergeMoments),
   };
+}
+
+/** Every latency of a tally, those of cold instances included. */
+export function latencyOf({ latency, coldLatency }: Pick<Tally, 'latency' | 'coldLatency'>): Histogram {
+  return mergeHistograms(latency, coldLatency);
 }
 
 /** The moments of both samples together. */
@@ -109,9 +138,24 @@ export function momentsOf(values: readonly number[]): Moments {
   return { count: values.length, sum, sumSquares };
 }
 
-function mergeClasses(left: Tally['classes'], right: Tally['classes']): Tally['classes'] {
-  // A map, as classes are named by the user: `constructor` and `__proto__` must count like any other.
+/** Adds counts place by place; the shorter list is continued with zeros. */
+export function addCounts(left: readonly number[], right: readonly number[]): readonly number[] {
+  const [long, short] = left.length >= right.length ? [left, right] : [right, left];
+  return long.map((count, index) => count + (short[index] ?? 0));
+}
+
+function mergeNamed<T>(
+  left: Readonly<Record<string, T>>,
+  right: Readonly<Record<string, T>>,
+  merge: (a: T, b: T) => T,
+): Readonly<Record<string, T>> {
+  const added = Object.entries(right);
+  if (added.length === 0) return left;
+  // A map, as the names are the user's: `constructor` and `__proto__` must count like any other.
   const merged = new Map(Object.entries(left));
-  for (const [name, count] of Object.entries(right)) merged.set(name, (merged.get(name) ?? 0) + count);
+  for (const [name, value] of added) {
+    const present = merged.get(name);
+    merged.set(name, present === undefined ? value : merge(present, value));
+  }
   return Object.fromEntries(merged);
 }

@@ -1,5 +1,5 @@
 /** Absolute health of one version over a sliding window: too slow, failing, or drifted from its baseline. Thresholds and the watch use it. */
-import { meanOf, type Tally } from './evidence.ts';
+import { latencyOf, meanOf, type Tally } from './evidence.ts';
 import { quantileOf } from './histogram.ts';
 import type { Baseline } from './model-version.ts';
 import type { GuardReading } from './policy.ts';
@@ -56,7 +56,7 @@ export function meanDriftOf(tally: Tally, baseline: Baseline): number | undefine
 
 function readLatency(limits: HealthLimits, tally: Tally): GuardReading {
   const samples = tally.requests;
-  const p95 = quantileOf(tally.latency, 0.95);
+  const p95 = quantileOf(latencyOf(tally), 0.95);
   const base = { guard: 'health.p95-latency', unit: 'ms', limit: limits.p95LatencyMs, samples } as const;
   if (p95 === undefined || samples < limits.minSamples) return notEnough(base, samples, limits.minSamples);
   const isOver = p95 > limits.p95LatencyMs;

@@ -1,5 +1,6 @@
 /** A version of a model: what it is made of, what it expects and returns, its baseline and its health. The registry depends on it. */
 import { type Moments, meanOf, standardDeviationOf } from './evidence.ts';
+import type { Distribution } from './prediction-bins.ts';
 
 /** Element types of the Open Inference Protocol that the gateway reads and writes. */
 export type DataType = 'BOOL' | 'UINT8' | 'INT8' | 'INT16' | 'INT32' | 'INT64' | 'FP32' | 'FP64' | 'BYTES';
@@ -31,6 +32,8 @@ export interface Baseline {
   readonly count: number;
   readonly mean: number;
   readonly standardDeviation: number;
+  /** How the predictions are distributed; absent when only their mean and spread are known. */
+  readonly distribution?: Distribution;
   /** `validation`: computed offline and registered; `live`: captured from traffic while champion. */
   readonly source: 'validation' | 'live';
   readonly setAtMs: number;
@@ -53,14 +56,35 @@ export interface ModelVersion {
   readonly registeredBy: string;
 }
 
+/** A sample of predictions as far as it is known. */
+export interface PredictionSample {
+  readonly moments: Moments;
+  /** Absent when only mean and spread are known. */
+  readonly distribution?: Distribution | undefined;
+}
+
 /**
  * The baseline that a sample of predictions gives.
  * @returns undefined with fewer than two predictions (one value has no spread to measure drift in), or when they are
  *   too large to add up
  */
-export function baselineOf(predictions: Moments, source: Baseline['source'], setAtMs: number): Baseline | undefined {
-  const mean = meanOf(predictions);
-  const standardDeviation = standardDeviationOf(predictions);
+export function baselineOf(sample: PredictionSample, source: Baseline['source'], setAtMs: number): Baseline | undefined {
+  const { moments, distribution } = sample;
+  const mean = meanOf(moments);
+  const standardDeviation = standardDeviationOf(moments);
   if (mean === undefined || standardDeviation === undefined || !Number.isFinite(mean)) return undefined;
-  return { count: predictions.count, mean, standardDeviation, source, setAtMs };
+  const shape = distribution === undefined ? {} : { distribution };
+  return { count: moments.count, mean, standardDeviation, ...shape, source, setAtMs };
+}
+
+/** Whether values of this type are labels of classes rather than measures. */
+export function isLabelType(dataType: DataType): boolean {
+  return dataType !== 'FP32' && dataType !== 'FP64';
+}
+
+/** Whether a version is known to predict classes. What a model server predicts nobody knows before it does. */
+export function isClassifier(source: VersionSource): boolean {
+  if (source.kind !== 'onnx') return false;
+  const { outputs, prediction } = source.signature;
+  return outputs.some(({ name, dataType }) => name === prediction && isLabelType(dataType));
 }

@@ -50,7 +50,13 @@ function request(changes: Partial<RollbackRequest> & { readonly failing: string 
 describe('the defaults', () => {
   it('are those of the documentation', () => {
     expect(DEFAULT_ROUTING).toEqual({ subject: [{ from: 'header', name: 'x-user-id' }], rules: [], deadlineMs: 5000 });
-    expect(DEFAULT_WATCH).toMatchObject({ checkEveryMs: 10_000, cooldownMs: 120_000 });
+    expect(DEFAULT_WATCH).toMatchObject({
+      method: 'detectors',
+      shareDrift: 0.1,
+      onDrift: 'alert',
+      checkEveryMs: 1000,
+      cooldownMs: 120_000,
+    });
   });
 });
 

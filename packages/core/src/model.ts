@@ -24,7 +24,17 @@ export interface Routing {
 
 /** How the champion is watched outside of rollouts. */
 export interface Watch {
+  /**
+   * `detectors`: evidence against the limits is gathered over the champion's whole term, with a false alarm once in a
+   * hundred days at worst. `window`: the newest requests must keep the limits at every look; quicker, and often wrong near
+   * a limit.
+   */
+  readonly method: 'detectors' | 'window';
   readonly limits: HealthLimits;
+  /** For detectors: a share of predictions in any range may differ from the registered baseline's by this much. */
+  readonly shareDrift: number;
+  /** What detectors do about drift: inputs may have changed for every version, and then a rollback helps nobody. */
+  readonly onDrift: 'alert' | 'roll-back';
   readonly checkEveryMs: number;
   /** No automatic rollback for so long after a rollback. */
   readonly cooldownMs: number;
@@ -68,8 +78,15 @@ export interface Model {
 /** Subject from `x-user-id`; a deadline of 5 s. */
 export const DEFAULT_ROUTING: Routing = { subject: [{ from: 'header', name: 'x-user-id' }], rules: [], deadlineMs: 5000 };
 
-/** Limits of {@link DEFAULT_HEALTH_LIMITS}, every 10 s, with a cooldown of 120 s. */
-export const DEFAULT_WATCH: Watch = { limits: DEFAULT_HEALTH_LIMITS, checkEveryMs: 10_000, cooldownMs: 120_000 };
+/** Detectors with the limits of {@link DEFAULT_HEALTH_LIMITS}, asked every second, with a cooldown of 120 s. */
+export const DEFAULT_WATCH: Watch = {
+  method: 'detectors',
+  limits: DEFAULT_HEALTH_LIMITS,
+  shareDrift: 0.1,
+  onDrift: 'alert',
+  checkEveryMs: 1000,
+  cooldownMs: 120_000,
+};
 
 /** The version that was champion at a moment; undefined before the first promotion. */
 export function championAt(model: Model, atMs: number): string | undefined {

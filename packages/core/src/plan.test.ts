@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { asksForNothing, BUILT_IN_PLANS, type Plan, type PlanStep, problemsOfPlan } from './plan.ts';
+import {
+  asksForNothing,
+  BUILT_IN_PLANS,
+  CHECK_EVERY_MS,
+  type Plan,
+  type PlanStep,
+  problemsOfPlan,
+  strictestStepOf,
+} from './plan.ts';
+import { DEFAULT_SEQUENTIAL } from './sequential/config.ts';
 import { DEFAULT_THRESHOLDS } from './thresholds.ts';
 
 const HOUR_MS = 3_600_000;
@@ -8,8 +17,9 @@ function stepAt(trafficPercent: number, demands: Partial<PlanStep> = {}): PlanSt
   return { trafficPercent, holdMs: 0, minSamples: 50, ...demands };
 }
 
-const policy: Plan['policy'] = { kind: 'thresholds', ...DEFAULT_THRESHOLDS };
-const good: Plan = { name: 'good', steps: [stepAt(10), stepAt(100)], policy, checkEveryMs: 10_000 };
+const policy = { kind: 'thresholds', ...DEFAULT_THRESHOLDS } as const;
+const sequential = { kind: 'sequential', ...DEFAULT_SEQUENTIAL } as const;
+const good: Plan = { name: 'good', steps: [stepAt(10), stepAt(100)], policy, checkEveryMs: 10_000, startCheck: 'warn' };
 
 describe('problemsOfPlan', () => {
   it.each(BUILT_IN_PLANS)('finds nothing wrong with the built-in plan $name', (plan) => {
@@ -66,6 +76,23 @@ describe('problemsOfPlan', () => {
       },
       problems: ['the steps are held for 2h together, so the time box of 2h is over before the plan can be'],
     },
+    {
+      name: 'numbers that the policy sequential cannot use',
+      plan: { policy: { ...sequential, guards: [] }, steps: [stepAt(10), stepAt(100, { minSamples: 0 })] },
+      problems: ['a policy without guards would promote anything; name at least one'],
+    },
+    {
+      name: 'a last step that sequential could never pass, as there is nobody left to compare with',
+      plan: { policy: sequential, steps: [stepAt(10), stepAt(100, { minSamples: 0, holdMs: 1 })] },
+      problems: [
+        'the step of 100 % leaves no champion to compare with, so sequential could never pass it; leave out its hold and minSamples: the challenger is then promoted, and the watch takes over',
+      ],
+    },
+    {
+      name: 'a minimum sample of such a step',
+      plan: { policy: sequential, steps: [stepAt(10), stepAt(100, { minSamples: 1 })] },
+      problems: [expect.stringContaining('sequential could never pass it')],
+    },
   ])('says what is wrong with $name', ({ plan, problems }) => {
     expect(problemsOfPlan({ ...good, ...plan })).toEqual(problems);
   });
@@ -74,6 +101,14 @@ describe('problemsOfPlan', () => {
     { name: 'one step of 100 % that asks for nothing', plan: { steps: [stepAt(100, { minSamples: 0 })] } },
     { name: 'the finest share', plan: { steps: [stepAt(0.001), stepAt(100)] } },
     { name: 'a window that just holds the sample', plan: { policy: { ...policy, minSamples: 1000 } } },
+    {
+      name: 'sequential with a last step that asks for nothing',
+      plan: { policy: sequential, steps: [stepAt(10), stepAt(100, { minSamples: 0 })] },
+    },
+    {
+      name: 'thresholds with a last step that asks for something',
+      plan: { steps: [stepAt(10), stepAt(100, { holdMs: HOUR_MS })] },
+    },
     {
       name: 'a time box that leaves time',
       plan: {
@@ -99,6 +134,30 @@ describe('the built-in plans', () => {
     const plan = BUILT_IN_PLANS.find((candidate) => candidate.name === name);
     expect(plan?.steps.map((step) => step.trafficPercent)).toEqual(percents);
     expect(plan?.steps.map((step) => step.holdMs / HOUR_MS)).toEqual(holdHours);
+  });
+});
+
+describe('the built-in plans together', () => {
+  it.each(BUILT_IN_PLANS)('$name judges by evidence, once a second, and warns of what is missing', (plan) => {
+    expect(plan).toMatchObject({ policy: sequential, checkEveryMs: CHECK_EVERY_MS.sequential, startCheck: 'warn' });
+    expect(plan).not.toHaveProperty('timeBox');
+  });
+
+  it('ask a policy as often as its evidence is weighed', () => {
+    expect(CHECK_EVERY_MS).toEqual({ sequential: DEFAULT_SEQUENTIAL.errorsEveryMs, thresholds: 10_000 });
+  });
+});
+
+describe('strictestStepOf', () => {
+  it.each([
+    { percents: [10, 25, 50, 75, 100], strictest: 2 },
+    { percents: [10, 40, 70, 100], strictest: 1 },
+    { percents: [25, 75, 100], strictest: 0 },
+    { percents: [1, 100], strictest: 0 },
+    { percents: [0.001, 100], strictest: 0 },
+    { percents: [], strictest: -1 },
+  ])('of $percents is the one nearest to equal shares, of two the first: $strictest', ({ percents, strictest }) => {
+    expect(strictestStepOf(percents.map((percent) => stepAt(percent)))).toBe(strictest);
   });
 });
 

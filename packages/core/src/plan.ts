@@ -1,7 +1,8 @@
 /** A rollout plan: the staircase, and the policy that guards it. Rollouts carry a copy of theirs, so a plan never changes under them. */
 import { boundaryOf } from './bucketing.ts';
 import { formatDuration } from './duration.ts';
-import { DEFAULT_THRESHOLDS, type ThresholdsConfig } from './thresholds.ts';
+import { DEFAULT_SEQUENTIAL, problemsOfSequential, type SequentialConfig } from './sequential/config.ts';
+import { problemsOfThresholds, type ThresholdsConfig } from './thresholds.ts';
 
 /** One stair: a share of subjects and what must hold before the next. */
 export interface PlanStep {
@@ -14,12 +15,17 @@ export interface PlanStep {
 }
 
 /** The decision method with its numbers. */
-export type PolicyConfig = { readonly kind: 'thresholds' } & ThresholdsConfig;
+export type PolicyConfig =
+  | ({ readonly kind: 'sequential' } & SequentialConfig)
+  | ({ readonly kind: 'thresholds' } & ThresholdsConfig);
 
-/** What to do when the rollout has not been promoted after so long. */
+/**
+ * What to do when the rollout has not been promoted after so long. `promote` does so unless something speaks against the
+ * challenger, and says how small a regression would have been caught by then.
+ */
 export interface TimeBox {
   readonly afterMs: number;
-  readonly onExpiry: 'hold' | 'roll-back';
+  readonly onExpiry: 'hold' | 'roll-back' | 'promote';
 }
 
 /** Steps with rising shares, a policy, and how often it looks. */
@@ -28,20 +34,25 @@ export interface Plan {
   readonly steps: readonly PlanStep[];
   readonly policy: PolicyConfig;
   readonly checkEveryMs: number;
+  /** What happens at the start when a guard has no data, can never fire, or has no chance within the time box. */
+  readonly startCheck: 'refuse' | 'warn';
   readonly timeBox?: TimeBox;
 }
 
 const HOUR_MS = 3_600_000;
-const CHECK_EVERY_MS = 10_000;
-const POLICY: PolicyConfig = { kind: 'thresholds', ...DEFAULT_THRESHOLDS };
+const POLICY: PolicyConfig = { kind: 'sequential', ...DEFAULT_SEQUENTIAL };
+
+/** How often a policy is asked unless the plan says so: as often as its evidence is weighed. */
+export const CHECK_EVERY_MS: Readonly<Record<PolicyConfig['kind'], number>> = { sequential: 1000, thresholds: 10_000 };
 
 /** The plans that come with the product: `standard` climbs as fast as evidence allows, `careful` takes days. */
 export const BUILT_IN_PLANS: readonly Plan[] = [
   {
     name: 'standard',
-    steps: [...[10, 25, 50, 75].map((trafficPercent) => ({ trafficPercent, holdMs: 0, minSamples: 50 })), finalStep()],
+    steps: [...[10, 25, 50, 75].map((trafficPercent) => ({ trafficPercent, holdMs: 0, minSamples: 100 })), finalStep()],
     policy: POLICY,
-    checkEveryMs: CHECK_EVERY_MS,
+    checkEveryMs: CHECK_EVERY_MS.sequential,
+    startCheck: 'warn',
   },
   {
     name: 'careful',
@@ -52,7 +63,8 @@ export const BUILT_IN_PLANS: readonly Plan[] = [
       finalStep(),
     ],
     policy: POLICY,
-    checkEveryMs: CHECK_EVERY_MS,
+    checkEveryMs: CHECK_EVERY_MS.sequential,
+    startCheck: 'warn',
   },
 ];
 
@@ -61,16 +73,22 @@ export const BUILT_IN_PLANS: readonly Plan[] = [
  * @returns sentences for people; empty when the plan can be used
  */
 export function problemsOfPlan(plan: Plan): readonly string[] {
-  const problems: string[] = [...problemsOfSteps(plan.steps), ...problemsOfTimeBox(plan)];
-  if (plan.policy.minSamples > plan.policy.window) {
-    problems.push(`minSamples ${plan.policy.minSamples} can never be reached in a window of ${plan.policy.window} requests`);
-  }
-  if (plan.policy.health.minSamples > plan.policy.health.window) {
-    problems.push(
-      `health.minSamples ${plan.policy.health.minSamples} can never be reached in a window of ${plan.policy.health.window} requests`,
-    );
-  }
-  return problems;
+  return [
+    ...problemsOfSteps(plan.steps),
+    ...problemsOfLastStep(plan),
+    ...problemsOfTimeBox(plan),
+    ...problemsOfPolicy(plan.policy),
+  ];
+}
+
+/** The step nearest to equal shares, where a request tells most about the difference between the arms. */
+export function strictestStepOf(steps: readonly PlanStep[]): number {
+  const distances = steps.map(({ trafficPercent }) => Math.abs(trafficPercent - 50));
+  return distances.indexOf(Math.min(...distances));
+}
+
+function problemsOfPolicy(policy: PolicyConfig): readonly string[] {
+  return policy.kind === 'sequential' ? problemsOfSequential(policy) : problemsOfThresholds(policy);
 }
 
 function problemsOfSteps(steps: readonly PlanStep[]): readonly string[] {
@@ -93,6 +111,16 @@ function problemsOfSteps(steps: readonly PlanStep[]): readonly string[] {
     problems.push('the only step sends everybody to the challenger, so it can never be compared; begin below 100 %');
   }
   return problems;
+}
+
+/** `thresholds` goes on with the champion's last window; `sequential` compares only what was served at the same time. */
+function problemsOfLastStep({ steps, policy }: Plan): readonly string[] {
+  const last = steps.at(-1);
+  const isStuck = policy.kind === 'sequential' && steps.length > 1 && last?.trafficPercent === 100 && !asksForNothing(last);
+  if (!isStuck) return [];
+  return [
+    'the step of 100 % leaves no champion to compare with, so sequential could never pass it; leave out its hold and minSamples: the challenger is then promoted, and the watch takes over',
+  ];
 }
 
 function problemsOfTimeBox({ steps, timeBox }: Plan): readonly string[] {

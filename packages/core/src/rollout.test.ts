@@ -29,7 +29,8 @@ function stepAt(trafficPercent: number, demands: Partial<PlanStep> = {}): PlanSt
 
 function planOf(steps: readonly PlanStep[], timeBox?: Plan['timeBox']): Plan {
   const policy: Plan['policy'] = { kind: 'thresholds', ...DEFAULT_THRESHOLDS };
-  return { name: 'test', steps, policy, checkEveryMs: 10_000, ...(timeBox === undefined ? {} : { timeBox }) };
+  const plan: Plan = { name: 'test', steps, policy, checkEveryMs: 10_000, startCheck: 'warn' };
+  return timeBox === undefined ? plan : { ...plan, timeBox };
 }
 
 const free = { holdMs: 0, minSamples: 0 };
@@ -202,7 +203,8 @@ describe('decide', () => {
 });
 
 describe('the time box', () => {
-  const boxed = (onExpiry: 'hold' | 'roll-back') => planOf(plan.steps, { afterMs: 10_000, onExpiry });
+  type OnExpiry = NonNullable<Plan['timeBox']>['onExpiry'];
+  const boxed = (onExpiry: OnExpiry) => planOf(plan.steps, { afterMs: 10_000, onExpiry });
 
   it.each([
     { name: 'preparing', state: preparing },
@@ -219,10 +221,50 @@ describe('the time box', () => {
     });
   });
 
-  it('still rolls harm back when it holds', () => {
-    expect(decide(rolloutIn(stepping(1), { plan: boxed('hold') }), situationAt(99_999, 'harmful'))).toMatchObject({
+  it.each(['hold', 'roll-back', 'promote'] as const)('still rolls harm back when it is to %s', (onExpiry) => {
+    expect(decide(rolloutIn(stepping(1), { plan: boxed(onExpiry) }), situationAt(99_999, 'harmful'))).toMatchObject({
       action: 'roll-back',
       reason: 'judged harmful',
+    });
+  });
+
+  it.each([
+    { verdict: 'healthy', state: stepping(0), action: 'promote' },
+    { verdict: 'undecided', state: stepping(0), action: 'promote' },
+    { verdict: 'undecided', state: stepping(2), action: 'promote' },
+    { verdict: 'no-data', state: stepping(0), action: 'hold' },
+    { verdict: 'champion-sick', state: stepping(0), action: 'hold' },
+    { verdict: 'invalid', state: stepping(0), action: 'hold' },
+    { verdict: 'undecided', state: preparing, action: 'hold' },
+    { verdict: 'healthy', state: paused(0), action: 'hold' },
+  ] as const)('that is to promote does $action on a verdict of $verdict while $state.phase', ({ verdict, state, action }) => {
+    const decision = decide(rolloutIn(state, { plan: boxed('promote') }), situationAt(10_000, verdict));
+    expect(decision.action).toBe(action);
+    expect(decision.next.phase).toBe(action === 'promote' ? 'promoted' : state.phase);
+  });
+
+  it.each([
+    { name: 'without a forecast', forecast: undefined, statement: 'no harm found' },
+    {
+      name: 'with a forecast',
+      forecast: { verdictInMs: 9000, sentence: 'about 9s to a verdict; by now a rise to 3 % would have been caught' },
+      statement: 'no harm found; about 9s to a verdict; by now a rise to 3 % would have been caught',
+    },
+  ])('says what a promotion without proof rests on, $name', ({ forecast, statement }) => {
+    const judgement: Judgement = {
+      verdict: 'undecided',
+      reason: 'no harm found',
+      guards: [],
+      ...(forecast === undefined ? {} : { forecast }),
+    };
+    const decision = decide(rolloutIn(stepping(0), { plan: boxed('promote') }), {
+      ...situationAt(10_000, 'undecided'),
+      judgement,
+    });
+    const reason = `the time box of 10s is over and nothing speaks against it: ${statement}`;
+    expect(decision).toMatchObject({
+      reason: `v2 becomes champion: ${reason}`,
+      next: { phase: 'promoted', by: 'engine', reason },
     });
   });
 
@@ -337,7 +379,7 @@ describe('any history', () => {
       fc.uniqueArray(fc.integer({ min: 1, max: 99 }), { maxLength: 5 }),
       fc.constantFrom(0, 1000, 4000),
       fc.constantFrom(0, 50),
-      fc.constantFrom(undefined, 'hold' as const, 'roll-back' as const),
+      fc.constantFrom(undefined, 'hold' as const, 'roll-back' as const, 'promote' as const),
     )
     .map(([percents, holdMs, minSamples, onExpiry]) =>
       planOf(

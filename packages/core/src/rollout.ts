@@ -3,6 +3,8 @@ import { boundaryOf } from './bucketing.ts';
 import { formatDuration } from './duration.ts';
 import { AppError } from './errors.ts';
 import { asksForNothing, type Plan, type PlanStep } from './plan.ts';
+import type { Baseline } from './model-version.ts';
+import type { PredictionBins } from './prediction-bins.ts';
 import type { GuardReading, Judgement, Verdict } from './policy.ts';
 
 /** `promoted`, `rolled-back`, `aborted` and `killed` absorb: nothing leaves them. A retry is a new rollout. */
@@ -32,6 +34,12 @@ interface Ended<Phase extends string> {
   readonly reason: string;
 }
 
+/** Registered baselines of both sides, where there are any. */
+export interface Baselines {
+  readonly champion?: Baseline;
+  readonly challenger?: Baseline;
+}
+
 /** One challenger on trial against one champion. */
 export interface Rollout {
   readonly id: string;
@@ -39,6 +47,12 @@ export interface Rollout {
   readonly champion: string;
   readonly challenger: string;
   readonly plan: Plan;
+  /** What predictions were expected to look like when the rollout started; later changes of a version's baseline are for later. */
+  readonly baselines?: Baselines;
+  /** In which predictions of both arms are counted, fixed at the start; absent when nobody knew what they look like. */
+  readonly bins?: PredictionBins;
+  /** What the check at the start found: guards left out, and what may take too long. */
+  readonly remarks?: readonly string[];
   /** Fixes every subject's bucket; a retry inherits it, so that nobody changes sides. */
   readonly salt: string;
   readonly startedAtMs: number;
@@ -190,10 +204,7 @@ function climb(rollout: Rollout, from: number, situation: Situation): Decision {
   const { verdict, guards, reason } = situation.judgement;
   const next: PlanStep | undefined = rollout.plan.steps[from + 1];
   const isLast = rollout.plan.steps[from + 2] === undefined;
-  if (next === undefined || (isLast && asksForNothing(next))) {
-    const state: RolloutState = { phase: 'promoted', atMs: situation.atMs, by: 'engine', reason };
-    return { action: 'promote', verdict, reason: `${rollout.challenger} becomes champion: ${reason}`, guards, next: state };
-  }
+  if (next === undefined || (isLast && asksForNothing(next))) return promote(rollout, situation, reason);
   return {
     action: 'advance',
     verdict,
@@ -207,6 +218,14 @@ function decideTimeBox(rollout: Rollout, situation: Situation): Decision {
   const box = rollout.plan.timeBox;
   const after = formatDuration(box?.afterMs ?? 0);
   if (box?.onExpiry === 'roll-back') return rollBack(rollout, situation, `not promoted within the time box of ${after}`);
+  const isOnStep = rollout.state.phase === 'stepping';
+  if (box?.onExpiry === 'promote' && isOnStep && speaksForNobody(situation.judgement.verdict)) {
+    return promote(
+      rollout,
+      situation,
+      `the time box of ${after} is over and nothing speaks against it: ${statementOf(situation.judgement)}`,
+    );
+  }
   return hold(
     rollout,
     situation.judgement,
@@ -214,9 +233,25 @@ function decideTimeBox(rollout: Rollout, situation: Situation): Decision {
   );
 }
 
+/** Verdicts on which a time box may promote: the evidence can be trusted, and none of it is against the challenger. */
+function speaksForNobody(verdict: Verdict): boolean {
+  return verdict === 'healthy' || verdict === 'undecided';
+}
+
+/** What a promotion without proof rests on. */
+function statementOf({ reason, forecast }: Judgement): string {
+  return forecast === undefined ? reason : `${reason}; ${forecast.sentence}`;
+}
+
 function isTimeBoxOver(rollout: Rollout, atMs: number): boolean {
   const box = rollout.plan.timeBox;
   return box !== undefined && atMs - rollout.startedAtMs >= box.afterMs;
+}
+
+function promote(rollout: Rollout, { atMs, judgement }: Situation, reason: string): Decision {
+  const { verdict, guards } = judgement;
+  const next: RolloutState = { phase: 'promoted', atMs, by: 'engine', reason };
+  return { action: 'promote', verdict, reason: `${rollout.challenger} becomes champion: ${reason}`, guards, next };
 }
 
 function rollBack(rollout: Rollout, situation: Situation, reason: string): Decision {

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EMPTY_TALLY, type EvidenceBlock, mergeTallies } from './evidence.ts';
-import { addToWindow, EMPTY_WINDOW, newestOf, type SampleWindow } from './sample-window.ts';
+import { EMPTY_TALLY, mergeTallies } from './evidence.ts';
+import { addToWindow, EMPTY_WINDOW, newestOf, type SampleWindow, type WindowBlock } from './sample-window.ts';
 
 fc.configureGlobal({ seed: 1 });
 
-function blockOf(startMs: number, requests: number, errors = 0): EvidenceBlock {
+function blockOf(startMs: number, requests: number, errors = 0): WindowBlock {
   const tally = { ...EMPTY_TALLY, requests, errors, latency: requests === 0 ? [] : [[startMs % 1024, requests] as const] };
-  return { model: 'fraud', version: 'v1', arm: 'champion', startMs, tally };
+  return { startMs, tally };
 }
 
-function windowOf(blocks: readonly EvidenceBlock[], capacity: number): SampleWindow {
+function windowOf(blocks: readonly WindowBlock[], capacity: number): SampleWindow {
   return blocks.reduce((window, block) => addToWindow(window, block, capacity), EMPTY_WINDOW);
 }
 

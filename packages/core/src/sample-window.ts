@@ -1,7 +1,8 @@
 /** The newest whole blocks of one arm that together hold enough requests: a sliding window made of mergeable counts. Policies depend on it. */
-import { EMPTY_TALLY, type EvidenceBlock, mergeTallies, type Tally } from './evidence.ts';
+import { EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
 
-interface WindowBlock {
+/** What an arm did in one interval. */
+export interface WindowBlock {
   readonly startMs: number;
   readonly tally: Tally;
 }
@@ -21,9 +22,9 @@ export const EMPTY_WINDOW: SampleWindow = [];
  * gateways, are kept or dropped together, so that the order in which blocks arrive does not matter.
  * @param capacity number of requests, ≥ 1
  */
-export function addToWindow(window: SampleWindow, block: EvidenceBlock, capacity: number): SampleWindow {
-  if (block.tally.requests === 0) return window;
+export function addToWindow(window: SampleWindow, block: WindowBlock, capacity: number): SampleWindow {
   const { startMs, tally } = block;
+  if (tally.requests === 0) return window;
   // Late blocks are late by little, so their place is near the end.
   const before = window.findLastIndex((held) => held.startMs <= startMs);
   const same = window[before]?.startMs === startMs ? window[before] : undefined;

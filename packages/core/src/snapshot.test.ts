@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { crown, DEFAULT_ROUTING, DEFAULT_WATCH, type Model } from './model.ts';
-import type { ModelVersion, VersionHealth } from './model-version.ts';
+import type { Baseline, ModelVersion, VersionHealth } from './model-version.ts';
 import type { Plan } from './plan.ts';
+import type { PredictionBins } from './prediction-bins.ts';
 import type { Rollout, RolloutState } from './rollout.ts';
 import { compileSnapshot, type EnvironmentState, type SnapshotModel } from './snapshot.ts';
 import { DEFAULT_THRESHOLDS } from './thresholds.ts';
@@ -24,7 +25,8 @@ const fresh: Model = {
 const model = ['v1', 'v2', 'v3'].reduce((sum, version, index) => crown(sum, { version, began: 'promotion' }, index), fresh);
 const versions = ['v1', 'v2', 'v3', 'v4', 'v5'].map((version) => versionOf(version));
 const steps = [10, 100].map((trafficPercent) => ({ trafficPercent, holdMs: 0, minSamples: 50 }));
-const plan: Plan = { name: 'test', steps, policy: { kind: 'thresholds', ...DEFAULT_THRESHOLDS }, checkEveryMs: 1000 };
+const policy = { kind: 'thresholds', ...DEFAULT_THRESHOLDS } as const;
+const plan: Plan = { name: 'test', steps, policy, checkEveryMs: 1000, startCheck: 'warn' };
 const unhealthy: VersionHealth = { state: 'unhealthy', reason: 'bad', by: 'ann', atMs: 1 };
 const token: Token = { id: 't1', name: 'ci', sha256: 'a'.repeat(64), scopes: ['predict'], createdAtMs: 0, createdBy: 'ann' };
 
@@ -109,6 +111,68 @@ describe('compileSnapshot', () => {
     const compiled = compileOne({ models, rollouts: [rollout] });
     expect(compiled).not.toHaveProperty('rollout');
     expect(namesOf(compiled)).toEqual(['v2', 'v3']);
+  });
+
+  describe('with the edges between which predictions are counted', () => {
+    const ordered = (...edges: number[]): PredictionBins => ({ kind: 'ordered', edges });
+    const classes: PredictionBins = { kind: 'classes', classes: ['cat'] };
+    const baselineIn = (bins: PredictionBins | undefined): Baseline => ({
+      count: 9,
+      mean: 1,
+      standardDeviation: 1,
+      ...(bins === undefined ? {} : { distribution: { bins, counts: [] } }),
+      source: 'validation',
+      setAtMs: 0,
+    });
+    /** The champion v3 and the challenger v4 with their baselines, the others with one that must not matter. */
+    const withBaselines = (champion: PredictionBins | undefined): readonly ModelVersion[] =>
+      versions.map((version) => ({ ...version, baseline: baselineIn(version.version === 'v3' ? champion : ordered(77)) }));
+    const live = [{ ...model, liveRollout: 'fraud-1' }];
+
+    it.each<{ name: string; state: Partial<EnvironmentState>; expected: readonly number[] | undefined }>([
+      { name: 'of the champion’s baseline', state: { versions: withBaselines(ordered(1, 2)) }, expected: [1, 2] },
+      { name: 'of nothing when the champion has no baseline', state: {}, expected: undefined },
+      { name: 'of nothing when only its mean is known', state: { versions: withBaselines(undefined) }, expected: undefined },
+      { name: 'of nothing when it predicts classes', state: { versions: withBaselines(classes) }, expected: undefined },
+      {
+        name: 'of nothing without a champion',
+        state: { models: [fresh], versions: withBaselines(ordered(1)) },
+        expected: undefined,
+      },
+      {
+        name: 'of the rollout, whatever baseline was set meanwhile',
+        state: { models: live, versions: withBaselines(ordered(1)), rollouts: [rolloutIn(onStep, { bins: ordered(5) })] },
+        expected: [5],
+      },
+      {
+        name: 'of the rollout before its first step too',
+        state: { models: live, rollouts: [rolloutIn({ phase: 'preparing', sinceMs: 5 }, { bins: ordered(5) })] },
+        expected: [5],
+      },
+      {
+        name: 'of nothing when the rollout counts classes',
+        state: { models: live, versions: withBaselines(ordered(1)), rollouts: [rolloutIn(onStep, { bins: classes })] },
+        expected: undefined,
+      },
+      {
+        name: 'of the champion’s baseline when nobody knew any at the start of the rollout',
+        state: { models: live, versions: withBaselines(ordered(1)), rollouts: [rolloutIn(onStep)] },
+        expected: [1],
+      },
+      {
+        name: 'of the champion’s baseline when the rollout has ended',
+        state: {
+          models: live,
+          versions: withBaselines(ordered(1)),
+          rollouts: [rolloutIn({ phase: 'killed', step: 0, atMs: 9, by: 'ann', reason: '' }, { bins: ordered(5) })],
+        },
+        expected: [1],
+      },
+    ])('$name', ({ state, expected }) => {
+      const compiled = compileOne(state);
+      expect(compiled?.binEdges).toEqual(expected);
+      expect(Object.hasOwn(compiled ?? {}, 'binEdges')).toBe(expected !== undefined);
+    });
   });
 
   it('says that a model is killed, and keeps its rollout', () => {

@@ -1,6 +1,7 @@
 /** Everything a gateway needs to decide, compiled at one revision. The gateway and the SDK live on it; nothing of the store is behind it. */
 import { lastKnownGood, type Model, type Routing } from './model.ts';
 import type { ModelVersion, VersionSource } from './model-version.ts';
+import type { PredictionBins } from './prediction-bins.ts';
 import { boundaryOfRollout, isLive, type Rollout, stepOf } from './rollout.ts';
 import type { Token } from './token.ts';
 
@@ -26,6 +27,8 @@ export interface SnapshotModel {
   readonly rollout?: SnapshotRollout;
   readonly isKilled: boolean;
   readonly routing: Routing;
+  /** Predicted numbers are counted between these; absent when nobody knows yet what they look like. */
+  readonly binEdges?: readonly number[];
   /** Champion, challenger and last known good: what must be loaded for the next decision to take effect at once. */
   readonly versions: readonly SnapshotVersion[];
 }
@@ -66,8 +69,17 @@ function compileModel(model: Model, state: EnvironmentState): SnapshotModel {
     ...(rollout === undefined ? {} : { rollout: compileRollout(rollout) }),
     isKilled: model.killed !== undefined,
     routing: model.routing,
+    ...edgesOf(rollout?.bins ?? championOf(model, versions)?.baseline?.distribution?.bins),
     versions: versions.filter(({ version }) => wanted.has(version)).map(({ version, source }) => ({ version, source })),
   };
+}
+
+function championOf(model: Model, versions: readonly ModelVersion[]): ModelVersion | undefined {
+  return versions.find(({ version }) => version === model.champion);
+}
+
+function edgesOf(bins: PredictionBins | undefined): Pick<SnapshotModel, 'binEdges'> {
+  return bins?.kind === 'ordered' ? { binEdges: bins.edges } : {};
 }
 
 function compileRollout(rollout: Rollout): SnapshotRollout {

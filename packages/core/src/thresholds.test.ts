@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Arm, EMPTY_TALLY, type EvidenceBlock, momentsOf } from './evidence.ts';
+import { type Arm, EMPTY_TALLY, momentsOf } from './evidence.ts';
+import type { ConcurrentBlock } from './evidence-pool.ts';
 import { bucketOfLatency, latencyOfBucket } from './histogram.ts';
 import type { Baseline } from './model-version.ts';
-import type { Judgement, Question } from './policy.ts';
+import type { Judgement, Opening, Question } from './policy.ts';
 import { DEFAULT_THRESHOLDS, thresholds, type ThresholdsConfig, type ThresholdsState } from './thresholds.ts';
 
 fc.configureGlobal({ seed: 1 });
@@ -20,30 +21,38 @@ interface Seen {
   readonly startMs?: number;
 }
 
-function blockOf(arm: Arm, seen: Seen): EvidenceBlock {
+function blockOf(arm: Arm, seen: Seen): ConcurrentBlock {
   const { requests = 100, ms = 10, slow = 0, slowMs = 100, errors = 0, predictions = [], step = 0, startMs = 0 } = seen;
   const latency = [
     [bucketOfLatency(ms), requests - slow] as const,
     ...(slow === 0 ? [] : [[bucketOfLatency(slowMs), slow] as const]),
   ].filter(([, count]) => count > 0);
   const tally = { ...EMPTY_TALLY, requests, errors, latency, predictions: momentsOf(predictions) };
-  return { model: 'fraud', version: arm === 'champion' ? 'v1' : 'v2', arm, rollout: 'fraud-1', step, startMs, tally };
+  const nothing = { champion: EMPTY_TALLY, challenger: EMPTY_TALLY, shadow: EMPTY_TALLY };
+  return { startMs, step, stratum: '', arms: { ...nothing, [arm]: tally } };
 }
 
 const champion = (seen: Seen = {}) => blockOf('champion', seen);
 const challenger = (seen: Seen = {}) => blockOf('challenger', seen);
 
-function stateOf(blocks: readonly EvidenceBlock[], config: ThresholdsConfig = DEFAULT_THRESHOLDS): ThresholdsState {
-  return blocks.reduce((state, block) => thresholds.absorb(config, state, block), thresholds.open(config));
+const opening: Opening = { startedAtMs: 0, champion: EMPTY_TALLY, percents: [10, 100] };
+
+function stateOf(blocks: readonly ConcurrentBlock[], config: ThresholdsConfig = DEFAULT_THRESHOLDS): ThresholdsState {
+  return blocks.reduce((state, block) => thresholds.absorb(config, state, block), thresholds.open(config, opening));
+}
+
+function questionOf(asked: Partial<Question> = {}): Question {
+  const seen = { champion: EMPTY_TALLY, challenger: EMPTY_TALLY };
+  return { atMs: 0, step: 0, sinceMs: 0, trafficPercent: 10, isStrictest: false, minSamples: 0, seen, ...asked };
 }
 
 interface Asked extends Partial<Question> {
   readonly config?: Partial<ThresholdsConfig>;
 }
 
-function judge(blocks: readonly EvidenceBlock[], { config: changes, ...asked }: Asked = {}): Judgement {
+function judge(blocks: readonly ConcurrentBlock[], { config: changes, ...asked }: Asked = {}): Judgement {
   const config = { ...DEFAULT_THRESHOLDS, ...changes };
-  return thresholds.judge(config, stateOf(blocks, config), { step: 0, minSamples: 0, ...asked });
+  return thresholds.judge(config, stateOf(blocks, config), questionOf(asked));
 }
 
 const guardOf = (judgement: Judgement, guard: string) => judgement.guards.find((reading) => reading.guard === guard);
@@ -233,12 +242,12 @@ describe('steps', () => {
   });
 
   it.each([
-    { name: 'the shadow', block: { ...blockOf('shadow', { errors: 100 }), step: 0 } },
-    { name: 'a request outside of a step', block: { ...challenger({ errors: 100 }), step: undefined } },
+    { name: 'the shadow', block: blockOf('shadow', { errors: 100 }) },
+    { name: 'a request outside of a step', block: challenger({ errors: 100, step: -1 }) },
   ])('change nothing for $name', ({ block }) => {
-    const state = stateOf([champion(), challenger()]);
-    const { step, ...rest } = block;
-    expect(thresholds.absorb(DEFAULT_THRESHOLDS, state, step === undefined ? rest : { ...rest, step })).toEqual(state);
+    for (const state of [stateOf([]), stateOf([champion(), challenger()])]) {
+      expect(thresholds.absorb(DEFAULT_THRESHOLDS, state, block)).toEqual(state);
+    }
   });
 });
 
@@ -259,10 +268,9 @@ describe('the state', () => {
       { maxLength: 20 },
     )
     .map((list) => list.map(({ arm, seen, failing }) => blockOf(arm, { ...seen, errors: Math.floor(seen.requests * failing) })));
-  const question = fc.record({ step: fc.nat(2), minSamples: fc.nat(200) }).map((asked): Question => ({
-    ...asked,
-    championBaseline: baseline,
-  }));
+  const question = fc
+    .record({ step: fc.nat(2), minSamples: fc.nat(200) })
+    .map((asked) => questionOf({ ...asked, championBaseline: baseline }));
 
   it('gives the same judgement after it was stored as JSON', () => {
     fc.assert(
@@ -300,11 +308,13 @@ describe('the state', () => {
     );
   });
 
-  it('is judged twice with the same result', () => {
+  it('is judged twice with the same result, and has the verdict of its judgement', () => {
     fc.assert(
       fc.property(blocks, question, (list, asked) => {
         const state = stateOf(list);
-        expect(thresholds.judge(DEFAULT_THRESHOLDS, state, asked)).toEqual(thresholds.judge(DEFAULT_THRESHOLDS, state, asked));
+        const judgement = thresholds.judge(DEFAULT_THRESHOLDS, state, asked);
+        expect(thresholds.judge(DEFAULT_THRESHOLDS, state, asked)).toEqual(judgement);
+        expect(thresholds.verdict(DEFAULT_THRESHOLDS, state, asked)).toBe(judgement.verdict);
       }),
     );
   });
@@ -312,11 +322,11 @@ describe('the state', () => {
   it('never makes a challenger harmful that answers exactly as the champion does', () => {
     fc.assert(
       fc.property(blocks, (list) => {
-        const twins = list.flatMap((block): EvidenceBlock[] => [
-          { ...block, arm: 'champion', step: 0 },
-          { ...block, arm: 'challenger', step: 0 },
-        ]);
-        const asked: Question = { step: 0, minSamples: 0, championBaseline: baseline };
+        const twins = list.map((block): ConcurrentBlock => {
+          const tally = Object.values(block.arms).find(({ requests }) => requests > 0) ?? EMPTY_TALLY;
+          return { ...block, step: 0, arms: { champion: tally, challenger: tally, shadow: EMPTY_TALLY } };
+        });
+        const asked = questionOf({ championBaseline: baseline });
         expect(thresholds.judge(DEFAULT_THRESHOLDS, stateOf(twins), asked).verdict).not.toBe('harmful');
       }),
     );

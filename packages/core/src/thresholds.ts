@@ -1,5 +1,6 @@
 /** The policy `thresholds`: plain limits on sliding windows. Simple and easy to explain, but not safe against looking often; see docs. */
-import type { EvidenceBlock, Tally } from './evidence.ts';
+import { latencyOf, type Tally } from './evidence.ts';
+import type { ConcurrentBlock } from './evidence-pool.ts';
 import { DEFAULT_HEALTH_LIMITS, type HealthLimits, percent, readHealth } from './health.ts';
 import { quantileOf } from './histogram.ts';
 import type { GuardReading, Judgement, Policy, Question, Verdict } from './policy.ts';
@@ -30,6 +31,16 @@ export const DEFAULT_THRESHOLDS: ThresholdsConfig = {
   health: DEFAULT_HEALTH_LIMITS,
 };
 
+/** What is wrong with the numbers that a schema cannot say; sentences for people. */
+export function problemsOfThresholds({ minSamples, window, health }: ThresholdsConfig): readonly string[] {
+  const problems: string[] = [];
+  if (minSamples > window) problems.push(`minSamples ${minSamples} can never be reached in a window of ${window} requests`);
+  if (health.minSamples > health.window) {
+    problems.push(`health.minSamples ${health.minSamples} can never be reached in a window of ${health.window} requests`);
+  }
+  return problems;
+}
+
 /** One arm's newest blocks of the newest step in which it was used. */
 interface ArmState {
   readonly step: number;
@@ -53,10 +64,11 @@ const ROUNDING = 1 + 1e-9;
 export const thresholds: Policy<ThresholdsConfig, ThresholdsState> = {
   name: 'thresholds',
   open: () => ({ champion: UNUSED, challenger: UNUSED }),
-  absorb(config, state, block) {
-    if (block.arm === 'shadow' || block.step === undefined) return state;
-    return { ...state, [block.arm]: absorbArm(config, state[block.arm], { ...block, step: block.step }) };
-  },
+  absorb: (config, state, block) => ({
+    champion: absorbArm(config, state.champion, tallyOf(block, 'champion')),
+    challenger: absorbArm(config, state.challenger, tallyOf(block, 'challenger')),
+  }),
+  verdict: (config, state, question) => thresholds.judge(config, state, question).verdict,
   judge(config, state, question) {
     const fresh = state.challenger.step === question.step ? state.challenger : UNUSED;
     const guards = [...compareArms(config, state.champion, fresh), ...challengerHealth(config, state.champion, fresh, question)];
@@ -64,12 +76,22 @@ export const thresholds: Policy<ThresholdsConfig, ThresholdsState> = {
   },
 };
 
-function absorbArm(config: ThresholdsConfig, arm: ArmState, block: EvidenceBlock & { readonly step: number }): ArmState {
-  const { step } = block;
-  if (step < arm.step) return arm;
+interface ArmBlock {
+  readonly startMs: number;
+  readonly step: number;
+  readonly tally: Tally;
+}
+
+function tallyOf({ startMs, step, arms }: ConcurrentBlock, arm: 'champion' | 'challenger'): ArmBlock {
+  return { startMs, step, tally: arms[arm] };
+}
+
+function absorbArm(config: ThresholdsConfig, arm: ArmState, block: ArmBlock): ArmState {
+  const { step, tally } = block;
+  if (step < 0 || step < arm.step || tally.requests === 0) return arm;
   const base = step > arm.step ? { ...UNUSED, step } : arm;
   const capacity = Math.max(config.window, config.health.window);
-  return { step, requests: base.requests + block.tally.requests, window: addToWindow(base.window, block, capacity) };
+  return { step, requests: base.requests + tally.requests, window: addToWindow(base.window, block, capacity) };
 }
 
 function compareArms(config: ThresholdsConfig, champion: ArmState, challenger: ArmState): readonly GuardReading[] {
@@ -90,8 +112,8 @@ interface LatencyGuard {
 // oxlint-disable-next-line max-params -- the rule, what is judged, and the two sides of the comparison
 function compareLatency(config: ThresholdsConfig, guard: LatencyGuard, champion: Tally, challenger: Tally): GuardReading {
   const base = { guard: `latency.${guard.name}`, unit: 'ms', samples: challenger.requests } as const;
-  const theirs = quantileOf(champion.latency, guard.quantile);
-  const ours = quantileOf(challenger.latency, guard.quantile);
+  const theirs = quantileOf(latencyOf(champion), guard.quantile);
+  const ours = quantileOf(latencyOf(challenger), guard.quantile);
   if (theirs === undefined || ours === undefined || Math.min(champion.requests, challenger.requests) < config.minSamples) {
     const reason = `not enough data: champion ${champion.requests}, challenger ${challenger.requests} of ${config.minSamples} requests each`;
     return { ...base, verdict: 'no-data', reason };

@@ -11,6 +11,11 @@ describe('readConfig', () => {
     });
   });
 
+  it('has no stratum unless told', () => {
+    expect(readConfig({}, {}).stratum).toBeUndefined();
+    expect(readConfig({}, { UNDERSTUDY_STRATUM: 'eu-west' }).stratum).toBe('eu-west');
+  });
+
   it('takes flags over the environment, and the environment over defaults', () => {
     const environment = { UNDERSTUDY_CONTROL_PORT: '1000', UNDERSTUDY_GATEWAY_PORT: '2000', UNDERSTUDY_OPEN_METRICS: '1' };
     const config = readConfig({ gatewayPort: '3000', host: undefined }, environment);
@@ -22,6 +27,7 @@ describe('readConfig', () => {
     { name: 'a port beyond the last', flags: { controlPort: '70000' }, says: 'controlPort' },
     { name: 'a switch that is neither on nor off', flags: { openMetrics: 'maybe' }, says: 'openMetrics' },
     { name: 'a name that could be a path', flags: { environment: '../x' }, says: 'environment' },
+    { name: 'a stratum that could be a path', flags: { stratum: '../x' }, says: 'stratum' },
   ])('refuses $name and says which setting it is', ({ flags, says }) => {
     expect(() => readConfig(flags, {})).toThrow(says);
   });

@@ -24,6 +24,9 @@ export const ConfigSchema = z.strictObject({
   gatewayName: Name.default(nameOf(hostname())).meta({
     description: 'Name of the gateway in reports; the host name unless told.',
   }),
+  stratum: Name.optional().meta({
+    description: 'Gateways whose users differ, such as regions, are told apart by this name; their evidence is never added up.',
+  }),
   allowAnonymousPredict: Switch.default(false).meta({ description: 'Let requests without a token predict.' }),
   openMetrics: Switch.default(false).meta({
     description: 'Let anybody read /metrics; otherwise a token with the scope read is needed.',

@@ -6,7 +6,9 @@ import { DOCTOR_COMMANDS } from './doctor-command.ts';
 import { ENVIRONMENT_COMMANDS } from './environment-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
 import { PLAN_COMMANDS } from './plan-commands.ts';
+import { REPLAY_COMMANDS } from './replay-command.ts';
 import { ROLLOUT_COMMANDS } from './rollout-commands.ts';
+import { SIMULATE_COMMANDS } from './simulate-command.ts';
 import { TOKEN_COMMANDS } from './token-commands.ts';
 import { VERSION_COMMANDS } from './version-commands.ts';
 
@@ -35,6 +37,8 @@ export function allCommands(extra: readonly Command[]): readonly Command[] {
     ...VERSION_COMMANDS,
     ...ROLLOUT_COMMANDS,
     ...PLAN_COMMANDS,
+    ...REPLAY_COMMANDS,
+    ...SIMULATE_COMMANDS,
     ...TOKEN_COMMANDS,
     ...CONTEXT_COMMANDS,
     ...DOCTOR_COMMANDS,

@@ -13,6 +13,7 @@ export const EXIT = {
   timeout: 8,
   rolledBack: 10,
   paused: 11,
+  different: 12,
   interrupted: 130,
 } as const;
 
@@ -31,6 +32,7 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   timeout: 'not finished within --timeout',
   rolledBack: 'the rollout was rolled back, aborted or killed',
   paused: 'the rollout is paused and waits for a person',
+  different: 'a replay came to other decisions than those that were made',
   interrupted: 'interrupted with Ctrl-C',
 };
 
@@ -76,6 +78,7 @@ export const EXIT_OF: Readonly<Record<ErrorCode, ExitCode>> = {
   'rollout.already_live': EXIT.conflict,
   'rollout.invalid_transition': EXIT.conflict,
   'rollout.not_found': EXIT.notFound,
+  'rollout.start_refused': EXIT.conflict,
   'rollout.unfit_challenger': EXIT.conflict,
   'snapshot.missing': EXIT.unavailable,
   'store.busy': EXIT.unavailable,

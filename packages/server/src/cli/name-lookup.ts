@@ -1,4 +1,4 @@
-/** Names that the server knows, for completion and "did you mean". Small and quick: it does without the contract's schemas. */
+/** Names that the server or the program knows, for completion and "did you mean". Small and quick: it does without the contract's schemas. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { NameKind } from './command.ts';
@@ -28,6 +28,7 @@ export async function lookUpNames(session: Session, lookup: Lookup): Promise<rea
 
 async function namesOf(session: Session, lookup: Lookup): Promise<readonly string[]> {
   try {
+    if (lookup.kind === 'scenario') return await scenarioNames();
     if (lookup.kind === 'context') return Object.keys((await readContexts(session.deps.env)).contexts);
     const { url, token } = await session.settings();
     const cached = await readCache(session.deps, `${url} ${lookup.kind} ${lookup.model ?? ''}`);
@@ -38,6 +39,11 @@ async function namesOf(session: Session, lookup: Lookup): Promise<readonly strin
   } catch {
     return [];
   }
+}
+
+async function scenarioNames(): Promise<readonly string[]> {
+  const { SCENARIOS } = await import('@understudy/core/simulation/scenarios');
+  return ['all', ...SCENARIOS.map(({ name }) => name)];
 }
 
 async function fetchNames(

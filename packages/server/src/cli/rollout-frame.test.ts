@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import type { RolloutState } from '@understudy/core/rollout';
 import { describe, expect, it } from 'vitest';
 import { openFixture, run } from './test-cli.ts';
-import { answers, NOW_MS, rolloutView, STEPPING } from './test-data.ts';
+import { answers, NOW_MS, rolloutView, STEPPING, weighedView } from './test-data.ts';
 import { displayWidth } from './terminal-text.ts';
 
 const ended = { step: 1, atMs: NOW_MS - 60_000, by: 'engine', reason: 'p99 9.10 ms is 1.90× the champion’s and exceeds 1.5×' };
@@ -28,6 +28,20 @@ describe.each(['get', 'why'])('rollout %s', (verb) => {
     expect(code).toBe(0);
     expect(stdout.split('\n').filter((line) => displayWidth(line) > columns)).toEqual([]);
     await expect(stdout).toMatchFileSnapshot(`testdata/frames/${verb}-${columns}.txt`);
+  });
+
+  it.each([40, 80, 120])('shows what guards have weighed in %d columns', async (columns) => {
+    await using fixture = await openFixture({ getRollout: weighedView() });
+    const options = { url: fixture.url, columns, isTty: true, env: { NO_COLOR: '1' } };
+    const { stdout } = await run(['rollout', verb, 'digits'], options);
+    expect(stdout.split('\n').filter((line) => displayWidth(line) > columns)).toEqual([]);
+    await expect(stdout).toMatchFileSnapshot(`testdata/frames/${verb}-weighed-${columns}.txt`);
+  });
+
+  it('gives all of it as JSON', async () => {
+    await using fixture = await openFixture({ getRollout: weighedView() });
+    const { stdout } = await run(['rollout', verb, 'digits', '--json'], { url: fixture.url });
+    expect(JSON.parse(stdout)).toEqual(weighedView());
   });
 
   it.each(STATES.map((state) => ({ state, phase: state.phase })))(

@@ -28,6 +28,7 @@ export function renderRollout(view: RolloutView, options: FrameOptions): string 
     renderFacts(
       [
         ['why', reasonOf(view)],
+        ['forecast', view.now?.forecast?.sentence],
         ['next', nextOf(view, serverNowMs(view, options.nowMs))],
         ['warning', view.warnings],
       ],

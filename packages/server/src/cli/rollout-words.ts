@@ -94,6 +94,8 @@ export function guardValue(value: number | undefined, unit: GuardReading['unit']
       return `${(value * 100).toFixed(2)} %`;
     case 'standard deviations':
       return `${value.toFixed(2)} sd`;
+    case 'score':
+      return value.toFixed(3);
   }
 }
 

@@ -1,5 +1,5 @@
 /** What a command works with while it runs: connection, output, colours, questions. Every command gets one. */
-import type { Answer, CallInput, Client } from '@understudy/contract/client';
+import type { Answer, CallInput } from '@understudy/contract/client';
 import type { EndpointName } from '@understudy/contract/endpoints';
 import { AppError } from '@understudy/core/errors';
 import type { PlannedRequest } from './dry-run.ts';
@@ -53,7 +53,11 @@ export interface Session {
   readonly flags: SettingsInput['flags'];
   settings(): Promise<Settings>;
   /** Asks the control plane; changes nothing. */
-  ask: Client;
+  ask<Name extends EndpointName>(
+    name: Name,
+    input: CallInput<Name>,
+    options?: { readonly timeoutMs?: number },
+  ): Promise<Answer<Name>>;
   /** Changes something; with `--dry-run` only notes what would be sent and gives back nothing. */
   change<Name extends EndpointName>(
     name: Name,
@@ -85,8 +89,8 @@ export function openSession(deps: CliDeps, options: Readonly<Record<string, unkn
     return createClient(timeoutMs === undefined ? base : { ...base, timeoutMs });
   };
   const client = once(async () => connect());
-  const ask: Client = async (name, input) => {
-    const send = await client();
+  const ask: Session['ask'] = async (name, input, { timeoutMs } = {}) => {
+    const send = timeoutMs === undefined ? await client() : await connect(timeoutMs);
     return understood(send(name, { ...input, signal }), await open());
   };
   return {

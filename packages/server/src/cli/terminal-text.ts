@@ -8,6 +8,8 @@ const SEQUENCES =
 const HAZARDS = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 const WIDE =
   /^(?:\p{Emoji_Presentation}|[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|[\u{20000}-\u{3FFFD}])/u;
+// A number keeps its unit.
+const GAP = / (?!(?:%|ms)(?:\P{L}|$))/u;
 const SEGMENTER = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** One line that moves no cursor, changes no colour, writes no clipboard and keeps its reading direction. */
@@ -47,7 +49,7 @@ export function padTo(text: string, width: number): string {
 export function wrap(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ').flatMap((part) => cut(part, width))) {
+  for (const word of text.split(GAP).flatMap((part) => cut(part, width))) {
     const joined = line === '' ? word : `${line} ${word}`;
     if (displayWidth(joined) <= width) line = joined;
     else {

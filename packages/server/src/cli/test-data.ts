@@ -1,10 +1,14 @@
 /** Answers of a control plane for tests: one model in the middle of a rollout. Every text in them can be made naughty. */
 import type { Answer } from '@understudy/contract/client';
 import type { EndpointName } from '@understudy/contract/endpoints';
+import { viewOfTally } from '@understudy/contract/tally-view';
 import type { RolloutView } from '@understudy/contract/views';
+import { EMPTY_TALLY } from '@understudy/core/evidence';
+import { bucketOfLatency, type Histogram } from '@understudy/core/histogram';
 import { DEFAULT_ROUTING, DEFAULT_WATCH } from '@understudy/core/model';
 import type { GuardReading, Verdict } from '@understudy/core/policy';
 import type { Decision, RolloutState } from '@understudy/core/rollout';
+import { DEFAULT_SEQUENTIAL } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 
 /** 2026-01-31 12:00:00Z, when every test takes place. */
@@ -63,7 +67,13 @@ export function rolloutView(state: RolloutState = STEPPING, text = '305 of 500 r
   return {
     rollout: {
       ...base,
-      plan: { name: 'standard', checkEveryMs: 10_000, policy: { kind: 'thresholds', ...DEFAULT_THRESHOLDS }, steps },
+      plan: {
+        name: 'standard',
+        checkEveryMs: 10_000,
+        startCheck: 'warn',
+        policy: { kind: 'thresholds', ...DEFAULT_THRESHOLDS },
+        steps,
+      },
       startedAtMs: NOW_MS - 720_000,
       startedBy: 'alice',
       state,
@@ -79,6 +89,64 @@ export function rolloutView(state: RolloutState = STEPPING, text = '305 of 500 r
       decision: ADVANCE,
     },
     warnings: ['v2 has no baseline, so drift is not judged'],
+  };
+}
+
+const WEIGHED: readonly GuardReading[] = [
+  {
+    guard: 'errors',
+    verdict: 'undecided',
+    champion: 0.0102,
+    challenger: 0.0143,
+    limit: 0.01222,
+    margin: 0.0183,
+    intervals: { champion: [0.0081, 0.013], challenger: [0.0101, 0.0201] },
+    progress: { harm: 0.38, safety: 0.71 },
+    unit: 'share',
+    samples: 3412,
+    reason:
+      'failed requests: challenger 1.4 %, champion 1 %, harm begins above 1.2 %; evidence of harm 3.1 to 1, 50 to 1 rolls back; evidence of safety 8.4 to 1, 20 to 1 is proof',
+  },
+  {
+    guard: 'latency.p99',
+    verdict: 'healthy',
+    champion: 31.2,
+    challenger: 30.8,
+    limit: 46.8,
+    margin: 46.8,
+    intervals: { champion: [29.9, 33.6], challenger: [28.1, 35.2] },
+    progress: { harm: 0, safety: 1 },
+    unit: 'ms',
+    samples: 3312,
+    reason:
+      'p99 latency: challenger 30.8 ms, champion 31.2 ms, harm begins above 46.8 ms; no evidence of harm; proven safe, 31 to 1',
+  },
+  {
+    guard: 'drift',
+    verdict: 'no-data',
+    progress: { harm: 0, safety: 0 },
+    unit: 'share',
+    samples: 0,
+    reason: 'predictions: 0 on the challenger so far; no evidence of harm; no evidence of safety yet, 20 to 1 is proof',
+  },
+];
+
+/** A live rollout of the policy `sequential`: guards with intervals and progress, and a forecast. */
+export function weighedView(): RolloutView {
+  const view = rolloutView();
+  const sentence =
+    'at the present traffic about 3m 20s to a verdict; a regression from 1 % to 1.9 % errors would be caught with 80 % probability by then';
+  const reason = 'no harm found, and not proven safe yet; of the proof there is: errors 71 %, drift 0 %';
+  const now = { verdict: 'undecided' as const, reason, guards: [...WEIGHED], forecast: { verdictInMs: 200_000, sentence } };
+  return {
+    ...view,
+    rollout: { ...view.rollout, plan: { ...view.rollout.plan, policy: { kind: 'sequential', ...DEFAULT_SEQUENTIAL } } },
+    now: { ...now, atMs: NOW_MS },
+    arms: [
+      { arm: 'champion', version: 'v1', requests: 10_236, errors: 104, rescued: 0, p50Ms: 12.2, p99Ms: 31.2 },
+      { arm: 'challenger', version: 'v2', requests: 3412, errors: 49, rescued: 49, p50Ms: 12.1, p99Ms: 30.8 },
+    ],
+    warnings: ['the guard drift has no data and is left out: nobody knows what predictions look like'],
   };
 }
 
@@ -175,6 +243,27 @@ function rolloutAnswers(text: string) {
     listRollouts: [rollout],
     getRollout: rollout,
     listDecisions: [{ rollout: 'digits-3', window: 7, revision: 42, atMs: NOW_MS, decision: { ...ADVANCE, reason: text } }],
+    replayRollout: {
+      outcome: 'replayed' as const,
+      isFaithful: true,
+      decisions: [
+        {
+          atMs: NOW_MS - 700_000,
+          action: 'begin' as const,
+          recorded: 'no-data' as const,
+          replayed: 'no-data' as const,
+          isSame: true,
+        },
+        {
+          atMs: NOW_MS - 250_000,
+          action: 'advance' as const,
+          recorded: 'healthy' as const,
+          replayed: 'healthy' as const,
+          isSame: true,
+        },
+      ],
+    },
+    getRolloutEvidence: evidenceAnswer(),
     pauseRollout: rollout,
     resumeRollout: rollout,
     promoteRollout: rollout,
@@ -185,5 +274,18 @@ function rolloutAnswers(text: string) {
     listPlans: [plan],
     getPlan: plan,
     savePlan: plan,
+  };
+}
+
+/** Ten minutes of both arms. */
+function evidenceAnswer(): Answer<'getRolloutEvidence'> {
+  const latency: Histogram = [10, 20, 30].map((ms) => [bucketOfLatency(ms), 1000]);
+  const tally = viewOfTally({ ...EMPTY_TALLY, requests: 3000, errors: 30, latency });
+  return {
+    arms: [
+      { arm: 'challenger', version: 'v2', step: 1, tally: { ...tally, errors: 900 } },
+      { arm: 'champion', version: 'v1', step: 1, tally },
+    ],
+    span: { fromMs: NOW_MS - 600_000, untilMs: NOW_MS },
   };
 }

@@ -42,6 +42,8 @@ export const LINES: Readonly<Record<string, readonly string[]>> = {
   'plan validate': ['plan', 'validate', 'plan.yaml'],
   'plan schema': ['plan', 'schema'],
   'plan save': ['plan', 'save', 'plan.yaml'],
+  replay: ['replay', 'digits'],
+  simulate: ['simulate', '--scenario', 'errors-1-to-100', '--rollouts', '3'],
   'token create': ['token', 'create', 'ci', '--scope', 'operate', '--expires', '90d'],
   'token list': ['token', 'list'],
   'token revoke': ['token', 'revoke', 't1'],

@@ -21,6 +21,7 @@ export function renderWhy(view: RolloutView, options: FrameOptions): string {
       ['step', stepWordsOf(view)],
       ['decided', decided],
       ['sees now', now === undefined ? 'nothing: the rollout is over' : `${now.verdict}: ${now.reason}`],
+      ['forecast', now?.forecast?.sentence],
       ['because', now === undefined ? reasonOf(view) : undefined],
     ],
     options,

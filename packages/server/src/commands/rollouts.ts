@@ -9,6 +9,7 @@ import { type Caller, type CommandContext, type Plan, runCommand } from './comma
 import { rollBackModel } from './models.ts';
 import { create, type Held, holdModel, holdRollout, holdVersions, replace } from './queries.ts';
 import type { Receipt } from './receipt.ts';
+import { openingOf } from './rollout-opening.ts';
 
 interface StartInput {
   readonly model: string;
@@ -177,12 +178,19 @@ async function planStart(
   );
   const champion = assertCanStart(model.body, challenger, input);
   const id = `${input.model}-${model.body.rolloutCount + 1}`;
+  const opening = await openingOf(context, {
+    model: model.body,
+    champion: versions.find((held) => held.body.version === champion)?.body,
+    challenger,
+    plan: input.plan,
+    atMs: input.atMs,
+  });
   const rollout: Rollout = {
     id,
     model: input.model,
     champion,
     challenger: challenger.version,
-    plan: input.plan,
+    ...opening,
     salt: input.retryOf?.salt ?? id,
     startedAtMs: input.atMs,
     startedBy: caller.actor,

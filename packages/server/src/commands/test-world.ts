@@ -1,8 +1,10 @@
 /** A small environment on an embedded store, for tests of commands and engine: a clock to turn, and evidence to send. */
 import type { Arm, Moments, Tally } from '@understudy/core/evidence';
 import { EMPTY_TALLY } from '@understudy/core/evidence';
+import { INTERVAL_MS } from '@understudy/core/evidence-pool';
 import { bucketOfLatency, type Histogram, mergeHistograms } from '@understudy/core/histogram';
 import type { Baseline } from '@understudy/core/model-version';
+import { binOf, binsOfNormal, MAX_BINS, nameOfEdges } from '@understudy/core/prediction-bins';
 import type { Readiness } from '@understudy/contract/report';
 import { openSqliteStore } from '../storage/sqlite-store.ts';
 import type { Store } from '../storage/store.ts';
@@ -29,7 +31,10 @@ export interface TestWorld {
   readonly store: Store;
   /** Moves the clock on. */
   wait(ms: number): void;
-  /** A gateway's report of the present second: these versions are ready, this is what they did. */
+  /**
+   * A gateway's report of the second that has just ended: these versions are ready, this is what they did. In the first
+   * `GRACE_MS` of a second its interval is closed at the end of them; later the report is late and counts in the present one.
+   */
   report(ready: readonly string[], traffic: readonly Traffic[]): Promise<void>;
   register(...versions: readonly string[]): Promise<void>;
 }
@@ -70,7 +75,7 @@ export async function openTestWorld(): Promise<TestWorld> {
         version: seen.version,
         arm: seen.arm,
         ...(seen.rollout === undefined ? {} : { rollout: seen.rollout, step: seen.step ?? 0 }),
-        startMs: nowMs,
+        startMs: (Math.floor(nowMs / INTERVAL_MS) - 1) * INTERVAL_MS,
         tally: tallyOf(seen),
       }));
       const revision = await store.revision('production');
@@ -80,11 +85,20 @@ export async function openTestWorld(): Promise<TestWorld> {
   };
 }
 
+// Where the baseline of every version puts the edges of its bins.
+const BINS = binsOfNormal(10, 2);
+
 /** A spread of ±20 % around the latency, the same each time. */
 function tallyOf({ requests, errors = 0, latencyMs = 20, prediction = 10 }: Traffic): Tally {
   const count = requests - errors;
   const predictions: Moments = { count, sum: count * prediction, sumSquares: count * prediction * prediction };
-  return { ...EMPTY_TALLY, requests, errors, predictions, latency: spread(latencyMs, requests) };
+  const bins = BINS === undefined ? {} : { [nameOfEdges(BINS.edges)]: countsOf(binOf(BINS.edges, prediction), count) };
+  return { ...EMPTY_TALLY, requests, errors, predictions, bins, latency: spread(latencyMs, requests) };
+}
+
+/** All of them in one bin. */
+function countsOf(bin: number, count: number): readonly number[] {
+  return Array.from({ length: MAX_BINS }, (_, index) => (index === bin ? count : 0));
 }
 
 function spread(latencyMs: number, requests: number): Histogram {

@@ -1,5 +1,7 @@
 /** What the control API needs from its siblings, wired in `compose.ts`. */
-import type { ArmCounts, ArtifactView } from '@understudy/contract/views';
+import type { ArmCounts, ArtifactView, ReplayView, RolloutEvidenceView } from '@understudy/contract/views';
+import type { Tally } from '@understudy/core/evidence';
+import type { Plan } from '@understudy/core/plan';
 import type { Judgement } from '@understudy/core/policy';
 import type { Rollout } from '@understudy/core/rollout';
 import type { WatchFinding } from '@understudy/core/watch';
@@ -13,11 +15,15 @@ export interface EngineWindow {
   watchOf(model: string): Promise<WatchFinding | undefined>;
   /** Decides on one rollout now. Resolves when the decision, if there is one, is committed. */
   step(rollout: string, request: Caller & { readonly skipHold: boolean; readonly reason: string }): Promise<void>;
-  /** Predictions of a version while champion, newest evidence first, for a live baseline. */
-  livePredictions(
-    model: string,
-    version: string,
-  ): Promise<{ readonly count: number; readonly sum: number; readonly sumSquares: number }>;
+  /** What a version did as champion within the last day, for a live baseline. */
+  liveTally(model: string, version: string): Promise<Tally>;
+  /**
+   * Decides a rollout again from what is stored about it; with another plan, says where that one would have decided otherwise.
+   * @throws AppError `request.overloaded` while another one is replayed
+   */
+  replay(rollout: Rollout, other: Plan | undefined): Promise<ReplayView>;
+  /** What both arms of a rollout did in each step. */
+  evidenceOf(rollout: Rollout): Promise<RolloutEvidenceView>;
 }
 
 /** Uploaded model files. */

@@ -38,6 +38,11 @@ export const ROLLOUT_HANDLERS = {
       decision: { ...decision, guards: printableReadings(decision.guards) },
     }));
   },
+  replayRollout: async (context, { params, body }) => {
+    const rollout = await getRollout(context, params.rollout);
+    return context.engine.replay(rollout, body.plan === undefined ? undefined : await planOf(context, body.plan));
+  },
+  getRolloutEvidence: async (context, { params }) => context.engine.evidenceOf(await getRollout(context, params.rollout)),
   pauseRollout: act(pauseRollout),
   resumeRollout: act(resumeRollout),
   promoteRollout: act(promoteRollout),

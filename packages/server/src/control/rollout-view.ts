@@ -60,7 +60,9 @@ function nowOf(
     notReady: notReadyBecause(gateways, wanted, atMs),
     unhealthy: health?.state === 'unhealthy' ? health.reason : undefined,
   });
-  return { verdict: judgement.verdict, reason: decision.reason, guards: printableReadings(judgement.guards), atMs };
+  const { verdict, guards, forecast } = judgement;
+  const outlook = forecast === undefined ? {} : { forecast };
+  return { verdict, reason: decision.reason, guards: printableReadings(guards), ...outlook, atMs };
 }
 
 function lastDecisionOf({ atMs, decision }: NonNullable<RolloutView['lastDecision']>): NonNullable<RolloutView['lastDecision']> {

@@ -1,4 +1,4 @@
-/** What a person should know before trusting a live rollout: guards without data, and comparisons of unlike things. */
+/** What a person should know before trusting a live rollout: what the start check found, guards without data, unlike things compared. */
 import type { Model } from '@understudy/core/model';
 import type { ModelVersion, VersionSource } from '@understudy/core/model-version';
 import type { Rollout } from '@understudy/core/rollout';
@@ -6,16 +6,19 @@ import type { Rollout } from '@understudy/core/rollout';
 export function warningsOf(rollout: Rollout, model: Model, versions: readonly ModelVersion[]): string[] {
   const champion = versions.find((version) => version.version === rollout.champion);
   const challenger = versions.find((version) => version.version === rollout.challenger);
-  const warnings: string[] = [];
+  const warnings = [...(rollout.remarks ?? [])];
   if (champion === undefined || challenger === undefined) {
-    return [`a version of the rollout does not exist: champion ${rollout.champion}, challenger ${rollout.challenger}`];
+    warnings.push(`a version of the rollout does not exist: champion ${rollout.champion}, challenger ${rollout.challenger}`);
+    return warnings;
   }
   if (model.champion !== rollout.champion) {
     warnings.push(
       `${model.champion ?? 'nobody'} is champion of "${model.name}" now, but the rollout compares with ${rollout.champion}; abort it and start another`,
     );
   }
-  if (champion.baseline === undefined && challenger.baseline === undefined) {
+  // The start check of the policy `sequential` has looked at what drift is judged by, and said so in its remarks.
+  const isChecked = rollout.plan.policy.kind === 'sequential';
+  if (!isChecked && champion.baseline === undefined && challenger.baseline === undefined) {
     warnings.push(
       `neither ${champion.version} nor ${challenger.version} has a baseline, so the guard on prediction drift has no data; set one with \`understudy version baseline ${model.name} ${challenger.version} --from FILE\``,
     );

@@ -1,5 +1,8 @@
 /** A control API over an empty store in memory, with a token for each scope. Only tests depend on it. */
 import { AppError } from '@understudy/core/errors';
+import { viewOfTally } from '@understudy/contract/tally-view';
+import { EMPTY_TALLY, type Tally } from '@understudy/core/evidence';
+import type { DataType, Signature } from '@understudy/core/model-version';
 import type { Judgement } from '@understudy/core/policy';
 import { type Scope, SCOPES } from '@understudy/core/token';
 import type { Clock } from '../clock.ts';
@@ -28,10 +31,12 @@ export interface TestControl extends AsyncDisposable {
   /** A new token, with its secret. */
   addToken(name: string, scopes: readonly Scope[], expiresInMs?: number): Promise<string>;
   /** What the engine says from now on. */
-  engineSays(seen: { readonly judgement?: Judgement; readonly live?: readonly number[] }): void;
+  engineSays(seen: { readonly judgement?: Judgement; readonly live?: Tally }): void;
 }
 
 export const ONNX_SHA256: string = 'a'.repeat(64);
+/** A file that predicts labels. */
+export const CLASSIFIER_SHA256: string = 'c'.repeat(64);
 
 export const NO_DATA: Judgement = { verdict: 'no-data', reason: 'not enough data: 0 of 50 requests', guards: [] };
 
@@ -41,7 +46,7 @@ export async function openTestControl(options: Partial<ControlOptions> = {}): Pr
   const context: CommandContext = { store, environment: 'production', clock };
   const log: LogLine[] = [];
   const steps: Parameters<EngineWindow['step']>[] = [];
-  const seen: { judgement: Judgement; live: readonly number[] } = { judgement: NO_DATA, live: [] };
+  const seen: { judgement: Judgement; live: Tally } = { judgement: NO_DATA, live: EMPTY_TALLY };
   const api = await openControlApi(
     { environment: 'production', release: '1.2.3', ownPorts: [7070, 7071], ...options },
     {
@@ -90,7 +95,7 @@ function movableClock(startMs: number): TestControl['clock'] {
 
 /** Says what it is told to; the real engine has its own tests. */
 function engineDouble(
-  seen: { readonly judgement: Judgement; readonly live: readonly number[] },
+  seen: { readonly judgement: Judgement; readonly live: Tally },
   steps: Parameters<EngineWindow['step']>[],
 ): EngineWindow {
   return {
@@ -102,21 +107,24 @@ function engineDouble(
     step: async (...call) => {
       steps.push(call);
     },
-    livePredictions: async () => ({
-      count: seen.live.length,
-      sum: seen.live.reduce((sum, value) => sum + value, 0),
-      sumSquares: seen.live.reduce((sum, value) => sum + value * value, 0),
-    }),
+    liveTally: async () => seen.live,
+    replay: async () => ({ outcome: 'replayed', decisions: [], isFaithful: true }),
+    evidenceOf: async () => ({ arms: [{ arm: 'challenger', version: 'v2', step: 0, tally: viewOfTally(seen.live) }] }),
   };
 }
 
-/** Knows one file, which predicts the first feature, and NaN when that is negative; every upload has the size that came in. */
+/** Knows two files, which predict the first feature, and NaN when that is negative; every upload has the size that came in. */
 function artifactsDouble(): ArtifactIntake {
-  const signature = {
+  const signatureOf = (dataType: DataType): Signature => ({
     inputs: [{ name: 'x', dataType: 'FP32', shape: [-1, 2] }],
-    outputs: [{ name: 'y', dataType: 'FP32', shape: [-1, 1] }],
+    outputs: [{ name: 'y', dataType, shape: [-1, 1] }],
     prediction: 'y',
-  } as const;
+  });
+  const signature = signatureOf('FP32');
+  const signatures = new Map([
+    [ONNX_SHA256, signature],
+    [CLASSIFIER_SHA256, signatureOf('INT64')],
+  ]);
   return {
     async put(bytes) {
       let size = 0;
@@ -124,7 +132,10 @@ function artifactsDouble(): ArtifactIntake {
       if (size === 0) throw new AppError('artifact.empty', 'the file is empty');
       return { sha256: ONNX_SHA256, bytes: size, signature };
     },
-    find: async (sha256) => (sha256 === ONNX_SHA256 ? { sha256, bytes: 10, signature } : undefined),
+    find: async (sha256) => {
+      const known = signatures.get(sha256);
+      return known === undefined ? undefined : { sha256, bytes: 10, signature: known };
+    },
     predict: async (_sha256, rows) => rows.map(([first = 0]) => Math.sqrt(first) ** 2),
   };
 }

@@ -14,7 +14,7 @@ const NAMES: Readonly<Record<string, string>> = {
   'health.errors': 'errors',
   'health.mean-drift': 'drift',
 };
-const UNITS: Readonly<Record<GuardReading['unit'], string>> = { ms: 'ms', share: '%', 'standard deviations': 'sd' };
+const UNITS: Readonly<Record<GuardReading['unit'], string>> = { ms: 'ms', share: '%', 'standard deviations': 'sd', score: '' };
 const INDENT = 13;
 
 /** How a decision is shown. */
@@ -32,7 +32,8 @@ export function decisionLines({ view, startedAtMs, columns }: DecisionPage, pale
   const lines = paragraph(`${palette.bold(action)}: ${reason}`, { columns, lead });
   if (guards.length === 0) return lines;
   const known = guards.filter(({ challenger }) => challenger !== undefined);
-  const readings = known.map((guard) => readingText(guard, palette)).join(' · ');
+  const proof = action === 'roll-back' ? 'harm' : 'safety';
+  const readings = known.map((guard) => readingText(guard, { proof, palette })).join(' · ');
   return known.length === 0 ? lines : [...lines, ...paragraph(readings, { columns, lead: ' '.repeat(INDENT) })];
 }
 
@@ -42,11 +43,20 @@ function signed(action: Action, palette: Palette): string {
   return action === 'promote' || action === 'advance' ? palette.green(sign) : sign;
 }
 
-/** One guard's value and what it is held against, on one line: a latency against the champion's, the rest against limits. */
-function readingText({ guard, champion, challenger, limit, unit, verdict }: GuardReading, palette: Palette): string {
+interface ReadingStyle {
+  /** What the decision took of a guard that weighs evidence. */
+  readonly proof: 'harm' | 'safety';
+  readonly palette: Palette;
+}
+
+/** One guard's value and what it is held against, on one line: the champion where the arms are compared, else a limit. */
+function readingText(reading: GuardReading, { proof, palette }: ReadingStyle): string {
+  const { guard, champion, challenger, limit, unit, verdict, progress } = reading;
   const name = NAMES[guard] ?? guard;
-  const isRelative = guard.startsWith('latency.');
+  const isRelative = guard.startsWith('latency.') || progress !== undefined;
   const against = isRelative ? `vs ${guardNumber(champion, unit)}` : `of ${guardNumber(limit, unit)}`;
-  const text = keepTogether(`${name} ${guardNumber(challenger, unit)} ${against} ${UNITS[unit]}`);
+  const values = `${name} ${guardNumber(challenger, unit)} ${against} ${UNITS[unit]}`.trimEnd();
+  const weighed = progress === undefined ? '' : `, ${proof} ${Math.floor(progress[proof] * 100)} %`;
+  const text = keepTogether(values + weighed);
   return verdict === 'harmful' ? palette.red(text) : palette.dim(text);
 }

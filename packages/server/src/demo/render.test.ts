@@ -1,3 +1,4 @@
+import { DEFAULT_WATCH } from '@understudy/core/model';
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { readPlan } from '@understudy/contract/plan-file';
@@ -130,11 +131,7 @@ const MODEL = {
     { version: 'v2', fromMs: 64_500, began: 'rollback' },
   ],
   routing: { subject: [], rules: [], deadlineMs: 5000 },
-  watch: {
-    limits: { window: 200, minSamples: 20, p95LatencyMs: 500, errorRate: 0.05, meanDrift: 2 },
-    checkEveryMs: 500,
-    cooldownMs: 2000,
-  },
+  watch: { ...DEFAULT_WATCH, checkEveryMs: 500, cooldownMs: 2000 },
   lastRollback: {
     failed: 'v5',
     restored: 'v2',

@@ -1,7 +1,8 @@
 /** The second story: harmful versions are rolled back by the engine, each for its own reason, and a fixed one is retried. */
 import { isAppError } from '@understudy/core/errors';
 import type { ModelAsset } from './assets.ts';
-import { CLIMB } from './demo-plans.ts';
+import { CLIMB, CLIMB_ANEW } from './demo-plans.ts';
+import type { PlanFile } from '@understudy/contract/plan-file';
 import { countText, plural, scoreText, secondsText } from './figures.ts';
 import { type Climb, type Fall, problemsOfClimb, problemsOfFall, type StoryResult } from './outcome.ts';
 import { command, conclude, heading, offlineOf, playRollout, say, type Story } from './play.ts';
@@ -43,7 +44,8 @@ async function tellGarbage(stage: Stage): Promise<Fall> {
   );
   const fall = await fallOf(stage, assets.diabetes, {
     challenger: GARBAGE,
-    guards: ['mean-drift'],
+    plan: CLIMB_ANEW,
+    guards: ['drift'],
     reason: 'better offline',
   });
   tellDamage(stage, fall.followed, fall.measure);
@@ -54,12 +56,17 @@ async function tellGarbage(stage: Stage): Promise<Fall> {
 async function fallOf(
   stage: Stage,
   asset: ModelAsset,
-  wish: { readonly challenger: string; readonly guards: readonly string[]; readonly reason: string },
+  wish: {
+    readonly challenger: string;
+    readonly plan: PlanFile;
+    readonly guards: readonly string[];
+    readonly reason: string;
+  },
 ): Promise<Fall> {
   const { client, signal, traffic } = stage;
-  const { challenger, guards, reason } = wish;
+  const { challenger, plan, guards, reason } = wish;
   traffic.mark(asset.model);
-  const started = await client('startRollout', { body: { model: asset.model, challenger, plan: CLIMB, reason }, signal });
+  const started = await client('startRollout', { body: { model: asset.model, challenger, plan, reason }, signal });
   const followed = await playRollout(stage, { asset, started, withinMs: ENDS_WITHIN_MS });
   await rest(AFTERMATH_MS, signal);
   const { model } = await client('getModel', { params: { model: asset.model }, signal });
@@ -116,7 +123,7 @@ async function tellSlow(stage: Stage): Promise<Fall> {
   const { screen, assets } = stage;
   say(screen, `${SLOW} of digits is as right as ${FIXED}, but slow: it works in small steps where one product would do.`);
   // On a machine with little to spare it does not answer in time at all, which counts as an error and is rescued.
-  const wish = { challenger: SLOW, guards: ['latency', 'errors'], reason: 'as good as any' };
+  const wish = { challenger: SLOW, plan: CLIMB, guards: ['latency', 'errors'], reason: 'as good as any' };
   const fall = await fallOf(stage, assets.digits, wish);
   const { versions, rescued, errors } = fall.measure;
   const helped = rescued === 0 ? '' : `${plural(rescued, 'answer')} came from the champion instead, as it took too long; `;

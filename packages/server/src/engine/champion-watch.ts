@@ -2,12 +2,12 @@
 import { isAppError } from '@understudy/core/errors';
 import type { Model } from '@understudy/core/model';
 import type { Verdict } from '@understudy/core/policy';
-import { absorbWatch, judgeWatch, openWatch, type WatchFinding, type WatchState } from '@understudy/core/watch';
+import { absorbWatch, judgeWatch, openWatch, settleWatch, type WatchFinding, type WatchState } from '@understudy/core/watch';
 import type { CommandContext } from '../commands/command.ts';
 import { rollBackModel } from '../commands/models.ts';
 import { getModel, getVersions } from '../commands/queries.ts';
 import type { Receipt } from '../commands/receipt.ts';
-import { readEvidence } from './evidence-reader.ts';
+import { readEvidence } from '../commands/evidence-reader.ts';
 
 /** What a look at a champion came to. */
 export type WatchOutcome =
@@ -50,17 +50,20 @@ export function openChampionWatch(context: CommandContext): ChampionWatch {
   async function find(model: Model): Promise<WatchFinding | undefined> {
     const entry = watchedOf(model);
     if (entry === undefined) return undefined;
-    const atMs = context.clock.nowMs();
-    const sinceMs = Math.max(entry.state.fromMs, atMs - LOOK_BACK_MS);
+    const version = (await getVersions(context, model.name)).find((one) => one.version === entry.state.version);
+    if (version === undefined) return undefined;
     const readOn = async (): Promise<void> => {
-      entry.cursor = await readEvidence(context, { model: model.name, sinceMs, afterCursor: entry.cursor }, (block) => {
-        entry.state = absorbWatch(model, entry.state, block);
+      // Taken before reading: what is stored meanwhile may be missed, and must not belong to a time that was judged.
+      const atMs = context.clock.nowMs();
+      const sinceMs = Math.max(entry.state.fromMs, atMs - LOOK_BACK_MS);
+      entry.cursor = await readEvidence(context, { model: model.name, sinceMs, afterCursor: entry.cursor }, (stored) => {
+        entry.state = absorbWatch(model, entry.state, stored);
       });
+      entry.state = settleWatch(model, version, { state: entry.state, atMs });
     };
     entry.reading = entry.reading.then(readOn, readOn);
     await entry.reading;
-    const version = (await getVersions(context, model.name)).find((one) => one.version === entry.state.version);
-    return version === undefined ? undefined : judgeWatch(model, version, { state: entry.state, atMs });
+    return judgeWatch(model, version, { state: entry.state, atMs: context.clock.nowMs() });
   }
 
   return {

@@ -1,7 +1,8 @@
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
-import type { Plan } from '@understudy/core/plan';
+import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
+import { BUILT_IN_PLANS, type Plan } from '@understudy/core/plan';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { rollBackModel } from '../commands/models.ts';
+import { updateModel, rollBackModel } from '../commands/models.ts';
 import { getModel, getRollout, getVersions } from '../commands/queries.ts';
 import { pauseRollout, promoteRollout, resumeRollout, startRollout } from '../commands/rollouts.ts';
 import { HUMAN, openTestWorld, type TestWorld, type Traffic } from '../commands/test-world.ts';
@@ -18,19 +19,21 @@ const PLAN: Plan = {
   ],
   policy: { kind: 'thresholds', ...DEFAULT_THRESHOLDS },
   checkEveryMs: 10_000,
+  startCheck: 'warn',
 };
 
 let world: TestWorld;
 let engine: Engine;
 beforeEach(async () => {
   world = await openTestWorld();
+  world.wait(INTERVAL_MS - (world.context.clock.nowMs() % INTERVAL_MS));
   engine = openEngine(world.context, QUIET);
 });
 
 async function start(plan = PLAN): Promise<string> {
   const { id } = await startRollout(world.context, HUMAN, { model: MODEL, challenger: 'v2', plan, reason: 'try' });
   await world.report(['v1', 'v2'], []);
-  await engine.tick();
+  await look();
   return id;
 }
 
@@ -39,11 +42,18 @@ async function phase(id: string): Promise<unknown> {
   return 'step' in state && state.phase === 'stepping' ? `step ${state.step + 1}` : state.phase;
 }
 
+/** The engine looks as soon as the interval of the newest report is closed; the clock stands at a whole second again. */
+async function look(): Promise<void> {
+  world.wait(GRACE_MS);
+  await engine.tick();
+  world.wait(INTERVAL_MS - GRACE_MS);
+}
+
 /** Ten seconds of traffic on both arms, then a check. */
 async function check(id: string, challenger: Partial<Traffic> = {}, champion: Partial<Traffic> = {}): Promise<void> {
   const { state } = await getRollout(world.context, id);
   const at = { rollout: id, step: 'step' in state ? state.step : 0 };
-  world.wait(10_000);
+  world.wait(10_000 - INTERVAL_MS);
   await world.report(
     ['v1', 'v2'],
     [
@@ -51,7 +61,7 @@ async function check(id: string, challenger: Partial<Traffic> = {}, champion: Pa
       { version: 'v2', arm: 'challenger', requests: 70, ...at, ...challenger },
     ],
   );
-  await engine.tick();
+  await look();
 }
 
 describe('the staircase', () => {
@@ -172,6 +182,7 @@ describe('crash and race', () => {
     const engines = Array.from({ length: 4 }, () => openEngine(world.context, QUIET));
     world.wait(10_000);
     await world.report(['v1', 'v2'], [{ version: 'v2', arm: 'challenger', requests: 70, rollout: id, step: 0 }]);
+    world.wait(GRACE_MS);
     const revision = await world.store.revision('production');
     await Promise.all(engines.map((one) => one.tick()));
     expect(await phase(id)).toBe('step 2');
@@ -192,11 +203,15 @@ describe('crash and race', () => {
   });
 });
 
-describe('the watch after promotion', () => {
+describe('the watch after promotion, by window', () => {
+  beforeEach(async () => {
+    await updateModel(world.context, HUMAN, { model: MODEL, watch: { method: 'window' }, reason: 'as the article does' });
+  });
+
   async function serve(traffic: Partial<Traffic> & { readonly version: string }): Promise<void> {
-    world.wait(10_000);
+    world.wait(10_000 - INTERVAL_MS);
     await world.report(['v1', 'v2', 'v3'], [{ arm: 'champion', requests: 250, ...traffic }]);
-    await engine.tick();
+    await look();
   }
 
   async function promote(version: string): Promise<void> {
@@ -227,7 +242,7 @@ describe('the watch after promotion', () => {
     await serve({ version: 'v3', latencyMs: 900 });
     expect((await getModel(world.context, MODEL)).champion).toBe('v2');
     await serve({ version: 'v2', latencyMs: 900 });
-    expect((await engine.watchOf(MODEL))?.reason).toContain('no automatic rollback for 1m 50s more (cooldown)');
+    expect((await engine.watchOf(MODEL))?.reason).toContain('no automatic rollback for 1m 49s more (cooldown)');
     expect((await getModel(world.context, MODEL)).champion).toBe('v2');
     world.wait(120_000);
     await serve({ version: 'v2', latencyMs: 900 });
@@ -256,8 +271,74 @@ describe('the watch after promotion', () => {
         { version: 'v3', arm: 'challenger', requests: 30, ...at },
       ],
     );
-    await engine.tick();
+    await look();
     expect((await getModel(world.context, MODEL)).champion).toBe('v1');
     expect(await phase(id)).toBe('aborted');
+  });
+});
+
+describe('the default plan', () => {
+  const [standard] = BUILT_IN_PLANS;
+
+  /** Seconds of traffic, the shares as planned, looked at each second until the rollout ends. */
+  async function serve(id: string, seconds: number, challenger: Partial<Traffic>): Promise<void> {
+    for (let second = 0; second < seconds; second += 1) {
+      const { state, plan } = await getRollout(world.context, id);
+      if (state.phase !== 'stepping') return;
+      const at = { rollout: id, step: state.step };
+      const share = (plan.steps[state.step]?.trafficPercent ?? 0) / 100;
+      await world.report(
+        ['v1', 'v2'],
+        [
+          { version: 'v1', arm: 'champion', requests: Math.round(400 * (1 - share)), errors: second % 2, ...at },
+          { version: 'v2', arm: 'challenger', requests: Math.round(400 * share), ...at, ...challenger },
+        ],
+      );
+      await look();
+    }
+  }
+
+  it('promotes a challenger that is as good as the champion', async () => {
+    const id = await start(standard);
+    await serve(id, 200, {});
+    expect(await phase(id)).toBe('promoted');
+    const decisions = await world.store.decisions('production', id, 100);
+    expect(decisions.filter(({ decision }) => decision.action === 'advance')).toHaveLength(3);
+  });
+
+  it.each([
+    { name: 'fails a tenth of its requests', traffic: { errors: 4 }, guard: 'failed requests' },
+    { name: 'is half as fast', traffic: { latencyMs: 40 }, guard: 'latency' },
+  ])('rolls back one that $name within a minute, and says why', async ({ traffic, guard }) => {
+    const id = await start(standard);
+    await serve(id, 60, traffic);
+    const { state } = await getRollout(world.context, id);
+    expect(state).toMatchObject({ phase: 'rolled-back', by: 'engine' });
+    expect('reason' in state && state.reason).toContain(guard);
+  });
+
+  it('decides the same after a restart in the middle', async () => {
+    const id = await start(standard);
+    await serve(id, 12, { errors: 1 });
+    const before = await engine.lookAt(await getRollout(world.context, id));
+    engine = openEngine(world.context, QUIET);
+    const after = await engine.lookAt(await getRollout(world.context, id));
+    expect(after).toEqual(before);
+  });
+});
+
+describe('the watch after promotion, by detectors', () => {
+  it('sends a failing champion back within seconds, and leaves one that is near its limit alone', async () => {
+    const { id } = await startRollout(world.context, HUMAN, { model: MODEL, challenger: 'v2', plan: PLAN, reason: 'r' });
+    await promoteRollout(world.context, HUMAN, { rollout: id, reason: 'sure' });
+    const serve = async (errors: number): Promise<void> => {
+      await world.report(['v1', 'v2'], [{ version: 'v2', arm: 'champion', requests: 20, errors }]);
+      await look();
+    };
+    for (let second = 0; second < 120; second += 1) await serve(second % 2);
+    expect((await engine.watchOf(MODEL))?.state).toBe('healthy');
+    for (let second = 0; second < 5; second += 1) await serve(12);
+    const model = await getModel(world.context, MODEL);
+    expect([model.champion, model.lastRollback?.failed]).toEqual(['v1', 'v2']);
   });
 });

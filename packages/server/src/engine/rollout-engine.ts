@@ -1,6 +1,6 @@
 /** The engine: at every tick it computes for each model what should be, commits it, and forgets. A crash leaves nothing to repair. */
 import { isAppError } from '@understudy/core/errors';
-import { mergeMoments, type Moments } from '@understudy/core/evidence';
+import { EMPTY_TALLY, mergeTallies, type Tally } from '@understudy/core/evidence';
 import type { Model } from '@understudy/core/model';
 import type { Verdict } from '@understudy/core/policy';
 import type { Decision, Rollout } from '@understudy/core/rollout';
@@ -8,9 +8,10 @@ import type { WatchFinding } from '@understudy/core/watch';
 import type { CommandContext } from '../commands/command.ts';
 import { loadEnvironment } from '../commands/queries.ts';
 import { type ChampionWatch, openChampionWatch, type WatchOutcome } from './champion-watch.ts';
-import { readEvidence } from './evidence-reader.ts';
+import { readEvidence } from '../commands/evidence-reader.ts';
 import { openPace, type Pace } from './pace.ts';
 import { openRolloutJudge, type RolloutJudge, type StepRequest } from './rollout-judge.ts';
+import { openRolloutReplay, type RolloutReplay } from './rollout-replay.ts';
 
 /** Events with fields; the names are for people who search logs. */
 export interface EngineLog {
@@ -25,7 +26,10 @@ export interface Engine {
   lookAt: RolloutJudge['lookAt'];
   watchOf(model: string): Promise<WatchFinding | undefined>;
   step(rollout: string, request: StepRequest): Promise<void>;
-  livePredictions(model: string, version: string): Promise<Moments>;
+  /** What a version did as champion within the last day, for a baseline. */
+  liveTally(model: string, version: string): Promise<Tally>;
+  replay: RolloutReplay['replay'];
+  evidenceOf: RolloutReplay['evidenceOf'];
 }
 
 // A live baseline is made of what the version predicted within the last day.
@@ -56,7 +60,8 @@ export function openEngine(context: CommandContext, log: EngineLog): Engine {
     async step(rollout, request) {
       await judge.evaluate(rollout, request);
     },
-    livePredictions: (model, version) => livePredictions(context, model, version),
+    liveTally: (model, version) => liveTally(context, model, version),
+    ...openRolloutReplay(context),
   };
 }
 
@@ -94,13 +99,13 @@ function openTending({ judge, watch, log, isDue }: Tending): (model: Model, roll
   };
 }
 
-async function livePredictions(context: CommandContext, model: string, version: string): Promise<Moments> {
-  let moments: Moments = { count: 0, sum: 0, sumSquares: 0 };
+async function liveTally(context: CommandContext, model: string, version: string): Promise<Tally> {
+  let tally: Tally = EMPTY_TALLY;
   const sinceMs = context.clock.nowMs() - BASELINE_LOOK_BACK_MS;
-  await readEvidence(context, { model, sinceMs, afterCursor: 0 }, (block) => {
-    if (block.version === version && block.arm === 'champion') moments = mergeMoments(moments, block.tally.predictions);
+  await readEvidence(context, { model, sinceMs, afterCursor: 0 }, ({ block }) => {
+    if (block.version === version && block.arm === 'champion') tally = mergeTallies(tally, block.tally);
   });
-  return moments;
+  return tally;
 }
 
 function logOutcome(log: EngineLog, model: Model, outcome: WatchOutcome): void {

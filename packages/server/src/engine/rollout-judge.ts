@@ -6,7 +6,7 @@ import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
-import { openRolloutLedger, type RolloutLedger } from './rollout-ledger.ts';
+import { openStoredLedger, type StoredLedger } from './rollout-ledger.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
 export interface StepRequest extends Caller {
@@ -28,27 +28,25 @@ export interface RolloutJudge {
 const MAX_LOOKS = 5;
 
 export function openRolloutJudge(context: CommandContext): RolloutJudge {
-  const ledgers = new Map<string, RolloutLedger>();
+  const ledgers = new Map<string, StoredLedger>();
   const lastHolds = new Map<string, string>();
 
   async function look(rollout: Rollout): Promise<Look> {
-    const ledger = ledgers.get(rollout.id) ?? openRolloutLedger(context, rollout);
+    const ledger = ledgers.get(rollout.id) ?? openStoredLedger(context, rollout);
     if (isLive(rollout.state)) ledgers.set(rollout.id, ledger);
     await ledger.catchUp();
     const versions = await getVersions(context, rollout.model);
-    const champion = versions.find((version) => version.version === rollout.champion);
     const challenger = versions.find((version) => version.version === rollout.challenger);
-    const judgement = ledger.judge(rollout, { champion: champion?.baseline, challenger: challenger?.baseline });
+    const { atMs, judgement } = ledger.judge(rollout);
     const unhealthy = challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined;
-    return { judgement, unhealthy, arms: ledger.arms(rollout) };
+    return { atMs, judgement, unhealthy, arms: ledger.arms(rollout) };
   }
 
   async function evaluate(id: string, request?: StepRequest): Promise<Decision | undefined> {
     for (let attempt = 0; attempt < MAX_LOOKS; attempt += 1) {
       const held = await holdRollout(context, id);
       if (!isLive(held.body.state)) return undefined;
-      const atMs = context.clock.nowMs();
-      const { judgement, unhealthy } = await look(held.body);
+      const { atMs, judgement, unhealthy } = await look(held.body);
       const notReady = await notReadyNow(context, held.body, atMs);
       const decision = decide(held.body, { atMs, judgement, notReady, unhealthy, skipHold: request?.skipHold ?? false });
       if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
@@ -76,6 +74,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
 }
 
 interface Look {
+  readonly atMs: number;
   readonly judgement: Judgement;
   readonly unhealthy: string | undefined;
   readonly arms: readonly ArmCounts[];

@@ -1,6 +1,7 @@
 /** How a call of one version ended. Arms return it; the inference decides what it means for the client and the evidence. */
 import type { AppError } from '@understudy/core/errors';
-import type { Failure, Prediction } from './evidence-cell.ts';
+import type { Failure } from './evidence-cell.ts';
+import type { Prediction } from './prediction-counts.ts';
 import type { Seat } from './seat.ts';
 
 /** Predictions of an answer, to be counted. */
@@ -37,6 +38,8 @@ export type ArmOutcome =
 /** One call of one version. */
 export interface ArmCall {
   readonly seat: Seat;
+  /** Whether the version's instance is new, so that the time of this call is counted apart. */
+  readonly isCold: boolean;
   /** Time for this call. */
   readonly budgetMs: number;
   /** Nobody will answer instead: an upstream's failure may go to the client as it is. */

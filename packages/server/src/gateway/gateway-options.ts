@@ -6,6 +6,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** Name in reports; unique among the gateways of a control plane. */
   readonly gateway: string;
+  /** Gateways whose users differ, such as regions, are told apart by it: their evidence is never added up. */
+  readonly stratum?: string;
   /** Differs at every start, so that the sequence of reports may begin at 0 again. */
   readonly boot: string;
   /** Our release, for endpoints that name it. */
@@ -26,6 +28,7 @@ export interface GatewayOptions {
   readonly maxInFlightPerUpstream: number;
   /** Share of a model's deadline that a challenger may use before the champion takes over, in (0, 1). */
   readonly challengerShare: number;
+  /** Reports leave at multiples of this on the clock. */
   readonly flushEveryMs: number;
   /** How long the gateway keeps serving after `/readyz` has said 503, so that load balancers notice. */
   readonly drainGraceMs: number;
@@ -34,7 +37,7 @@ export interface GatewayOptions {
 }
 
 /** Options that have a default. */
-export type GatewayDefaults = Omit<GatewayOptions, 'gateway' | 'boot' | 'release' | 'requestIdKey'>;
+export type GatewayDefaults = Omit<GatewayOptions, 'gateway' | 'stratum' | 'boot' | 'release' | 'requestIdKey'>;
 
 /**
  * Limits of reference list A12/A13: 16 MiB bodies; 1 024 in flight; a report a second. Grace of 5 s is two failed health

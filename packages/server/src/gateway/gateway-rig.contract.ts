@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { GatewayReport } from '@understudy/contract/report';
-import { EMPTY_TALLY, mergeTallies, type Tally } from '@understudy/core/evidence';
+import { EMPTY_TALLY, type EvidenceBlock, mergeTallies, type Tally } from '@understudy/core/evidence';
 import { DEFAULT_ROUTING } from '@understudy/core/model';
 import type { Signature } from '@understudy/core/model-version';
 import type { Snapshot, SnapshotModel, SnapshotVersion } from '@understudy/core/snapshot';
@@ -173,6 +173,8 @@ export interface Rig extends AsyncDisposable {
   raw(text: string): Promise<string>;
   /** Everything reported so far for a version on an arm. */
   tally(version: string, arm: string): Promise<Tally>;
+  /** Requests reported so far, by version, arm and rollout: `v1 champion sum-1`, `v1 champion outside`. */
+  counts(): Promise<Readonly<Record<string, number>>>;
 }
 
 export interface RigOptions {
@@ -227,6 +229,12 @@ export async function openRig({ options, openRuntime, random, snapshot }: RigOpt
     },
   );
   const url = `http://127.0.0.1:${gateway.address.port}`;
+  const reported = async (): Promise<readonly EvidenceBlock[]> => {
+    const before = reports.length;
+    time.advance(GATEWAY_DEFAULTS.flushEveryMs);
+    await until(() => reports.length > before, 'a report');
+    return reports.flatMap((report) => report.blocks);
+  };
   const rig: Rig = {
     gateway,
     time,
@@ -247,11 +255,16 @@ export async function openRig({ options, openRuntime, random, snapshot }: RigOpt
     get: (path, headers) => send(`${url}${path}`, { method: 'GET', headers: { ...headers } }),
     raw: (text) => sendRaw(gateway.address.port, text),
     async tally(version, arm) {
-      const before = reports.length;
-      time.advance(GATEWAY_DEFAULTS.flushEveryMs);
-      await until(() => reports.length > before, 'a report');
-      const blocks = reports.flatMap((report) => report.blocks).filter((block) => block.version === version && block.arm === arm);
+      const blocks = (await reported()).filter((block) => block.version === version && block.arm === arm);
       return blocks.reduce((sum, block) => mergeTallies(sum, block.tally), EMPTY_TALLY);
+    },
+    async counts() {
+      const counts = new Map<string, number>();
+      for (const { version, arm, rollout = 'outside', tally } of await reported()) {
+        const name = `${version} ${arm} ${rollout}`;
+        counts.set(name, (counts.get(name) ?? 0) + tally.requests);
+      }
+      return Object.fromEntries(counts);
     },
     async [Symbol.asyncDispose]() {
       rig.sink = () => Promise.resolve();

@@ -1,9 +1,16 @@
 import { AppError } from '@understudy/core/errors';
+import { countOf } from '@understudy/core/histogram';
+import { DEFAULT_ROUTING } from '@understudy/core/model';
+import { nameOfEdges } from '@understudy/core/prediction-bins';
 import type { Route } from '@understudy/core/routing';
+import type { SnapshotModel } from '@understudy/core/snapshot';
+import type { RoutingRule } from '@understudy/core/targeting';
 import { describe, expect, it } from 'vitest';
+import type { Runtime } from '../runtimes/runtime.ts';
 import {
   openRig,
   REQUEST_ID_KEY,
+  type Rig,
   type RigOptions,
   modelOf,
   onnxVersion,
@@ -183,6 +190,209 @@ describe('evidence', () => {
     }
     expect(await rig.tally('v1', 'champion')).toMatchObject({ requests: 0 });
     expect(await rig.tally('v2', 'challenger')).toMatchObject({ requests: 0, errors: 0 });
+  });
+
+  it('counts a batch as one request of its first row, in the bins of the snapshot', async () => {
+    const binEdges = [0, 100];
+    await using rig = await openRig({ snapshot: snapshotOf(1, [rolloutOf(100_000, { binEdges })]) });
+    await rig.post('/predict/sum', {
+      features: [
+        [1, 2, 3],
+        [-9999, 0, 0],
+        [-9999, 0, 0],
+      ],
+    });
+    rig.apply(snapshotOf(2, [rolloutOf(0, { binEdges })]));
+    await rig.post('/predict/sum', BODY);
+    const name = nameOfEdges(binEdges);
+    expect(await rig.tally('v2', 'challenger')).toMatchObject({ bins: { [name]: [0, 0, 1] }, predictions: { count: 3 } });
+    expect(await rig.tally('v1', 'champion')).toMatchObject({ bins: { [name]: [0, 1, 0] }, predictions: { count: 1 } });
+  });
+
+  it('is named by the stratum of the gateway', async () => {
+    await using rig = await openRig({ options: { stratum: 'eu-west' }, snapshot: snapshotOf(1, [modelOf()]) });
+    await rig.post('/predict/sum', BODY);
+    await rig.counts();
+    expect(rig.reports.flatMap(({ blocks }) => blocks).map(({ stratum }) => stratum)).toEqual(['eu-west']);
+  });
+
+  it('counts in new bins as soon as the snapshot has them', async () => {
+    await using rig = await openRig({ snapshot: snapshotOf(1, [modelOf()]) });
+    for (const [revision, binEdges] of [undefined, [1], [7]].entries()) {
+      rig.apply(snapshotOf(revision + 2, [modelOf(binEdges === undefined ? {} : { binEdges })]));
+      await rig.post('/predict/sum', BODY);
+    }
+    expect(await rig.tally('v1', 'champion')).toMatchObject({
+      requests: 3,
+      bins: { [nameOfEdges([1])]: [0, 1], [nameOfEdges([7])]: [1, 0] },
+    });
+  });
+});
+
+describe('a comparison', () => {
+  const goldRule = (serve: 'champion' | 'challenger'): RoutingRule => ({
+    id: 'gold',
+    all: [{ field: { from: 'header', name: 'x-tier' }, operator: 'in', values: ['gold'] }],
+    serve,
+  });
+  const withRule = (serve: 'champion' | 'challenger'): Partial<SnapshotModel> => ({
+    routing: { ...DEFAULT_ROUTING, rules: [goldRule(serve)] },
+  });
+  const onStep = (step: number, challenger = 'v2'): Partial<SnapshotModel> => ({
+    rollout: { id: 'sum-1', challenger, step, boundary: step < 0 ? 0 : 100_000, salt: 's' },
+    versions: [onnxVersion('v1'), onnxVersion(challenger)],
+  });
+
+  it.each<{ name: string; boundary: number; headers: Record<string, string>; expected: Record<string, number> }>([
+    {
+      name: 'the subject’s bucket, to the challenger',
+      boundary: 100_000,
+      headers: { 'x-user-id': 'u' },
+      expected: { 'v2 challenger sum-1': 1 },
+    },
+    {
+      name: 'the subject’s bucket, to the champion',
+      boundary: 0,
+      headers: { 'x-user-id': 'u' },
+      expected: { 'v1 champion sum-1': 1 },
+    },
+    { name: 'chance, to the challenger', boundary: 100_000, headers: {}, expected: { 'v2 challenger sum-1': 1 } },
+    { name: 'chance, to the champion', boundary: 0, headers: {}, expected: { 'v1 champion sum-1': 1 } },
+  ])('is made of requests that were sent by $name', async ({ boundary, headers, expected }) => {
+    await using rig = await openRig({ snapshot: snapshotOf(1, [rolloutOf(boundary)]) });
+    await rig.post('/predict/sum', BODY, headers);
+    expect(await rig.counts()).toEqual(expected);
+  });
+
+  it.each<{ name: string; model: SnapshotModel; expected: Record<string, number> }>([
+    {
+      name: 'a rule, to the challenger',
+      model: rolloutOf(0, withRule('challenger')),
+      expected: { 'v2 challenger outside': 1 },
+    },
+    { name: 'a rule, to the champion', model: rolloutOf(100_000, withRule('champion')), expected: { 'v1 champion outside': 1 } },
+    { name: 'the kill switch', model: rolloutOf(100_000, { isKilled: true }), expected: { 'v1 champion outside': 1 } },
+    {
+      name: 'a challenger that is not ready here',
+      model: modelOf(onStep(0, 'v9')),
+      expected: { 'v1 champion outside': 1 },
+    },
+    { name: 'a rollout that has not begun to climb', model: modelOf(onStep(-1)), expected: { 'v1 champion outside': 1 } },
+  ])('is not made of requests that were sent by $name', async ({ model, expected }) => {
+    await using rig = await openRig({
+      snapshot: snapshotOf(1, [model]),
+      openRuntime: (_model, { version }) =>
+        version === 'v9' ? Promise.reject(new Error('cannot be loaded')) : Promise.resolve(sumRuntime()),
+    });
+    expect((await rig.post('/predict/sum', BODY, { 'x-tier': 'gold' })).status).toBe(200);
+    expect(await rig.counts()).toEqual(expected);
+  });
+
+  it.each<{ name: string; headers: Record<string, string>; expected: string }>([
+    { name: 'chance', headers: {}, expected: 'v2 challenger sum-1' },
+    { name: 'a rule', headers: { 'x-tier': 'gold' }, expected: 'v2 challenger outside' },
+  ])('has a rescued request where $name had sent it, and the champion’s answer nowhere', async ({ headers, expected }) => {
+    const snapshot = snapshotOf(1, [rolloutOf(100_000, withRule('challenger'))]);
+    await using rig = await openRig(withChallenger(() => Promise.reject(new Error('no')), snapshot));
+    const answer = await rig.post('/predict/sum', BODY, headers);
+    expect(answer.headers['x-understudy-reason']).toBe('rescued');
+    expect(await rig.counts()).toEqual({ [expected]: 1 });
+    expect(await rig.tally('v2', 'challenger')).toMatchObject({ errors: 1, rescued: 1 });
+  });
+
+  it('goes on where it was after a request that was none', async () => {
+    await using rig = await openRig({ snapshot: snapshotOf(1, [rolloutOf(100_000, withRule('challenger'))]) });
+    for (const tier of ['gold', 'iron', 'gold', 'iron', 'iron']) await rig.post('/predict/sum', BODY, { 'x-tier': tier });
+    expect(await rig.counts()).toEqual({ 'v2 challenger sum-1': 3, 'v2 challenger outside': 2 });
+  });
+
+  it.each<{ name: string; headers: Record<string, string>; rollout: string | undefined }>([
+    { name: 'chance', headers: {}, rollout: 'sum-1' },
+    { name: 'a rule', headers: { 'x-tier': 'gold' }, rollout: undefined },
+    { name: 'the caller', headers: { 'x-understudy-force-version': 'v2' }, rollout: undefined },
+  ])('is named in the ids of requests that were sent by $name: $rollout', async ({ headers, rollout }) => {
+    const { token, text } = tokenOf('o', ['predict', 'operate']);
+    await using rig = await openRig({ snapshot: snapshotOf(1, [rolloutOf(100_000, withRule('challenger'))], [token]) });
+    const answer = await rig.post('/predict/sum', BODY, { ...headers, authorization: text });
+    const opened = openRequestId(REQUEST_ID_KEY, answer.headers['x-understudy-request-id'] ?? '-');
+    expect(opened).toMatchObject({ version: 'v2', arm: 'challenger' });
+    expect(opened?.rollout).toBe(rollout);
+  });
+
+  it('is not named in the id of a request that the champion rescued', async () => {
+    await using rig = await openRig(withChallenger(() => Promise.reject(new Error('no'))));
+    const answer = await rig.post('/predict/sum', BODY);
+    const opened = openRequestId(REQUEST_ID_KEY, answer.headers['x-understudy-request-id'] ?? '-');
+    expect(opened).toMatchObject({ version: 'v1', arm: 'champion' });
+    expect(opened?.rollout).toBeUndefined();
+  });
+
+  it('is over at once when its rollout is, while the next champion is still loading', async () => {
+    const next = Promise.withResolvers<Runtime>();
+    await using rig = await openRig({
+      snapshot: snapshotOf(1, [rolloutOf(100_000)]),
+      openRuntime: (_model, { version }) => (version === 'v3' ? next.promise : Promise.resolve(sumRuntime())),
+    });
+    rig.apply(snapshotOf(2, [modelOf({ champion: 'v3', versions: ['v1', 'v2', 'v3'].map(onnxVersion) })]));
+    await rig.post('/predict/sum', BODY);
+    expect(await rig.counts()).toEqual({ 'v1 champion outside': 1 });
+    next.resolve(sumRuntime());
+  });
+});
+
+describe('a cold instance', () => {
+  const timesOf = async (rig: Rig, version: string, arm: string): Promise<readonly [cold: number, warm: number]> => {
+    const { coldLatency, latency } = await rig.tally(version, arm);
+    return [countOf(coldLatency), countOf(latency)];
+  };
+  const send = async (rig: Rig, times: number): Promise<void> => {
+    for (let index = 0; index < times; index++) await rig.post('/predict/sum', BODY);
+  };
+
+  it('has the times of its first hundred requests apart, on whatever step and arm they came', async () => {
+    await using rig = await openRig({ snapshot: snapshotOf(1, [rolloutOf(100_000)]) });
+    await send(rig, 60);
+    const rollout = { id: 'sum-1', challenger: 'v2', step: 1, boundary: 100_000, salt: 'sum-1' };
+    rig.apply(snapshotOf(2, [modelOf({ rollout })]));
+    await send(rig, 30);
+    expect(await timesOf(rig, 'v2', 'challenger')).toEqual([90, 0]);
+    rig.apply(snapshotOf(3, [modelOf({ champion: 'v2' })]));
+    await send(rig, 30);
+    expect(await timesOf(rig, 'v2', 'champion')).toEqual([10, 20]);
+    rig.apply(snapshotOf(4, [modelOf()]));
+    await send(rig, 1);
+    expect(await timesOf(rig, 'v1', 'champion')).toEqual([1, 0]);
+  });
+
+  it('is warm a minute after its first request', async () => {
+    await using rig = await openRig({ snapshot: snapshotOf(1, [modelOf()]) });
+    for (const ms of [120_000, 59_999, 1]) {
+      rig.time.advance(ms);
+      await send(rig, 1);
+    }
+    expect(await timesOf(rig, 'v1', 'champion')).toEqual([2, 1]);
+  });
+
+  it('is warmed up by failures, and not by what it never saw', async () => {
+    await using rig = await openRig({
+      snapshot: snapshotOf(1, [modelOf()]),
+      openRuntime: () => Promise.resolve(sumRuntime(0, () => Promise.reject(new Error('no')))),
+    });
+    for (let index = 0; index < 120; index++) {
+      expect((await rig.post('/predict/sum', index % 2 === 0 ? '{' : { features: ['a', 1, 2] })).status).toBe(400);
+    }
+    await send(rig, 101);
+    expect(await timesOf(rig, 'v1', 'champion')).toEqual([100, 1]);
+  });
+
+  it('is a new one when the version was loaded anew', async () => {
+    await using rig = await openRig({ snapshot: snapshotOf(1, [modelOf()]) });
+    await send(rig, 101);
+    rig.apply(snapshotOf(2, []));
+    rig.apply(snapshotOf(3, [modelOf()]));
+    await until(() => rig.gateway.problems().length === 0, 'loaded again');
+    await send(rig, 1);
+    expect(await timesOf(rig, 'v1', 'champion')).toEqual([101, 1]);
   });
 });
 

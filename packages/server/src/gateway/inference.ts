@@ -54,6 +54,7 @@ export async function serveInference(context: InferenceContext, exchange: Exchan
   // The table may have changed while the body came in.
   const entry = entryFor(table, name);
   const request = routedRequestOf({
+    protocol: exchange.protocol.name,
     rawHeaders: exchange.req.rawHeaders,
     body: payload.parsed,
     tokenId: caller.token?.id,
@@ -67,50 +68,69 @@ export async function serveInference(context: InferenceContext, exchange: Exchan
 }
 
 async function answer(context: InferenceContext, inference: Inference, { seat, reason, standIn }: Decision): Promise<void> {
+  const nowMs = context.clock.nowMs();
+  const isCold = seat.loaded.coldStart.begin(nowMs);
+  let isReached = false;
   // Held for the whole request: a version that is swapped out meanwhile stays open for the rescue.
   seat.loaded.acquire();
   standIn?.loaded.acquire();
   try {
     const isLast = standIn === undefined || inference.payload.parsed === undefined;
-    const budgetMs = (inference.deadlineMs - context.clock.nowMs()) * (isLast ? 1 : context.options.challengerShare);
-    const outcome = await callSeat(context, inference, { seat, budgetMs, isLast, reason });
+    const budgetMs = (inference.deadlineMs - nowMs) * (isLast ? 1 : context.options.challengerShare);
+    const call = { seat, isCold, budgetMs, isLast, reason };
+    const outcome = await callSeat(context, inference, call);
+    isReached = hasReached(outcome);
     const needsStandIn = outcome.kind === 'failed' || outcome.kind === 'refused' || outcome.kind === 'other-protocol';
     if (needsStandIn && standIn !== undefined && !isLast) {
-      await rescue(context, inference, { seat, standIn, failed: outcome });
+      await rescue(context, inference, { call, standIn, failed: outcome });
       return;
     }
     // What every version would refuse is the caller's mistake and nobody's evidence.
     const settlement: Settlement = reason === 'forced' || outcome.kind === 'refused' ? 'forced' : 'counted';
-    settle(seat, outcome, settlement);
+    settle(call, outcome, settlement);
     conclude(context, inference, { seat, reason, outcome });
   } finally {
+    if (isCold && !isReached) seat.loaded.coldStart.takeBack();
     seat.loaded.release();
     standIn?.loaded.release();
   }
 }
 
+/** Whether the version was called: a request that it cannot read does not warm it up. */
+function hasReached({ kind }: ArmOutcome): boolean {
+  return kind !== 'refused' && kind !== 'other-protocol';
+}
+
 interface Rescue {
-  readonly seat: Seat;
+  readonly call: ArmCall;
   readonly standIn: Seat;
   readonly failed: ArmOutcome;
 }
 
 /** The champion answers for a challenger within what is left of the deadline. */
-async function rescue(context: InferenceContext, inference: Inference, { seat, standIn, failed }: Rescue): Promise<void> {
-  const reason: AnswerReason = failed.kind === 'other-protocol' ? 'protocol' : 'rescued';
-  const budgetMs = Math.max(1, inference.deadlineMs - context.clock.nowMs());
-  const outcome = await callSeat(context, inference, { seat: standIn, budgetMs, isLast: true, reason });
-  if (failed.kind === 'other-protocol') context.counts.otherProtocol++;
+async function rescue(context: InferenceContext, inference: Inference, { call, standIn, failed }: Rescue): Promise<void> {
+  // The challenger was never called, so nothing was rescued: the champion answers a request of its own.
+  const isOwn = failed.kind === 'other-protocol';
+  const reason: AnswerReason = isOwn ? 'protocol' : 'rescued';
+  const nowMs = context.clock.nowMs();
+  const budgetMs = Math.max(1, inference.deadlineMs - nowMs);
+  // Chance did not send the request to the champion: neither its evidence nor its id may be of the rollout.
+  const seat = standIn.outside();
+  const isCold = seat.loaded.coldStart.begin(nowMs);
+  const rescuing = { seat, isCold, budgetMs, isLast: true, reason };
+  const outcome = await callSeat(context, inference, rescuing);
+  if (isCold && !hasReached(outcome)) seat.loaded.coldStart.takeBack();
+  if (isOwn) context.counts.otherProtocol++;
   else if (!(failed.kind === 'refused' && outcome.kind === 'refused')) {
     const isGood = outcome.kind === 'answered' || (outcome.kind === 'sent' && outcome.verdict === 'ok');
-    settle(seat, failed, isGood ? 'rescued' : 'counted');
+    settle(call, failed, isGood ? 'rescued' : 'counted');
   }
-  settle(standIn, outcome, 'rescuing');
-  conclude(context, inference, { seat: standIn, reason, outcome, lostMs: failed.ms });
+  settle(rescuing, outcome, isOwn ? 'counted' : 'rescuing');
+  conclude(context, inference, { seat, reason, outcome, lostMs: failed.ms });
 }
 
 /** Calls whatever kind of version sits there. */
-async function callSeat(
+function callSeat(
   context: InferenceContext,
   { exchange, payload, entry, readyMs }: Inference,
   call: ArmCall & { readonly reason: AnswerReason },
@@ -119,7 +139,7 @@ async function callSeat(
   const { runtime } = call.seat.loaded;
   if (runtime === undefined) {
     const error = new AppError('model.loading', `version "${call.seat.version}" is being closed. Try again in a moment`);
-    return { kind: 'failed', ms: 0, failure: 'failed', error };
+    return Promise.resolve({ kind: 'failed', ms: 0, failure: 'failed', error });
   }
   if (runtime.kind === 'onnx') {
     if (payload.parsed === undefined) throw new Error('a body is passed on unread only where every version is an upstream');

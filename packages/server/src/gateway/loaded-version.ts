@@ -3,6 +3,7 @@ import { isAppError } from '@understudy/core/errors';
 import type { SnapshotVersion } from '@understudy/core/snapshot';
 import type { Readiness } from '@understudy/contract/report';
 import type { Runtime } from '../runtimes/runtime.ts';
+import { type ColdStart, openColdStart } from './cold-start.ts';
 import type { OpenRuntime } from './ports.ts';
 import type { Timers } from './timers.ts';
 
@@ -12,6 +13,8 @@ export interface LoadedVersion {
   /** Undefined until the version is ready. */
   readonly runtime: Runtime | undefined;
   readonly readiness: Readiness;
+  /** Of this instance: every arm and every seat of it share one. */
+  readonly coldStart: ColdStart;
   /** Calls in work at this version. */
   readonly inFlight: number;
   /** Keeps the version open during a call. */
@@ -71,6 +74,7 @@ export function loadVersion(
   return {
     model,
     version: wanted.version,
+    coldStart: openColdStart(),
     get runtime() {
       return life.runtime;
     },

@@ -1,8 +1,10 @@
 /** How one model is served at one moment: its seats, ready to be read by the hot path. The routing table is made of these. */
+import type { UpstreamProtocol } from '@understudy/core/model-version';
 import type { SnapshotModel } from '@understudy/core/snapshot';
 import type { RequestField } from '@understudy/core/targeting';
+import type { Runtime } from '../runtimes/runtime.ts';
 import type { LoadedVersion } from './loaded-version.ts';
-import { openSeat, type Seat, type SeatMakers } from './seat.ts';
+import { openSeat, type Place, type Seat, type SeatMakers } from './seat.ts';
 
 /** Never changed in place: a new one takes its place as a whole. */
 export interface ModelEntry {
@@ -11,11 +13,15 @@ export interface ModelEntry {
   /** Absent when the model never had a champion that was ready here. */
   readonly champion?: Seat;
   readonly challenger?: Seat;
+  /** Protocols in which either version can answer; a request in another one is no comparison. */
+  readonly spokenByBoth: SpokenByBoth;
   /** Whether subject or rules read the body. */
   readonly readsJson: boolean;
   readonly versions: ReadonlyMap<string, LoadedVersion>;
   readonly makers: SeatMakers;
 }
+
+export type SpokenByBoth = 'every' | 'none' | UpstreamProtocol;
 
 /** What an entry is made from. */
 export interface EntrySources {
@@ -30,7 +36,7 @@ export interface EntrySources {
 /** The model by the new snapshot once its champion is ready; until then as it was. */
 export function modelEntryOf({ former, ...sources }: EntrySources): ModelEntry {
   const { model, versions, makers } = sources;
-  const base = { ...sources, readsJson: readsJson(model) };
+  const base = { ...sources, spokenByBoth: 'none' as const, readsJson: readsJson(model) };
   if (model.champion === undefined) return base;
   const champion = versions.get(model.champion);
   if (champion?.runtime === undefined) {
@@ -44,6 +50,7 @@ export function modelEntryOf({ former, ...sources }: EntrySources): ModelEntry {
   return {
     ...base,
     ...seats,
+    spokenByBoth: spokenByBoth(champion.runtime, challenger.runtime),
     challenger: seatOf(makers, { loaded: challenger, former: former?.challenger, arm: 'challenger', ...place }),
   };
 }
@@ -58,11 +65,9 @@ function meanwhileOf(former: ModelEntry, next: SnapshotModel): ModelEntry {
   };
 }
 
-type Place = Parameters<typeof openSeat>[2];
-
 /** Requests before the first step are no part of the rollout. */
-function placeOf({ rollout }: SnapshotModel): Omit<Place, 'arm'> {
-  return rollout === undefined || rollout.step < 0 ? {} : { rollout: rollout.id, step: rollout.step };
+function placeOf({ rollout, binEdges }: SnapshotModel): Omit<Place, 'arm'> {
+  return { binEdges, ...(rollout === undefined || rollout.step < 0 ? {} : { rollout: rollout.id, step: rollout.step }) };
 }
 
 /** The former seat when nothing about it changes, so that a new snapshot costs unchanged models nothing. */
@@ -72,8 +77,22 @@ function seatOf(
 ): Seat {
   const key = former?.evidence.key;
   const isSame =
-    former?.loaded === loaded && former.arm === place.arm && key?.rollout === place.rollout && key?.step === place.step;
+    former?.loaded === loaded &&
+    former.arm === place.arm &&
+    key?.rollout === place.rollout &&
+    key?.step === place.step &&
+    isSameList(former.binEdges, place.binEdges);
   return isSame ? former : openSeat(makers, loaded, place);
+}
+
+/** A model server speaks one protocol, a model of ours all of them. */
+function spokenByBoth(champion: Runtime, challenger: Runtime): SpokenByBoth {
+  if (champion.kind === 'onnx') return challenger.kind === 'onnx' ? 'every' : challenger.protocol;
+  return challenger.kind === 'onnx' || challenger.protocol === champion.protocol ? champion.protocol : 'none';
+}
+
+function isSameList(left: readonly number[] | undefined, right: readonly number[] | undefined): boolean {
+  return left === right || (left?.length === right?.length && left?.every((value, index) => value === right?.[index]) === true);
 }
 
 function readsJson({ routing }: SnapshotModel): boolean {

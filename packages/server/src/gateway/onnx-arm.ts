@@ -1,6 +1,6 @@
 /** Calls a version that runs in this process: body to tensors, tensors to an answer. */
 import { AppError, isAppError } from '@understudy/core/errors';
-import type { Signature } from '@understudy/core/model-version';
+import { isLabelType, type Signature } from '@understudy/core/model-version';
 import type { Clock } from '../clock.ts';
 import type { OnnxRuntime, Tensor } from '../runtimes/runtime.ts';
 import { type ArmCall, type ArmOutcome, NO_PREDICTIONS, type Predictions } from './arm-outcome.ts';
@@ -60,7 +60,7 @@ function answered({ seat, protocol, runtime: { signature } }: OnnxCall, { output
 export function predictionsOf(outputs: readonly Tensor[], signature: Signature): Predictions {
   const predicted = outputs.find((output) => output.name === signature.prediction);
   if (predicted === undefined || rowLengthOf(predicted) !== 1) return NO_PREDICTIONS;
-  return { values: predicted.data, isClass: predicted.dataType !== 'FP32' && predicted.dataType !== 'FP64' };
+  return { values: predicted.data, isClass: isLabelType(predicted.dataType) };
 }
 
 function failureOf(error: AppError): Failure {

@@ -1,8 +1,9 @@
 /** Counts what every version did and reports it once a second. Memory is fixed by the number of arms, never by traffic. */
 import type { GatewayReport, Readiness } from '@understudy/contract/report';
 import type { EvidenceBlock } from '@understudy/core/evidence';
+import { INTERVAL_MS } from '@understudy/core/evidence-pool';
 import type { Clock } from '../clock.ts';
-import { type CellKey, type EvidenceCell, openEvidenceCell } from './evidence-cell.ts';
+import { type CellPlace, type EvidenceCell, openEvidenceCell } from './evidence-cell.ts';
 import type { ReportSink } from './ports.ts';
 import { mergeBlocks, openReportOutbox } from './report-outbox.ts';
 import type { Timers } from './timers.ts';
@@ -10,6 +11,9 @@ import type { Timers } from './timers.ts';
 export interface RecorderOptions {
   readonly gateway: string;
   readonly boot: string;
+  /** Named in every block, when there is one. */
+  readonly stratum?: string;
+  /** Reports leave at multiples of this on the clock, so that all gateways close their intervals together. */
   readonly flushEveryMs: number;
   /** State of the gateway at the moment of a report. */
   readonly state: () => RecorderState;
@@ -28,7 +32,7 @@ export interface RecorderPorts {
 
 export interface Recorder {
   /** A cell to count in. Cells of one key, as a rebuilt routing table makes them, are reported as one. */
-  openCell(key: CellKey): EvidenceCell;
+  openCell(place: CellPlace): EvidenceCell;
   /** Closes the interval and reports it now; resolves when the control plane has it, or when this attempt has failed. */
   flush(): Promise<void>;
   stats(): { readonly pendingReports: number; readonly lostBlocks: number };
@@ -42,10 +46,10 @@ export interface Recorder {
  */
 export function openRecorder(options: RecorderOptions, ports: RecorderPorts): Recorder {
   const { clock, timers } = ports;
+  const stratum = options.stratum === undefined ? {} : { stratum: options.stratum };
   const live = new Set<EvidenceCell>();
   const outbox = openReportOutbox(ports.reports, timers);
-  let startMs = clock.nowMs();
-  let cancel = (): void => {};
+  let startMs = wholeSecond(clock.nowMs());
 
   const reportOf = (sequence: number): Omit<GatewayReport, 'blocks'> => {
     const { revision, readiness } = options.state();
@@ -58,29 +62,50 @@ export function openRecorder(options: RecorderOptions, ports: RecorderPorts): Re
       if (block !== undefined) blocks.push(block);
     }
     live.clear();
-    startMs = clock.nowMs();
+    startMs = wholeSecond(clock.nowMs());
     outbox.add(mergeBlocks(blocks, []));
     return outbox.send(reportOf);
   };
-  const schedule = (): void => {
-    cancel = timers.after(options.flushEveryMs, () => {
-      schedule();
-      void flush();
-    });
-  };
-  schedule();
+  const stop = everyMultiple(options.flushEveryMs, ports, () => void flush());
 
   return {
-    openCell(key) {
-      const cell = openEvidenceCell(key, () => live.add(cell));
+    openCell({ key, binEdges }) {
+      const cell = openEvidenceCell({ key: { ...key, ...stratum }, binEdges }, () => live.add(cell));
       return cell;
     },
     flush,
     stats: () => outbox.stats(),
     async close() {
-      cancel();
+      stop();
       await flush();
       outbox.close();
     },
   };
+}
+
+/** Runs at every multiple on the clock, never before it. @returns how to stop it */
+function everyMultiple(ms: number, { clock, timers }: Pick<RecorderPorts, 'clock' | 'timers'>, run: () => void): () => void {
+  let cancel = (): void => {};
+  const waitUntil = (dueMs: number): void => {
+    cancel = timers.after(Math.ceil(dueMs - clock.nowMs()), () => {
+      const nowMs = clock.nowMs();
+      // A timer may fire a fraction of a millisecond early; the interval would then have its last requests in the next.
+      if (nowMs < dueMs) {
+        waitUntil(dueMs);
+        return;
+      }
+      waitUntil(nextMultiple(ms, nowMs));
+      run();
+    });
+  };
+  waitUntil(nextMultiple(ms, clock.nowMs()));
+  return () => cancel();
+}
+
+function nextMultiple(ms: number, nowMs: number): number {
+  return (Math.floor(nowMs / ms) + 1) * ms;
+}
+
+function wholeSecond(atMs: number): number {
+  return Math.floor(atMs / INTERVAL_MS) * INTERVAL_MS;
 }

@@ -1,6 +1,6 @@
 /** Reports on their way to the control plane: bounded, in order, each with one sequence for all of its attempts. */
-import type { GatewayReport } from '@understudy/contract/report';
-import { type EvidenceBlock, mergeTallies } from '@understudy/core/evidence';
+import { type GatewayReport, MAX_NAMES } from '@understudy/contract/report';
+import { type EvidenceBlock, mergeTallies, type Tally } from '@understudy/core/evidence';
 import type { ReportSink } from './ports.ts';
 import type { Timers } from './timers.ts';
 
@@ -122,20 +122,30 @@ async function isDelivered(sink: ReportSink, timers: Timers, { report, controlle
   }
 }
 
-/** Blocks of both lists, those of one key as one; an interval begins where the earlier one began. */
+/**
+ * Blocks of both lists, those of one key as one; an interval begins where the earlier one began. Blocks that would have
+ * more names together than a report may stay apart.
+ */
 export function mergeBlocks(left: readonly EvidenceBlock[], right: readonly EvidenceBlock[]): EvidenceBlock[] {
   const merged = new Map<string, EvidenceBlock>();
+  const full: EvidenceBlock[] = [];
   for (const block of [...left, ...right]) {
-    const key = JSON.stringify([block.model, block.version, block.arm, block.rollout, block.step]);
+    const key = JSON.stringify([block.model, block.version, block.arm, block.rollout, block.step, block.stratum]);
     const present = merged.get(key);
-    merged.set(
-      key,
-      present === undefined
-        ? block
-        : { ...block, startMs: Math.min(present.startMs, block.startMs), tally: mergeTallies(present.tally, block.tally) },
-    );
+    const tally = present === undefined ? block.tally : mergeTallies(present.tally, block.tally);
+    if (present !== undefined && !isReportable(tally)) full.push(present);
+    const isAlone = present === undefined || !isReportable(tally);
+    merged.set(key, isAlone ? block : { ...block, startMs: Math.min(present.startMs, block.startMs), tally });
   }
-  return [...merged.values()];
+  return [...full, ...merged.values()];
+}
+
+function isReportable({ classes, bins, scores }: Tally): boolean {
+  return (
+    Object.keys(classes).length <= MAX_NAMES.classes &&
+    Object.keys(bins).length <= MAX_NAMES.bins &&
+    Object.keys(scores).length <= MAX_NAMES.scores
+  );
 }
 
 function rejectionOf(signal: AbortSignal): Promise<never> {

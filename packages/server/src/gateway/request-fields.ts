@@ -1,4 +1,5 @@
 /** What routing asks of a request, read only when it asks. */
+import type { UpstreamProtocol } from '@understudy/core/model-version';
 import type { RoutedRequest } from '@understudy/core/routing';
 import { parseJson, propertyOf } from './json-text.ts';
 import { cookieOf, headerOf } from './request-headers.ts';
@@ -24,8 +25,14 @@ export function openParsedBody(bytes: Buffer): ParsedBody {
   };
 }
 
+/** A request on its way to a version. */
+export interface ProtocolRequest extends RoutedRequest {
+  readonly protocol: UpstreamProtocol;
+}
+
 /** Where the fields of a request are. */
 export interface FieldSources {
+  readonly protocol: UpstreamProtocol;
   readonly rawHeaders: readonly string[];
   /** Absent when the body is passed on unread. */
   readonly body: ParsedBody | undefined;
@@ -35,8 +42,9 @@ export interface FieldSources {
 }
 
 /** A request as the router reads it. */
-export function routedRequestOf(sources: FieldSources): RoutedRequest {
+export function routedRequestOf(sources: FieldSources): ProtocolRequest {
   return {
+    protocol: sources.protocol,
     read(field) {
       switch (field.from) {
         case 'header':

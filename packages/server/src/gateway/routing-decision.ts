@@ -1,14 +1,15 @@
 /** From a request to the version that is to answer it. */
 import { AppError } from '@understudy/core/errors';
-import { route, type RouteReason, type RoutedRequest } from '@understudy/core/routing';
+import { route, type RouteReason } from '@understudy/core/routing';
 import type { ModelEntry } from './model-entry.ts';
+import type { ProtocolRequest } from './request-fields.ts';
 import type { RoutingTable } from './routing-table.ts';
 import { openSeat, type Seat } from './seat.ts';
 
 /** Why a request was answered by its version. `protocol`: the challenger does not speak the request's protocol. */
 export type AnswerReason = RouteReason | 'protocol';
 
-/** Who is to answer. */
+/** Who is to answer, in the seat that the request counts on. */
 export interface Decision {
   readonly seat: Seat;
   readonly reason: AnswerReason;
@@ -37,18 +38,28 @@ export function entryFor(table: RoutingTable, name: string): ModelEntry {
  * @param forced the version that the caller insists on, who is allowed to
  * @throws AppError `model.no_champion`, `model.loading`, `version.not_loaded`
  */
-export function decide(entry: ModelEntry, forced: string | undefined, request: RoutedRequest): Decision {
+export function decide(entry: ModelEntry, forced: string | undefined, request: ProtocolRequest): Decision {
   if (forced !== undefined) return { seat: forcedSeat(entry, forced), reason: 'forced' };
   const { champion, challenger, model } = entry;
   if (champion === undefined) throw withoutChampion(entry);
   const { arm, reason } = route(model, challenger !== undefined, request);
-  if (arm === 'champion' || challenger === undefined) return { seat: champion, reason };
-  return { seat: challenger, reason, standIn: champion };
+  if (challenger === undefined) return { seat: champion.outside(), reason };
+  const seat = arm === 'champion' ? champion : challenger;
+  const place = isCompared(entry, reason, request) ? seat : seat.outside();
+  return arm === 'champion' ? { seat: place, reason } : { seat: place, reason, standIn: champion };
+}
+
+/**
+ * Whether chance alone chose the arm. Where only one version speaks the request's protocol, the other arm never answers
+ * requests like it, so neither arm may count them.
+ */
+function isCompared({ spokenByBoth }: ModelEntry, reason: RouteReason, { protocol }: ProtocolRequest): boolean {
+  return (reason === 'split' || reason === 'random') && (spokenByBoth === 'every' || spokenByBoth === protocol);
 }
 
 function forcedSeat(entry: ModelEntry, version: string): Seat {
-  if (entry.champion?.version === version) return entry.champion;
-  if (entry.challenger?.version === version) return entry.challenger;
+  if (entry.champion?.version === version) return entry.champion.outside();
+  if (entry.challenger?.version === version) return entry.challenger.outside();
   const loaded = entry.versions.get(version);
   if (loaded?.runtime === undefined) {
     const ready = [...entry.versions.values()].filter((candidate) => candidate.runtime !== undefined);
@@ -58,7 +69,7 @@ function forcedSeat(entry: ModelEntry, version: string): Seat {
       `version "${version.slice(0, 63)}" of "${entry.model.name}" is not loaded here; loaded: ${names === '' ? 'none' : names}`,
     );
   }
-  return openSeat(entry.makers, loaded, { arm: 'champion' });
+  return openSeat(entry.makers, loaded, { arm: 'champion', binEdges: undefined });
 }
 
 function withoutChampion({ model, versions }: ModelEntry): AppError {

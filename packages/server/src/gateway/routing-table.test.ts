@@ -154,6 +154,17 @@ it.each([
     reason: 'challenger "v2"',
   },
   { name: 'one with an impossible boundary', next: snapshotOf(6, [rolloutOf(Number.NaN)]), reason: 'boundary of NaN' },
+  { name: 'one with edges that fall', next: snapshotOf(6, [modelOf({ binEdges: [1, 1] })]), reason: '2 bin edges' },
+  {
+    name: 'one with more edges than a block may have counts',
+    next: snapshotOf(6, [modelOf({ binEdges: Array.from({ length: 20 }, (_, index) => index) })]),
+    reason: '20 bin edges, which must be 1 to 19 rising numbers',
+  },
+  {
+    name: 'one with edges that are no numbers',
+    next: snapshotOf(6, [modelOf({ binEdges: [Number.NaN] })]),
+    reason: '1 bin edges',
+  },
   { name: 'one with a model twice', next: snapshotOf(6, [modelOf(), modelOf()]), reason: 'twice' },
 ])('refuses $name and goes on with the present snapshot', async ({ next, reason }) => {
   const { table, apply, refused, finish } = openBench();
@@ -173,4 +184,40 @@ it('keeps the seats of a model that did not change', async () => {
   apply(snapshotOf(2, [modelOf()]));
   expect(table.find('sum')?.champion).toBe(seat);
   expect(table.find('sum')?.revision).toBe(2);
+});
+
+it.each([
+  { name: 'are there now', before: undefined, after: [1, 2], isKept: false },
+  { name: 'are gone', before: [1, 2], after: undefined, isKept: false },
+  { name: 'are others', before: [1, 2], after: [1, 3], isKept: false },
+  { name: 'are more', before: [1, 2], after: [1, 2, 3], isKept: false },
+  { name: 'are the same', before: [1, 2], after: [1, 2], isKept: true },
+])('keeps a seat only for the bins that it counts in: they $name', async ({ before, after, isKept }) => {
+  const { table, apply, finish } = openBench();
+  apply(snapshotOf(1, [modelOf(before === undefined ? {} : { binEdges: before })]));
+  await finish('v1');
+  const seat = table.find('sum')?.champion;
+  apply(snapshotOf(2, [modelOf(after === undefined ? {} : { binEdges: after })]));
+  expect(table.find('sum')?.champion === seat).toBe(isKept);
+  expect(table.find('sum')?.champion?.binEdges).toEqual(after);
+});
+
+it('has one place outside of the rollout for each seat, made when it is first needed', async () => {
+  const { table, apply, finish } = openBench();
+  apply(snapshotOf(1, [modelOf()]));
+  await finish('v1');
+  const idle = table.find('sum')?.champion;
+  expect(idle?.outside()).toBe(idle);
+  apply(snapshotOf(2, [rolloutOf(10_000, { binEdges: [4] })]));
+  const seat = table.find('sum')?.champion;
+  const outside = seat?.outside();
+  expect(outside).toBe(seat?.outside());
+  expect(outside).not.toBe(seat);
+  expect(outside?.outside()).toBe(outside);
+  expect(outside).toMatchObject({ arm: 'champion', version: 'v1', binEdges: [4] });
+  expect([seat?.evidence.key, outside?.evidence.key]).toEqual([
+    { model: 'sum', version: 'v1', arm: 'champion', rollout: 'sum-1', step: 0 },
+    { model: 'sum', version: 'v1', arm: 'champion' },
+  ]);
+  expect(outside?.counters).toBe(seat?.counters);
 });

@@ -10,9 +10,15 @@ export interface Seat {
   readonly model: string;
   readonly version: string;
   readonly loaded: LoadedVersion;
+  readonly binEdges: readonly number[] | undefined;
   readonly evidence: EvidenceCell;
   readonly counters: CounterCell;
   readonly mintId: RequestIdMint;
+  /**
+   * The same place for requests that chance did not send here: they are no comparison, so neither their evidence nor their
+   * ids are of the rollout. Itself when it is outside of a rollout.
+   */
+  outside(): Seat;
 }
 
 export interface SeatMakers {
@@ -22,20 +28,31 @@ export interface SeatMakers {
   readonly ids: RequestIds;
 }
 
+/** Where a version sits. */
+export interface Place extends Pick<CellKey, 'rollout' | 'step'> {
+  readonly arm: Seat['arm'];
+  readonly binEdges: readonly number[] | undefined;
+}
+
 /** Seats a version. */
-export function openSeat(
-  makers: SeatMakers,
-  loaded: LoadedVersion,
-  place: Pick<CellKey, 'rollout' | 'step'> & Pick<Seat, 'arm'>,
-): Seat {
+export function openSeat(makers: SeatMakers, loaded: LoadedVersion, { binEdges, ...place }: Place): Seat {
+  const { arm } = place;
   const key = { model: loaded.model, version: loaded.version, ...place };
-  return {
-    arm: place.arm,
+  // Most rollouts never need it.
+  let outside: Seat | undefined;
+  const seat: Seat = {
+    arm,
     model: loaded.model,
     version: loaded.version,
     loaded,
-    evidence: makers.recorder.openCell(key),
-    counters: makers.counters.cellOf(loaded.model, loaded.version, place.arm),
+    binEdges,
+    evidence: makers.recorder.openCell({ key, binEdges }),
+    counters: makers.counters.cellOf(loaded.model, loaded.version, arm),
     mintId: makers.ids.mintFor({ environment: makers.environment, ...key }),
+    // A method, as objects with getters of their own have shapes of their own, which the hot path would feel.
+    outside() {
+      return (outside ??= place.rollout === undefined ? seat : openSeat(makers, loaded, { arm, binEdges }));
+    },
   };
+  return seat;
 }

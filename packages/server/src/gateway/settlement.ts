@@ -1,8 +1,7 @@
 /** What an outcome is as evidence and as a metric. The one place that writes both. */
-import type { ArmOutcome, Predictions } from './arm-outcome.ts';
+import type { ArmCall, ArmOutcome, Predictions } from './arm-outcome.ts';
 import type { EvidenceCell } from './evidence-cell.ts';
 import type { Outcome } from './request-counters.ts';
-import type { Seat } from './seat.ts';
 
 /**
  * How a call counts. `counted`: a routed request, as it is. `rescued`: its failure was made good by the champion.
@@ -11,43 +10,52 @@ import type { Seat } from './seat.ts';
 export type Settlement = 'counted' | 'rescued' | 'rescuing' | 'forced';
 
 /** Counts the end of a call. */
-export function settle({ evidence, counters }: Seat, outcome: ArmOutcome, settlement: Settlement): void {
-  if (settlement === 'counted' || settlement === 'rescued') addEvidence(evidence, outcome, settlement === 'rescued');
-  counters.add(settlement === 'rescued' ? 'rescued' : metricOf(outcome, settlement), outcome.ms);
+export function settle(call: Pick<ArmCall, 'seat' | 'isCold'>, outcome: ArmOutcome, settlement: Settlement): void {
+  const { evidence, counters } = call.seat;
+  const isRescued = settlement === 'rescued';
+  if ((settlement === 'counted' || isRescued) && isEvidence(outcome, isRescued)) {
+    evidence.addRequest(outcome.ms, call.isCold);
+    addResult(evidence, outcome, isRescued);
+  }
+  counters.add(isRescued ? 'rescued' : metricOf(outcome, settlement), outcome.ms);
 }
 
-function addEvidence(cell: EvidenceCell, outcome: ArmOutcome, isRescued: boolean): void {
+function isEvidence({ kind }: ArmOutcome, isRescued: boolean): boolean {
+  // Counted only when the champion could read the request: then the challenger does not take what clients send.
+  if (kind === 'refused') return isRescued;
+  return kind !== 'other-protocol';
+}
+
+function addResult(cell: EvidenceCell, outcome: ArmOutcome, isRescued: boolean): void {
   switch (outcome.kind) {
     case 'answered':
-      cell.addAnswer(outcome.ms);
-      addPredictions(cell, outcome.predictions);
+      addPredictions(cell.predictions, outcome.predictions);
       return;
     case 'sent':
-      if (outcome.verdict === 'rejected') cell.addRejection(outcome.ms);
-      else if (outcome.verdict === 'ok') {
-        cell.addAnswer(outcome.ms);
-        addPredictions(cell, outcome.predictions);
-      } else cell.addFailure(outcome.ms, outcome.verdict, false);
+      if (outcome.verdict === 'rejected') cell.addRejection();
+      else if (outcome.verdict === 'ok') addPredictions(cell.predictions, outcome.predictions);
+      else cell.addError(outcome.verdict, false);
       return;
     case 'failed':
-      cell.addFailure(outcome.ms, outcome.failure, isRescued);
+      cell.addError(outcome.failure, isRescued);
       return;
     case 'refused':
-      // Counted only when the champion could read the request: then the challenger does not take what clients send.
-      if (isRescued) cell.addFailure(outcome.ms, 'failed', true);
+      cell.addError('failed', true);
       return;
+    // The client's patience ended first. Leaving these out would hide a version that hangs; the time is a lower bound.
     case 'abandoned':
-      // The client's patience ended first. Leaving these out would hide a version that hangs; the time is a lower bound.
-      cell.addAnswer(outcome.ms);
-      return;
     case 'other-protocol':
   }
 }
 
-function addPredictions(cell: EvidenceCell, { values, isClass }: Predictions): void {
-  for (let index = 0; index < values.length; index++) {
+/** A request counts by its first row, whatever the size of its batch; only mean and spread are of every row. */
+function addPredictions(counts: EvidenceCell['predictions'], { values, isClass }: Predictions): void {
+  const first = values[0];
+  if (first === undefined) return;
+  counts.add(first, isClass);
+  for (let index = 1; index < values.length; index++) {
     const value = values[index];
-    if (value !== undefined) cell.addPrediction(value, isClass);
+    if (value !== undefined) counts.addRow(value);
   }
 }
 

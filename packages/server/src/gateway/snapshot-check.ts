@@ -1,6 +1,7 @@
 /** Whether a snapshot may take the place of the present one. A refused one changes nothing: old and right beats new and broken. */
 import type { Snapshot, SnapshotModel } from '@understudy/core/snapshot';
 import { BUCKET_COUNT } from '@understudy/core/bucketing';
+import { MAX_BINS } from '@understudy/core/prediction-bins';
 
 /** Why a snapshot is refused; undefined when it fits. */
 export function refusalOf(present: Snapshot | undefined, next: Snapshot): string | undefined {
@@ -24,12 +25,20 @@ export function refusalOf(present: Snapshot | undefined, next: Snapshot): string
   return undefined;
 }
 
-function problemOf({ champion, rollout, versions, routing }: SnapshotModel): string | undefined {
+function problemOf({ champion, rollout, versions, routing, binEdges }: SnapshotModel): string | undefined {
   const has = (wanted: string): boolean => versions.some(({ version }) => version === wanted);
   if (champion !== undefined && !has(champion)) return `has champion "${champion}" but not that version`;
   if (!(routing.deadlineMs > 0)) return `has a deadline of ${routing.deadlineMs} ms`;
+  if (binEdges !== undefined && !canCountBetween(binEdges)) {
+    return `has ${binEdges.length} bin edges, which must be 1 to ${MAX_BINS - 1} rising numbers`;
+  }
   if (rollout === undefined) return undefined;
   if (!has(rollout.challenger)) return `has challenger "${rollout.challenger}" but not that version`;
   const { boundary } = rollout;
   return boundary >= 0 && boundary <= BUCKET_COUNT ? undefined : `has a boundary of ${boundary}, outside 0 to ${BUCKET_COUNT}`;
+}
+
+function canCountBetween(edges: readonly number[]): boolean {
+  const isRising = edges.every((edge, index) => edge > (edges[index - 1] ?? -Infinity));
+  return isRising && edges.length > 0 && edges.length < MAX_BINS;
 }

@@ -2,7 +2,7 @@
 import type { AnswerHead } from '../runtimes/upstream-call.ts';
 import type { Predictions } from './arm-outcome.ts';
 import { parseJson } from './json-text.ts';
-import type { Prediction } from './evidence-cell.ts';
+import type { Prediction } from './prediction-counts.ts';
 import type { WireProtocol } from './wire/protocol.ts';
 
 /** Answers up to this size are read for their predictions. */

@@ -431,7 +431,7 @@ describe('another protocol', () => {
     expect(await rig.tally('v1', 'champion')).toMatchObject({ requests: 0 });
   });
 
-  it('is answered by the champion in the challenger’s place, and no evidence of either', async () => {
+  it('is answered by the champion in the challenger’s place, outside of the rollout', async () => {
     const url = await serve((_req, res) => res.end());
     const versions = [onnxVersion('v1'), upstreamVersion('v2', url, 'tensorflow')];
     await using rig = await openRig({ openRuntime, snapshot: snapshotOf(1, [rolloutOf(100_000, { versions })]) });
@@ -439,8 +439,46 @@ describe('another protocol', () => {
     expect(answer).toMatchObject({ status: 200, json: { prediction: 6 } });
     expect(answer.headers['x-understudy-reason']).toBe('protocol');
     expect(rig.gateway.stats().otherProtocol).toBe(1);
-    expect(await rig.tally('v1', 'champion')).toMatchObject({ requests: 0 });
-    expect(await rig.tally('v2', 'challenger')).toMatchObject({ requests: 0 });
+    expect(await rig.counts()).toEqual({ 'v1 champion outside': 1 });
+  });
+
+  it.each<{
+    name: string;
+    models: (url: string) => readonly SnapshotVersion[];
+    path: string;
+    body: unknown;
+    expected: readonly string[];
+  }>([
+    {
+      name: 'both, who count under the rollout',
+      models: (url) => [onnxVersion('v1'), upstreamVersion('v2', url, 'tensorflow')],
+      path: '/v1/models/sum:predict',
+      body: { instances: [[1, 2, 3]] },
+      expected: ['v1 champion sum-1', 'v2 challenger sum-1'],
+    },
+    {
+      name: 'the champion only, who counts all of them outside',
+      models: (url) => [onnxVersion('v1'), upstreamVersion('v2', url, 'tensorflow')],
+      path: '/predict/sum',
+      body: BODY,
+      expected: ['v1 champion outside'],
+    },
+    {
+      name: 'the challenger only, who counts its own outside',
+      models: (url) => [upstreamVersion('v1', url, 'tensorflow'), onnxVersion('v2')],
+      path: '/predict/sum',
+      body: BODY,
+      expected: ['v2 challenger outside'],
+    },
+  ])('is a comparison where chance could send it either way. Spoken by $name', async ({ models, path, body, expected }) => {
+    const url = await serve((req, res) => {
+      req.resume();
+      answerJson(res, { predictions: [1] });
+    });
+    const rollout = rolloutOf(50_000, { versions: models(url) });
+    await using rig = await openRig({ openRuntime, snapshot: snapshotOf(1, [rollout]) });
+    for (let user = 0; user < 20; user++) await rig.post(path, body, { 'x-user-id': `user-${user}` });
+    expect(Object.keys(await rig.counts()).toSorted()).toEqual(expected);
   });
 });
 

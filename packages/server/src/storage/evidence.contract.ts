@@ -2,7 +2,7 @@
 import type { GatewayReport } from '@understudy/contract/report';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { blockOf, ENVIRONMENT, type OpenStore, put, reportOf } from './samples.contract.ts';
-import type { Store } from './store.ts';
+import type { EvidenceQuery, Store } from './store.ts';
 
 export function testEvidence(open: OpenStore): void {
   let store: Store;
@@ -55,6 +55,56 @@ export function testEvidence(open: OpenStore): void {
     expect(await startsAfter(0, 'fraud', 1)).toEqual([30]);
     expect(await startsAfter(cursors[0] ?? 0, 'fraud')).toEqual([20]);
     expect(await startsAfter(0, 'other')).toEqual([]);
+  });
+
+  it('says when each block was stored, and never that it was before an earlier one', async () => {
+    const clock = [100, 50, 100.5, 99, 120.25, 0];
+    for (const [sequence, seenAtMs] of clock.entries()) {
+      const blocks = [blockOf('fraud', sequence), blockOf('churn', sequence)];
+      await store.appendReport(ENVIRONMENT, reportOf(sequence, { blocks }), seenAtMs);
+    }
+    const stored = await store.evidence(ENVIRONMENT, { afterCursor: 0, limit: 100 });
+    const seen = [100, 100, 100.5, 100.5, 120.25, 120.25];
+    expect(stored.map(({ block, seenAtMs }) => [block.startMs, seenAtMs])).toEqual(
+      seen.flatMap((seenAtMs, startMs) => [
+        [startMs, seenAtMs],
+        [startMs, seenAtMs],
+      ]),
+    );
+  });
+
+  it('sets no clock by another environment, by reports without evidence, or for the status of a gateway', async () => {
+    await store.appendReport('staging', reportOf(1, { blocks: [blockOf('fraud', 1)] }), 900);
+    await store.appendReport(ENVIRONMENT, reportOf(1), 800);
+    await store.appendReport(ENVIRONMENT, reportOf(2, { blocks: [blockOf('fraud', 1)] }), 500);
+    await store.appendReport(ENVIRONMENT, reportOf(3, { blocks: [blockOf('fraud', 2)] }), 400);
+    const stored = await store.evidence(ENVIRONMENT, { afterCursor: 0, limit: 100 });
+    expect(stored.map(({ seenAtMs }) => seenAtMs)).toEqual([500, 500]);
+    expect(await store.gateways(ENVIRONMENT)).toMatchObject([{ seenAtMs: 400 }]);
+  });
+
+  it('reads what was stored since, whenever it began', async () => {
+    const seen = [10, 20, 20, 15, 30];
+    const starts = [99, 5, 50, 1, 2];
+    for (const [sequence, seenAtMs] of seen.entries()) {
+      const blocks = [blockOf('fraud', starts[sequence] ?? 0), blockOf('churn', 1000 + (starts[sequence] ?? 0))];
+      await store.appendReport(ENVIRONMENT, reportOf(sequence, { blocks }), seenAtMs);
+      await store.appendReport('staging', reportOf(sequence, { blocks }), 1);
+    }
+    const since = async (sinceMs: number, query: Partial<EvidenceQuery> = {}) =>
+      (await store.evidence(ENVIRONMENT, { afterCursor: 0, limit: 100, model: 'fraud', ...query, sinceMs })).map(
+        ({ block }) => block.startMs,
+      );
+    expect(await since(0)).toEqual([99, 5, 50, 1, 2]);
+    expect(await since(10)).toEqual([99, 5, 50, 1, 2]);
+    expect(await since(10.5)).toEqual([5, 50, 1, 2]);
+    expect(await since(21)).toEqual([2]);
+    expect(await since(31)).toEqual([]);
+    expect(await since(21, { model: 'churn' })).toEqual([1002]);
+    expect(await since(11, { limit: 2 })).toEqual([5, 50]);
+    const [, , third] = await store.evidence(ENVIRONMENT, { afterCursor: 0, limit: 9, model: 'fraud' });
+    expect(await since(11, { afterCursor: third?.cursor ?? 0 })).toEqual([1, 2]);
+    expect(await since(30, { afterCursor: third?.cursor ?? 0 })).toEqual([2]);
   });
 
   it('never gives a cursor twice, also after the newest evidence was deleted', async () => {

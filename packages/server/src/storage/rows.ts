@@ -68,7 +68,9 @@ const DecisionRow = z
   })
   .transform(({ at_ms: atMs, ...rest }) => ({ ...rest, atMs }));
 
-const EvidenceRow = z.strictObject({ cursor: z.int().positive(), block: JsonText.pipe(EvidenceBlockSchema) });
+const EvidenceRow = z
+  .strictObject({ cursor: z.int().positive(), seen_at_ms: z.number(), block: JsonText.pipe(EvidenceBlockSchema) })
+  .transform(({ seen_at_ms: seenAtMs, ...rest }) => ({ ...rest, seenAtMs }));
 
 const GatewayRow = z
   .strictObject({

@@ -13,12 +13,22 @@ export function openEvidence(connection: Connection): Pick<Store, 'appendReport'
   const { database, read, write } = connection;
   const append = prepareAppend(connection);
   const ofEnvironment = database.prepare(
-    'SELECT cursor, block FROM evidence WHERE environment = @environment AND cursor > @afterCursor ORDER BY cursor LIMIT @limit',
+    `SELECT cursor, seen_at_ms, block FROM evidence
+     WHERE environment = @environment AND cursor > @afterCursor ORDER BY cursor LIMIT @limit`,
   );
   const ofModel = database.prepare(
-    `SELECT cursor, block FROM evidence
+    `SELECT cursor, seen_at_ms, block FROM evidence
      WHERE environment = @environment AND model = @model AND cursor > @afterCursor ORDER BY cursor LIMIT @limit`,
   );
+  // As it never falls from one cursor to the next, everything from this one on was seen since.
+  const firstSince = database
+    .prepare('SELECT cursor FROM evidence WHERE environment = ? AND seen_at_ms >= ? ORDER BY seen_at_ms, cursor LIMIT 1')
+    .pluck();
+  const cursorBefore = (environment: string, sinceMs: number | undefined): number => {
+    if (sinceMs === undefined) return 0;
+    const first = firstSince.get(environment, sinceMs);
+    return first === undefined ? Infinity : Number(first) - 1;
+  };
   const gateways = database.prepare(
     'SELECT gateway, boot, revision, seen_at_ms, readiness FROM gateways WHERE environment = ? ORDER BY gateway',
   );
@@ -27,10 +37,11 @@ export function openEvidence(connection: Connection): Pick<Store, 'appendReport'
     // newer evidence only leaves the engine with less to decide on.
     appendReport: async (environment, report, seenAtMs) =>
       write('store a report', 'ordered', () => append(environment, report, seenAtMs)),
-    evidence: async (environment, query) =>
+    evidence: async (environment, { model, sinceMs, limit, ...query }) =>
       read('read evidence', () => {
-        const statement = query.model === undefined ? ofEnvironment : ofModel;
-        return statement.all({ environment, ...query }).map(evidenceOfRow);
+        const afterCursor = Math.max(query.afterCursor, cursorBefore(environment, sinceMs));
+        const statement = model === undefined ? ofEnvironment : ofModel;
+        return statement.all({ environment, model, afterCursor, limit }).map(evidenceOfRow);
       }),
     gateways: async (environment) => read('read the gateways', () => gateways.all(environment).map(gatewayOfRow)),
     prune: async (environment, before) => {
@@ -48,7 +59,10 @@ export function openEvidence(connection: Connection): Pick<Store, 'appendReport'
 
 function prepareAppend({ database }: Connection) {
   const seen = database.prepare('INSERT INTO reports VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING');
-  const block = database.prepare('INSERT INTO evidence (environment, model, start_ms, block) VALUES (?, ?, ?, ?)');
+  const newestSeen = database
+    .prepare('SELECT seen_at_ms FROM evidence WHERE environment = ? ORDER BY cursor DESC LIMIT 1')
+    .pluck();
+  const block = database.prepare('INSERT INTO evidence (environment, model, start_ms, seen_at_ms, block) VALUES (?, ?, ?, ?, ?)');
   const status = database.prepare(
     `INSERT INTO gateways VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET boot = excluded.boot, sequence = excluded.sequence, revision = excluded.revision,
@@ -58,7 +72,8 @@ function prepareAppend({ database }: Connection) {
   return (environment: string, report: GatewayReport, seenAtMs: number): 'stored' | 'duplicate' => {
     const { gateway, boot, sequence, revision, readiness, blocks } = report;
     if (seen.run(environment, gateway, boot, sequence, seenAtMs).changes === 0) return 'duplicate';
-    for (const one of blocks) block.run(environment, one.model, one.startMs, jsonText(one));
+    const evidenceSeenAtMs = Math.max(seenAtMs, Number(newestSeen.get(environment) ?? -Infinity));
+    for (const one of blocks) block.run(environment, one.model, one.startMs, evidenceSeenAtMs, jsonText(one));
     status.run(environment, gateway, boot, sequence, revision, seenAtMs, jsonText(readiness));
     return 'stored';
   };

@@ -100,6 +100,23 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT;
     `,
   },
+  {
+    title: 'when evidence was stored',
+    sql: `
+      ALTER TABLE evidence ADD COLUMN seen_at_ms REAL NOT NULL DEFAULT 0;
+      -- Nobody knows it of older evidence: not before it began, nor before anything stored earlier began.
+      UPDATE evidence
+        SET seen_at_ms = known.at_ms,
+          block = json_set(
+            block, '$.tally.coldLatency', json('[]'), '$.tally.bins', json('{}'), '$.tally.scores', json('{}')
+          )
+        FROM (
+          SELECT cursor, max(start_ms) OVER (PARTITION BY environment ORDER BY cursor) AS at_ms FROM evidence
+        ) AS known
+        WHERE known.cursor = evidence.cursor;
+      CREATE INDEX evidence_seen ON evidence (environment, seen_at_ms);
+    `,
+  },
 ];
 
 /**

@@ -2,7 +2,7 @@
  * The port to durable state: documents at a revision, one journal, evidence. Every backend passes the same contract
  * suite (`store-contract.ts`); commands, control API and engine depend on nothing more than this.
  */
-import type { EvidenceBlock } from '@understudy/core/evidence';
+import type { StoredBlock } from '@understudy/core/evidence-pool';
 import type { Decision } from '@understudy/core/rollout';
 import type { GatewayReport, Readiness } from '@understudy/contract/report';
 
@@ -112,13 +112,12 @@ export interface StoredDecision {
   readonly decision: Decision;
 }
 
-/** Evidence in the order it was stored; `cursor` grows with each report. */
-export interface StoredEvidence {
+/** Evidence in the order it was stored. `cursor` grows with each report, and within an environment `seenAtMs` never falls. */
+export interface StoredEvidence extends StoredBlock {
   readonly cursor: number;
-  readonly block: EvidenceBlock;
 }
 
-/** Which evidence: after a cursor (0 for all), of one model when given, of blocks that began at `sinceMs` or later. */
+/** Which evidence: after a cursor (0 for all), of one model when given, of reports that were stored at `sinceMs` or later. */
 export interface EvidenceQuery {
   readonly afterCursor: number;
   readonly model?: string;
@@ -160,7 +159,10 @@ export interface Store {
   verifyJournal(environment: string): Promise<JournalCheck>;
   /** Decisions on a rollout, newest first. */
   decisions(environment: string, rollout: string, limit: number): Promise<readonly StoredDecision[]>;
-  /** Stores a report once; a repeated one changes nothing. A gateway's status is that of its newest report. */
+  /**
+   * Stores a report once; a repeated one changes nothing. A gateway's status is that of its newest report. Evidence that a
+   * clock set back would place before what is stored already counts as seen together with the newest.
+   */
   appendReport(environment: string, report: GatewayReport, seenAtMs: number): Promise<'stored' | 'duplicate'>;
   /** Evidence after a cursor, oldest first. */
   evidence(environment: string, query: EvidenceQuery): Promise<readonly StoredEvidence[]>;

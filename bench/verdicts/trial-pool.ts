@@ -1,0 +1,74 @@
+// Plays many rollouts on all cores. The seeds are fixed, so which core plays what changes nothing.
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { SimulatedRollout } from '@understudy/core/simulation/simulate-rollout';
+
+/** What one contender does in one scenario. */
+export interface TrialSeries {
+  readonly contender: string;
+  readonly scenario: string;
+}
+
+/** A part of a series. */
+export interface TrialJob extends TrialSeries {
+  readonly rollouts: number;
+  readonly firstSeed: number;
+}
+
+export interface TrialRequest {
+  readonly series: readonly TrialSeries[];
+  readonly rollouts: number;
+  readonly log: (message: string) => void;
+}
+
+/** The parts of a series that are played, by their first seed. */
+interface SeriesProgress {
+  readonly series: TrialSeries;
+  readonly jobs: readonly TrialJob[];
+  readonly played: Map<number, readonly SimulatedRollout[]>;
+  coreMs: number;
+}
+
+// Small enough that no core waits long for the others at the end.
+const ROLLOUTS_PER_JOB = 50;
+
+/** Plays every series; the results are in the order of the series, and in the order of the seeds. */
+export async function playAll({ series, rollouts, log }: TrialRequest): Promise<readonly (readonly SimulatedRollout[])[]> {
+  const all = series.map((one): SeriesProgress => ({ series: one, jobs: jobsOf(one, rollouts), played: new Map(), coreMs: 0 }));
+  // One iterator for all workers: each takes what is next.
+  const queue = all.flatMap((progress) => progress.jobs.map((job) => ({ progress, job }))).values();
+  const work = async (): Promise<void> => {
+    const worker = new Worker(new URL('trial-worker.ts', import.meta.url));
+    try {
+      for (const { progress, job } of queue) await play(worker, progress, { job, log });
+    } finally {
+      await worker.terminate();
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return all.map(({ jobs, played }) => jobs.flatMap(({ firstSeed }) => played.get(firstSeed) ?? []));
+}
+
+function jobsOf(series: TrialSeries, rollouts: number): readonly TrialJob[] {
+  return Array.from({ length: Math.ceil(rollouts / ROLLOUTS_PER_JOB) }, (_, part) => {
+    const done = part * ROLLOUTS_PER_JOB;
+    return { ...series, rollouts: Math.min(ROLLOUTS_PER_JOB, rollouts - done), firstSeed: done + 1 };
+  });
+}
+
+async function play(
+  worker: Worker,
+  progress: SeriesProgress,
+  { job, log }: Pick<TrialRequest, 'log'> & { readonly job: TrialJob },
+): Promise<void> {
+  const before = performance.now();
+  worker.postMessage(job);
+  const [rollouts]: SimulatedRollout[][] = await once(worker, 'message');
+  if (rollouts === undefined) throw new Error('a worker answered with nothing');
+  progress.played.set(job.firstSeed, rollouts);
+  progress.coreMs += performance.now() - before;
+  if (progress.played.size < progress.jobs.length) return;
+  const { contender, scenario } = progress.series;
+  log(`${contender}, ${scenario}: done in ${(progress.coreMs / 1000).toFixed(1)} s of a core`);
+}

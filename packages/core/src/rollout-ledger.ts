@@ -1,0 +1,135 @@
+/**
+ * Everything that is known about one rollout's evidence: what came before it, its closed blocks, what its policy makes of
+ * them. Filled from stored evidence in the order of storage; the same evidence always gives the same answers, so the
+ * engine and a replay years later say the same.
+ */
+import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
+import { closeUntil, type ConcurrentBlock, EMPTY_POOL, type EvidencePool, pour, type StoredBlock } from './evidence-pool.ts';
+import { type Plan, strictestStepOf } from './plan.ts';
+import type { Judgement, Opening, Question, Verdict } from './policy.ts';
+import { type Rollout, stepOf } from './rollout.ts';
+import { type RunningPolicy, startPolicy } from './running-policy.ts';
+
+/** What an arm did, in the newest step that it was used in and over all. */
+export interface ArmTotals {
+  readonly step: number;
+  readonly inStep: Tally;
+  readonly inAll: Tally;
+}
+
+/** Only closed intervals count in what is asked; see `evidence-pool.ts`. */
+export interface RolloutLedger {
+  /** Takes a stored block of any model; those that have nothing to do with the rollout change nothing. */
+  add(stored: StoredBlock): void;
+  /** What the policy says about the rollout as it stands at a moment. Moments must not go back. */
+  judge(rollout: Rollout, atMs: number): Judgement;
+  /** The verdict of {@link RolloutLedger.judge} alone. */
+  verdict(rollout: Rollout, atMs: number): Verdict;
+  totals(arm: Arm): ArmTotals;
+  /** Requests that came too late to count. */
+  readonly lost: number;
+}
+
+/** The champion's traffic so long before a rollout tells its policy where to look. */
+export const LOOK_BACK_MS = 3_600_000;
+
+const NOTHING: ArmTotals = { step: -1, inStep: EMPTY_TALLY, inAll: EMPTY_TALLY };
+
+/**
+ * Opens an empty ledger.
+ * @param plan the rollout's own, or another one that is tried on its evidence
+ */
+export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): RolloutLedger {
+  let pool: EvidencePool = EMPTY_POOL;
+  let before: Tally = EMPTY_TALLY;
+  let policy: RunningPolicy | undefined;
+  const totals = new Map<Arm, ArmTotals>();
+
+  function settle(atMs: number): RunningPolicy {
+    policy ??= startPolicy(plan.policy, openingOf(opened, plan, before));
+    const { pool: rest, closed } = closeUntil(pool, atMs);
+    pool = rest;
+    for (const block of closed) {
+      policy.absorb(block);
+      for (const arm of ['champion', 'challenger', 'shadow'] as const) totals.set(arm, addBlock(totals.get(arm), block, arm));
+    }
+    return policy;
+  }
+
+  const ask = (rollout: Rollout, atMs: number): Question =>
+    questionOf(rollout, plan, atMs, (arm, step) => seenIn(totals.get(arm), step));
+
+  return {
+    add(stored) {
+      const { block, seenAtMs } = stored;
+      if (block.model !== opened.model) return;
+      if (block.rollout === opened.id) pool = pour(pool, stored);
+      else if (isBefore(opened, stored) && policy === undefined && seenAtMs < opened.startedAtMs) {
+        before = mergeTallies(before, block.tally);
+      }
+    },
+    judge: (rollout, atMs) => settle(atMs).judge(ask(rollout, atMs)),
+    verdict: (rollout, atMs) => settle(atMs).verdict(ask(rollout, atMs)),
+    totals: (arm) => totals.get(arm) ?? NOTHING,
+    get lost() {
+      return pool.lost;
+    },
+  };
+}
+
+function isBefore(rollout: Rollout, { block }: StoredBlock): boolean {
+  return block.arm === 'champion' && block.version === rollout.champion && block.startMs >= rollout.startedAtMs - LOOK_BACK_MS;
+}
+
+function openingOf(rollout: Rollout, plan: Plan, champion: Tally): Opening {
+  const { startedAtMs, bins, baselines } = rollout;
+  return {
+    startedAtMs,
+    champion,
+    percents: plan.steps.map(({ trafficPercent }) => trafficPercent),
+    ...(bins === undefined ? {} : { bins }),
+    ...baselinesOf(baselines),
+  };
+}
+
+// oxlint-disable-next-line max-params -- the rollout, the plan it is judged by, when, and what was seen
+function questionOf(rollout: Rollout, plan: Plan, atMs: number, seen: (arm: Arm, step: number) => Tally): Question {
+  const step = stepOf(rollout.state);
+  const planned = plan.steps[step];
+  return {
+    atMs,
+    step,
+    sinceMs: sinceOf(rollout, atMs),
+    trafficPercent: planned?.trafficPercent ?? 0,
+    isStrictest: step === strictestStepOf(plan.steps),
+    minSamples: planned?.minSamples ?? 0,
+    seen: { champion: seen('champion', step), challenger: seen('challenger', step) },
+    ...baselinesOf(rollout.baselines),
+  };
+}
+
+function baselinesOf(baselines: Rollout['baselines']): Pick<Question, 'championBaseline' | 'challengerBaseline'> {
+  return {
+    ...(baselines?.champion === undefined ? {} : { championBaseline: baselines.champion }),
+    ...(baselines?.challenger === undefined ? {} : { challengerBaseline: baselines.challenger }),
+  };
+}
+
+/** When the rollout came to its step, as if it had never been paused. */
+function sinceOf({ state, startedAtMs }: Rollout, atMs: number): number {
+  if (state.phase === 'stepping' || state.phase === 'preparing') return state.sinceMs;
+  return state.phase === 'paused' ? atMs - state.heldMs : startedAtMs;
+}
+
+function addBlock(total: ArmTotals | undefined, { step, arms }: ConcurrentBlock, arm: Arm): ArmTotals {
+  const tally = arms[arm];
+  const known = total ?? NOTHING;
+  // Scores come when the world has answered, often without a request beside them.
+  if (tally.requests === 0 && Object.keys(tally.scores).length === 0) return known;
+  const inStep = step > known.step ? tally : step < known.step ? known.inStep : mergeTallies(known.inStep, tally);
+  return { step: Math.max(step, known.step), inStep, inAll: mergeTallies(known.inAll, tally) };
+}
+
+function seenIn(total: ArmTotals | undefined, step: number): Tally {
+  return total?.step === step ? total.inStep : EMPTY_TALLY;
+}

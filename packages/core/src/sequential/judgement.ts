@@ -1,0 +1,141 @@
+/** The verdict of the policy `sequential` with everything a person wants to know about it. */
+import { formatDuration } from '../duration.ts';
+import type { GuardReading, Judgement, Question, Verdict } from '../policy.ts';
+import type { SequentialConfig } from './config.ts';
+import { nameOfGuard } from './config.ts';
+import { estimateOf, type Estimate } from './estimate.ts';
+import { forecastOf } from './forecast.ts';
+import { type GuardState, logHarmOfGuard, logSafetyOfGuard } from './guard.ts';
+import { logHarmPartOf, logShareOf } from './harm.ts';
+import { MIN_PAST } from './latency-threshold.ts';
+import type { SequentialState } from './state.ts';
+import { logHarmBound, logSafetyBound, sicknessOf, silentArm, verdictOf } from './verdict.ts';
+import { countWords, oddsWords, valueWords } from './words.ts';
+
+/** See {@link verdictOf} for the verdict, `estimate.ts` and `forecast.ts` for the numbers. */
+export function judgeState(config: SequentialConfig, state: SequentialState, question: Question): Judgement {
+  const verdict = verdictOf(config, state, question);
+  const driver = driverOf(config, state);
+  const guards = config.guards.map((_, index) =>
+    readGuard(config, state, { question, index, isBlamed: verdict === 'harmful' && index === driver }),
+  );
+  const forecast = verdict === 'undecided' || verdict === 'healthy' ? forecastOf(config, state, question) : undefined;
+  const reason = reasonOf(verdict, { config, state, question, guards, driver });
+  return { verdict, reason, guards, ...(forecast === undefined ? {} : { forecast }) };
+}
+
+interface Asked {
+  readonly question: Question;
+  readonly index: number;
+  readonly isBlamed: boolean;
+}
+
+function readGuard(config: SequentialConfig, state: SequentialState, { question, index, isBlamed }: Asked): GuardReading {
+  const guard = config.guards[index];
+  const guardState = state.guards[index];
+  if (guard === undefined || guardState === undefined) throw new Error(`the policy has no guard ${index}`);
+  const { what, harmLies, ...estimate } = estimateOf(guard, state.bins, question.seen);
+  const logHarm = logHarmOfGuard(guardState);
+  const logSafety = state.step === question.step ? logSafetyOfGuard(guardState) : 0;
+  const [harmBound, safetyBound] = [logHarmBound(config), logSafetyBound(config, question)];
+  const blindness = blindBecause(guardState);
+  const found = logSafety >= safetyBound ? 'healthy' : 'undecided';
+  const known = estimate.samples === 0 || blindness !== undefined ? 'no-data' : found;
+  const evidence = [harmWords(logHarm, harmBound - logShareOf(config, index)), safetyWords(logSafety, safetyBound)];
+  const values = valuesSentence({ what, harmLies, ...estimate });
+  const reason = [values, ...(blindness === undefined ? evidence : [blindness])].join('; ');
+  const progress = {
+    harm: shareOf(logHarmPartOf(config, state.guards, index), harmBound),
+    safety: shareOf(logSafety, safetyBound),
+  };
+  return { guard: nameOfGuard(guard), verdict: isBlamed ? 'harmful' : known, ...estimate, progress, reason };
+}
+
+/** Why a guard has nothing to weigh with; undefined when it has. */
+function blindBecause(state: GuardState): string | undefined {
+  if (state.metric === 'latency' && state.threshold === undefined) {
+    return `not weighed yet: what is slow is known after ${MIN_PAST} answers of the champion`;
+  }
+  if (state.metric === 'drift' && state.tests === undefined) {
+    return 'not weighed: nobody knew what predictions look like when the rollout started';
+  }
+  return undefined;
+}
+
+function valuesSentence({ what, harmLies, champion, challenger, limit, unit, samples }: Estimate): string {
+  if (champion === undefined || challenger === undefined) return `${what}: ${countWords(samples)} on the challenger so far`;
+  const seen = `${what}: challenger ${valueWords(challenger, unit)}, champion ${valueWords(champion, unit)}`;
+  return limit === undefined ? seen : `${seen}, harm begins ${harmLies} ${valueWords(limit, unit)}`;
+}
+
+/** @param logAlone what this guard's evidence must reach to roll back without any other; ∞ at a weight of 0 */
+function harmWords(logHarm: number, logAlone: number): string {
+  if (logHarm <= 0) return 'no evidence of harm';
+  const found = `evidence of harm ${oddsWords(logHarm)}`;
+  return logAlone === Infinity ? `${found}, which rolls nothing back at weight 0` : `${found}, ${oddsWords(logAlone)} rolls back`;
+}
+
+function safetyWords(logSafety: number, bound: number): string {
+  if (logSafety >= bound) return `proven safe, ${oddsWords(logSafety)}`;
+  if (logSafety <= 0) return `no evidence of safety yet, ${oddsWords(bound)} is proof`;
+  return `evidence of safety ${oddsWords(logSafety)}, ${oddsWords(bound)} is proof`;
+}
+
+interface Reasoned {
+  readonly config: SequentialConfig;
+  readonly state: SequentialState;
+  readonly question: Question;
+  readonly guards: readonly GuardReading[];
+  readonly driver: number;
+}
+
+function reasonOf(verdict: Verdict, { config, state, question, guards, driver }: Reasoned): string {
+  const { champion, challenger } = question.seen;
+  switch (verdict) {
+    case 'harmful':
+      return `${firstSentence(guards[driver])}; the evidence of harm reached ${oddsWords(state.peak)} over all guards, ${oddsWords(logHarmBound(config))} rolls back`;
+    case 'invalid': {
+      const share = challenger.requests / Math.max(1, challenger.requests + champion.requests);
+      return `the challenger got ${valueWords(share, 'share')} of the requests in this step where ${question.trafficPercent} % was planned, so the arms cannot be compared; look for lost or repeated requests`;
+    }
+    case 'champion-sick': {
+      const { errorRate, slowMs, slowShare } = config.sick;
+      const limits = {
+        fails: `more than ${valueWords(errorRate, 'share')} of its requests fail`,
+        'is slow': `more than ${valueWords(slowShare, 'share')} of its answers take over ${valueWords(slowMs, 'ms')}`,
+      };
+      return `the champion itself is not well (${limits[sicknessOf(state) ?? 'fails']}), so nobody is blamed and nobody advances`;
+    }
+    case 'no-data': {
+      const arm = silentArm(config, state, question) ?? 'challenger';
+      const silentMs = question.atMs - Math.max(state.heardMs[arm], question.sinceMs);
+      return `the ${arm} was not heard of for ${formatDuration(silentMs)}; the rollout holds until it is`;
+    }
+    case 'undecided':
+      return undecidedBecause(question, guards);
+    case 'healthy':
+      return `every guard is proven safe after ${countWords(challenger.requests)} requests to the challenger in this step`;
+  }
+}
+
+function undecidedBecause({ seen, minSamples }: Question, guards: readonly GuardReading[]): string {
+  const { requests } = seen.challenger;
+  if (requests < minSamples) return `${countWords(requests)} of ${countWords(minSamples)} requests that this step asks for`;
+  const open = guards.filter(({ verdict }) => verdict !== 'healthy');
+  const names = open.map(({ guard, progress }) => `${guard} ${Math.floor((progress?.safety ?? 0) * 100)} %`);
+  return `no harm found, and not proven safe yet; of the proof there is: ${names.join(', ')}`;
+}
+
+/** The guard with most of the evidence against the challenger. */
+function driverOf(config: SequentialConfig, state: SequentialState): number {
+  const parts = config.guards.map((_, index) => logHarmPartOf(config, state.guards, index));
+  return parts.indexOf(Math.max(...parts));
+}
+
+function firstSentence(reading: GuardReading | undefined): string {
+  return reading?.reason.split(';')[0] ?? 'harm was found';
+}
+
+function shareOf(part: number, whole: number): number {
+  return Math.min(1, Math.max(0, part / whole));
+}

@@ -1,0 +1,60 @@
+/** The verdict of the policy `sequential`, most urgent first. */
+import type { Question, Verdict } from '../policy.ts';
+import type { SequentialConfig } from './config.ts';
+import { logDetection } from './detector.ts';
+import { logEvidence } from './e-process.ts';
+import { logSafetyOfGuard } from './guard.ts';
+import { SAMPLE_RATIO_THRESHOLD } from './sample-ratio.ts';
+import type { SequentialState } from './state.ts';
+
+// Evidence of a thousand to one that the champion breaks a limit; it fades as the champion recovers.
+const SICK_EVIDENCE = Math.log(1000);
+
+/**
+ * Harm beyond doubt comes first: it is the challenger's own, whatever else they share. Then whatever makes the evidence
+ * worthless. Only then may every guard's proof of safety count.
+ */
+export function verdictOf(config: SequentialConfig, state: SequentialState, question: Question): Verdict {
+  if (state.peak >= logHarmBound(config)) return 'harmful';
+  if (isSplitWrong(state)) return 'invalid';
+  if (sicknessOf(state) !== undefined) return 'champion-sick';
+  if (silentArm(config, state, question) !== undefined) return 'no-data';
+  if (question.seen.challenger.requests < question.minSamples) return 'undecided';
+  // The state may still be that of the step before, while no block of this one is closed.
+  if (state.step !== question.step) return 'undecided';
+  const bound = logSafetyBound(config, question);
+  return state.guards.every((guard) => logSafetyOfGuard(guard) >= bound) ? 'healthy' : 'undecided';
+}
+
+/** ln of the evidence that rolls back, 1/α. */
+export function logHarmBound({ alpha }: SequentialConfig): number {
+  return Math.log(1 / alpha);
+}
+
+/** ln of the evidence that each guard needs to leave the step. */
+export function logSafetyBound(config: SequentialConfig, { isStrictest }: Pick<Question, 'isStrictest'>): number {
+  return Math.log(1 / (isStrictest ? config.strictPromoteRisk : config.promoteRisk));
+}
+
+/** Whether the arms do not get the shares of requests that they should. */
+function isSplitWrong({ split }: SequentialState): boolean {
+  return logEvidence(split) >= Math.log(SAMPLE_RATIO_THRESHOLD);
+}
+
+/** What the champion itself does beyond its limits; undefined while it is well. */
+export function sicknessOf({ sick }: Pick<SequentialState, 'sick'>): 'fails' | 'is slow' | undefined {
+  if (logDetection(sick.errors) >= SICK_EVIDENCE) return 'fails';
+  return logDetection(sick.slow) >= SICK_EVIDENCE ? 'is slow' : undefined;
+}
+
+/** The arm that was not heard of for too long. */
+export function silentArm(
+  { silenceMs }: SequentialConfig,
+  { heardMs }: SequentialState,
+  { atMs, sinceMs }: Pick<Question, 'atMs' | 'sinceMs'>,
+): 'champion' | 'challenger' | undefined {
+  // The clock of a step begins with it: before, the challenger had no requests to be heard of.
+  const isSilent = (arm: 'champion' | 'challenger'): boolean => atMs - Math.max(heardMs[arm], sinceMs) > silenceMs;
+  if (isSilent('challenger')) return 'challenger';
+  return isSilent('champion') ? 'champion' : undefined;
+}

@@ -1,0 +1,67 @@
+/** What a rollout starts with: baselines, bins and plan as they are fixed for it, after a look at the champion's last hour. */
+import { AppError } from '@understudy/core/errors';
+import { EMPTY_TALLY, mergeTallies, type Tally } from '@understudy/core/evidence';
+import type { Model } from '@understudy/core/model';
+import type { ModelVersion } from '@understudy/core/model-version';
+import type { Plan } from '@understudy/core/plan';
+import type { Baselines, Rollout } from '@understudy/core/rollout';
+import { LOOK_BACK_MS } from '@understudy/core/rollout-ledger';
+import { checkStart } from '@understudy/core/start-check';
+import type { CommandContext } from './command.ts';
+import { readEvidence } from './evidence-reader.ts';
+
+/** The parts of a rollout that are fixed at its start, so that nothing that happens later chooses its own yardstick. */
+export type RolloutOpening = Pick<Rollout, 'plan' | 'baselines' | 'bins' | 'remarks'>;
+
+/** Who is compared, and how. */
+export interface Trial {
+  readonly model: Model;
+  readonly champion: ModelVersion | undefined;
+  readonly challenger: ModelVersion;
+  readonly plan: Plan;
+  readonly atMs: number;
+}
+
+/** @throws AppError `rollout.start_refused` when the plan refuses to start on what the check finds, or no guard is left */
+export async function openingOf(context: CommandContext, trial: Trial): Promise<RolloutOpening> {
+  const { model, champion, challenger, plan } = trial;
+  const baselines: Baselines = {
+    ...(champion?.baseline === undefined ? {} : { champion: champion.baseline }),
+    ...(challenger.baseline === undefined ? {} : { challenger: challenger.baseline }),
+  };
+  const check = checkStart({
+    plan,
+    baselines,
+    ...(await recentTraffic(context, trial)),
+    deadlineMs: model.routing.deadlineMs,
+  });
+  const isBare = check.plan.policy.kind === 'sequential' && check.plan.policy.guards.length === 0;
+  if (isBare || (plan.startCheck === 'refuse' && check.problems.length > 0)) {
+    throw new AppError(
+      'rollout.start_refused',
+      `cannot start a rollout of ${challenger.version} for "${model.name}": ${check.problems.join('; ')}`,
+    );
+  }
+  return {
+    plan: check.plan,
+    baselines,
+    ...(check.bins === undefined ? {} : { bins: check.bins }),
+    ...(check.problems.length === 0 ? {} : { remarks: check.problems }),
+  };
+}
+
+/** The champion's last hour, or as much of it as there was traffic. */
+async function recentTraffic(
+  context: CommandContext,
+  { model, atMs }: Trial,
+): Promise<{ readonly recent: Tally; readonly recentMs: number }> {
+  let recent = EMPTY_TALLY;
+  let firstMs = atMs;
+  const source = { model: model.name, sinceMs: atMs - LOOK_BACK_MS, afterCursor: 0 };
+  await readEvidence(context, source, ({ block }) => {
+    if (block.version !== model.champion || block.arm !== 'champion') return;
+    recent = mergeTallies(recent, block.tally);
+    firstMs = Math.min(firstMs, block.startMs);
+  });
+  return { recent, recentMs: recent.requests === 0 ? LOOK_BACK_MS : Math.max(1000, atMs - firstMs) };
+}
