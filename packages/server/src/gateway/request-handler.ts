@@ -1,5 +1,5 @@
 /** The first thing that sees a request: what it asks for, whether there is room, and what an exception becomes. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { AppError } from '@understudy/core/errors';
 import type { Admission } from './admission.ts';
 import { type Endpoint, endpointOf } from './endpoint.ts';
@@ -9,7 +9,7 @@ import { pathOrRefusal } from './http-policy.ts';
 import { type InferenceContext, serveInference } from './inference.ts';
 import { type InformationContext, serveInformation } from './information.ts';
 import { problemOf, replyProblem } from './reply.ts';
-import { ClientGone } from './request-body.ts';
+import { ClientGone, type GatheringRequest } from './gathering-request.ts';
 import { readHeaders } from './request-headers.ts';
 import { predictProtocol } from './wire/predict.ts';
 
@@ -24,7 +24,7 @@ export interface HandlerContext {
 }
 
 /** Makes the server's request handler. */
-export function openRequestHandler(context: HandlerContext): (req: IncomingMessage, res: ServerResponse) => void {
+export function openRequestHandler(context: HandlerContext): (req: GatheringRequest, res: ServerResponse) => void {
   const { clock } = context.inference;
   return (req, res) => {
     const startMs = clock.nowMs();

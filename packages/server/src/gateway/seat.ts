@@ -13,6 +13,8 @@ export interface Seat {
   readonly evidence: EvidenceCell;
   readonly counters: CounterCell;
   readonly mintId: RequestIdMint;
+  /** The headers that all its answers have that are given for one reason and under one revision, as lines. */
+  linesFor(reason: string, revision: number): string;
 }
 
 export interface SeatMakers {
@@ -37,5 +39,18 @@ export function openSeat(
     evidence: makers.recorder.openCell(key),
     counters: makers.counters.cellOf(loaded.model, loaded.version, place.arm),
     mintId: makers.ids.mintFor({ environment: makers.environment, ...key }),
+    linesFor: openLines({ version: loaded.version, arm: place.arm }),
+  };
+}
+
+/** There are few reasons, and a seat seldom sees a second revision: every text is made once. */
+function openLines({ version, arm }: Pick<Seat, 'version' | 'arm'>): Seat['linesFor'] {
+  const made = new Map<string, { readonly revision: number; readonly lines: string }>();
+  return (reason, revision) => {
+    const present = made.get(reason);
+    if (present?.revision === revision) return present.lines;
+    const lines = `x-understudy-version: ${version}\r\nx-understudy-arm: ${arm}\r\nx-understudy-reason: ${reason}\r\nx-understudy-revision: ${revision}\r\n`;
+    made.set(reason, { revision, lines });
+    return lines;
   };
 }
