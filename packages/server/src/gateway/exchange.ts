@@ -10,8 +10,8 @@ export interface Exchange {
   readonly headers: RequestHeaders;
   readonly protocol: WireProtocol;
   /** As the path names them. */
-  readonly model?: string;
-  readonly version?: string;
+  readonly model: string | undefined;
+  readonly version: string | undefined;
   readonly startMs: number;
   /** Names a request that fails before it reaches a version. */
   readonly fallbackId: () => string;

@@ -13,7 +13,7 @@ import { understudyLines } from './reply.ts';
 import type { Payload } from './request-payload.ts';
 import type { AnswerReason } from './routing-decision.ts';
 import type { Timers } from './timers.ts';
-import { isCheckable, isReadable, READABLE_ANSWER_BYTES, readPredictions, verdictOfStatus } from './upstream-answer.ts';
+import { READABLE_ANSWER_BYTES, readingOf, readPredictions, verdictOfStatus } from './upstream-answer.ts';
 import { forwardedHeaders, passedOnHeadersOf } from './upstream-headers.ts';
 import { sendWhole } from './whole-answer.ts';
 
@@ -50,10 +50,10 @@ interface CallState {
   readonly end: (outcome: ArmOutcome) => void;
   /** Gives the call up at the upstream. */
   readonly abort: () => void;
-  head?: AnswerHead;
-  flow?: AnswerFlow;
+  head: AnswerHead | undefined;
+  flow: AnswerFlow | undefined;
   /** When the answer was there: its end when it was checked first, its beginning when it streams. */
-  answeredMs?: number;
+  answeredMs: number | undefined;
   /** The answer so far, as long as it is to be read. */
   kept: Buffer[] | undefined;
   keptBytes: number;
@@ -73,7 +73,20 @@ function startCall({ clock, timers }: UpstreamArmContext, call: UpstreamArmCall,
     resolve(outcome);
   };
   const requestId = seat.mintId(startMs);
-  const state: CallState = { call, clock, startMs, requestId, end, abort: () => giveUp(), kept: [], keptBytes: 0 };
+  const abort = (): void => giveUp();
+  const state: CallState = {
+    call,
+    clock,
+    startMs,
+    requestId,
+    end,
+    abort,
+    head: undefined,
+    flow: undefined,
+    answeredMs: undefined,
+    kept: [],
+    keptBytes: 0,
+  };
   const cancelDeadline = timers.after(call.budgetMs, () => {
     // An answer that has begun may take its time; the upstream's idle limit watches it.
     if (res.headersSent && state.answeredMs !== undefined) return;
@@ -106,14 +119,14 @@ function answerHandlerOf(state: CallState): AnswerHandler {
     onStart(head, flow) {
       state.head = head;
       state.flow = flow;
-      const verdict = verdictOfStatus(head.status);
+      const { verdict, isReadable, isCheckable } = readingOf(head);
       if (verdict === 'failed' && !call.isLast) {
         state.abort();
         state.end({ kind: 'failed', ms: elapsed(state), failure: 'failed', error: badStatus(call, head.status) });
         return;
       }
-      if (!isReadable(head)) state.kept = undefined;
-      if (!isCheckable(head)) beginStream(state, head);
+      if (!isReadable) state.kept = undefined;
+      if (!isCheckable) beginStream(state, head);
     },
     onData(chunk) {
       keep(state, chunk);
