@@ -1,14 +1,18 @@
 /** The listening socket: parser limits, what the parser itself refuses, and one handler for everything else. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { GatheringRequest } from './gathering-request.ts';
 
-// Limits of the attack list A12/A13. Common load balancers keep idle connections for 60 s; ours must outlive theirs.
+/** Common load balancers keep idle connections for 60 s; ours must outlive theirs. */
+export const KEEP_ALIVE_MS = 75_000;
+
+// Limits of the attack list A12/A13.
 const LIMITS = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   connectionsCheckingInterval: 1000,
-  keepAliveTimeout: 75_000,
+  keepAliveTimeout: KEEP_ALIVE_MS,
   requireHostHeader: true,
   insecureHTTPParser: false,
 } as const;
@@ -18,10 +22,10 @@ const PARSED_HEADERS = 101;
 
 /** Opens a server and waits until it listens. */
 export async function listen(
-  handle: (req: IncomingMessage, res: ServerResponse) => void,
+  handle: (req: GatheringRequest, res: ServerResponse) => void,
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<Server> {
-  const server = createServer(LIMITS, handle);
+  const server = createServer({ ...LIMITS, IncomingMessage: GatheringRequest }, handle);
   server.maxHeadersCount = PARSED_HEADERS;
   // The body is asked for once the request was let in, and not before.
   server.on('checkContinue', handle);

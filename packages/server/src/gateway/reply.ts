@@ -1,12 +1,13 @@
 /** Writing answers: status, our headers and a body in one go. Every way a request can end goes through here. */
 import { AppError } from '@understudy/core/errors';
 import { type Exchange, isOpen } from './exchange.ts';
+import type { Seat } from './seat.ts';
+import { sendWhole } from './whole-answer.ts';
 import type { Problem } from './wire/protocol.ts';
 
 /** What our headers say about an answer. */
 export interface ReplyFacts {
-  readonly version: string;
-  readonly arm: string;
+  readonly seat: Seat;
   readonly reason: string;
   readonly revision: number;
   readonly requestId: string;
@@ -15,38 +16,24 @@ export interface ReplyFacts {
 }
 
 const MAX_ECHO_LENGTH = 128;
-const RETRY_AFTER_SECONDS = '1';
 
-/** Our headers of an answer, names and values by turns. */
-export function understudyHeaders(exchange: Exchange, facts: ReplyFacts): string[] {
-  const headers = [
-    'x-understudy-version',
-    facts.version,
-    'x-understudy-arm',
-    facts.arm,
-    'x-understudy-reason',
-    facts.reason,
-    'x-understudy-revision',
-    String(facts.revision),
-    'x-understudy-request-id',
-    facts.requestId,
-    'server-timing',
-    `understudy;dur=${Math.round(facts.ownMs * 1000) / 1000}`,
-  ];
-  const echo = exchange.headers.requestId;
-  if (echo !== undefined && isPlain(echo)) headers.push('x-request-id', echo);
-  return headers;
+/** Our headers of an answer, as lines. */
+export function understudyLines({ headers }: Exchange, { seat, reason, revision, requestId, ownMs }: ReplyFacts): string {
+  const echo = headers.requestId;
+  const echoLine = echo !== undefined && isPlain(echo) ? `x-request-id: ${echo}\r\n` : '';
+  const ownTime = Math.round(ownMs * 1000) / 1000;
+  return `${seat.linesFor(reason, revision)}x-understudy-request-id: ${requestId}\r\nserver-timing: understudy;dur=${ownTime}\r\n${echoLine}`;
 }
 
 /** Answers with a prediction. */
 export function replyPrediction(exchange: Exchange, body: string, facts: ReplyFacts): void {
   if (!isOpen(exchange)) return;
-  const headers = understudyHeaders(exchange, facts);
   const bytes = Buffer.byteLength(body);
-  headers.push('content-type', 'application/json', 'content-length', String(bytes));
+  const lines = `${understudyLines(exchange, facts)}content-type: application/json\r\ncontent-length: ${bytes}\r\n`;
   // Text of one byte a character is ASCII, and cheaper to write as Latin-1.
+  const encoding = bytes === body.length ? 'latin1' : 'utf8';
   atEndOfTurn(() => {
-    if (isOpen(exchange)) exchange.res.writeHead(200, headers).end(body, bytes === body.length ? 'latin1' : 'utf8');
+    if (isOpen(exchange)) sendWhole(exchange, { status: 200, lines, body, encoding, isDated: false });
   });
 }
 
@@ -87,7 +74,7 @@ export function replyJson(exchange: Pick<Exchange, 'req' | 'res'>, status: numbe
 
 /** Answers with a failure in the shape of the request's protocol. */
 export function replyProblem(exchange: Exchange, problem: Problem, facts?: ReplyFacts): void {
-  const { res, req, protocol } = exchange;
+  const { res, protocol } = exchange;
   if (!isOpen(exchange)) return;
   if (res.headersSent) {
     res.destroy();
@@ -95,21 +82,16 @@ export function replyProblem(exchange: Exchange, problem: Problem, facts?: Reply
   }
   const requestId = facts?.requestId ?? exchange.fallbackId();
   const body = protocol.encodeProblem(problem, requestId);
-  const headers = facts === undefined ? ['x-understudy-request-id', requestId] : understudyHeaders(exchange, facts);
-  headers.push(
-    'x-understudy-error',
-    problem.code,
-    'content-type',
-    'application/json',
-    'content-length',
-    String(Buffer.byteLength(body)),
-  );
-  if (problem.status === 401) headers.push('www-authenticate', 'Bearer');
-  if (problem.status === 503) headers.push('retry-after', RETRY_AFTER_SECONDS);
-  // Reading on only to throw a large body away would let anybody keep us busy.
-  if (!req.complete) res.shouldKeepAlive = false;
-  res.writeHead(problem.status, headers).end(req.method === 'HEAD' ? undefined : body);
+  const ours = facts === undefined ? `x-understudy-request-id: ${requestId}\r\n` : understudyLines(exchange, facts);
+  const lines = `${ours}x-understudy-error: ${problem.code}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n${ADVICE.get(problem.status) ?? ''}`;
+  sendWhole(exchange, { status: problem.status, lines, body, encoding: 'utf8', isDated: false });
 }
+
+/** What a client should do next, by the status. */
+const ADVICE: ReadonlyMap<number, string> = new Map([
+  [401, 'www-authenticate: Bearer\r\n'],
+  [503, 'retry-after: 1\r\n'],
+]);
 
 /** A thrown failure as the sender is told. What is not an AppError is our bug: its text stays inside. */
 export function problemOf(error: unknown): Problem {

@@ -1,5 +1,5 @@
 /** The first thing that sees a request: what it asks for, whether there is room, and what an exception becomes. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { AppError } from '@understudy/core/errors';
 import type { Admission } from './admission.ts';
 import { type Endpoint, endpointOf } from './endpoint.ts';
@@ -9,7 +9,7 @@ import { pathOrRefusal } from './http-policy.ts';
 import { type InferenceContext, serveInference } from './inference.ts';
 import { type InformationContext, serveInformation } from './information.ts';
 import { problemOf, replyProblem } from './reply.ts';
-import { ClientGone } from './request-body.ts';
+import { ClientGone, type GatheringRequest } from './gathering-request.ts';
 import { readHeaders } from './request-headers.ts';
 import { predictProtocol } from './wire/predict.ts';
 
@@ -23,8 +23,10 @@ export interface HandlerContext {
   readonly fallbackId: () => string;
 }
 
+const UNNAMED: Pick<Exchange, 'model' | 'version'> = { model: undefined, version: undefined };
+
 /** Makes the server's request handler. */
-export function openRequestHandler(context: HandlerContext): (req: IncomingMessage, res: ServerResponse) => void {
+export function openRequestHandler(context: HandlerContext): (req: GatheringRequest, res: ServerResponse) => void {
   const { clock } = context.inference;
   return (req, res) => {
     const startMs = clock.nowMs();
@@ -33,15 +35,27 @@ export function openRequestHandler(context: HandlerContext): (req: IncomingMessa
     // A client that goes away in mid-answer is no failure of ours, and without a listener it would end the process.
     res.on('error', ignore);
     const path = pathOrRefusal(req, headers);
-    const base = { req, res, headers, startMs, fallbackId: context.fallbackId };
+    const { fallbackId } = context;
     if (typeof path !== 'string') {
       res.shouldKeepAlive = false;
       context.inference.counts.refused++;
-      replyProblem({ ...base, protocol: predictProtocol }, { ...path, code: 'request.invalid' });
+      const exchange = {
+        req,
+        res,
+        headers,
+        protocol: predictProtocol,
+        model: undefined,
+        version: undefined,
+        startMs,
+        fallbackId,
+      };
+      replyProblem(exchange, { ...path, code: 'request.invalid' });
       return;
     }
     const endpoint = endpointOf(req.method ?? '', path);
-    const exchange: Exchange = { ...base, ...targetOf(endpoint), protocol: endpoint.protocol };
+    const { protocol } = endpoint;
+    const { model, version } = endpoint.kind === 'infer' ? endpoint : UNNAMED;
+    const exchange: Exchange = { req, res, headers, protocol, model, version, startMs, fallbackId };
     if (endpoint.kind === 'infer') startInference(context, exchange);
     else serveOther(context, exchange, endpoint).catch((error: unknown) => fail(context, exchange, error));
   };
@@ -103,13 +117,6 @@ function fail(context: HandlerContext, exchange: Exchange, error: unknown): void
     context.log('gateway.request_failed', { error, path: exchange.req.url });
   } else counts.refused++;
   replyProblem(exchange, problem);
-}
-
-function targetOf(endpoint: Endpoint): Pick<Exchange, 'model' | 'version'> {
-  if (endpoint.kind !== 'infer') return {};
-  const { model, version } = endpoint;
-  if (model === undefined) return {};
-  return version === undefined ? { model } : { model, version };
 }
 
 function ignore(): void {}

@@ -7,6 +7,8 @@ export interface RequestHeaders {
   readonly transferEncoding: string | undefined;
   readonly host: string | undefined;
   readonly hostCount: number;
+  /** All of its lines, separated by commas. */
+  readonly connection: string | undefined;
   /** The sender's own `x-request-id`. */
   readonly requestId: string | undefined;
   readonly forcedVersion: string | undefined;
@@ -26,6 +28,7 @@ export function readHeaders(raw: readonly string[]): RequestHeaders {
     transferEncoding: undefined,
     host: undefined,
     hostCount: 0,
+    connection: undefined,
     requestId: undefined,
     forcedVersion: undefined,
     model: undefined,
@@ -45,6 +48,11 @@ export function readHeaders(raw: readonly string[]): RequestHeaders {
         break;
       case 6:
         if (isNamed(name, 'expect')) found.expect ??= value;
+        break;
+      case 10:
+        if (isNamed(name, 'connection')) {
+          found.connection = found.connection === undefined ? value : `${found.connection},${value ?? ''}`;
+        }
         break;
       case 12:
         if (isNamed(name, 'content-type')) found.contentType ??= value;

@@ -30,16 +30,19 @@ export interface RequestIds {
 
 const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
-// 20 characters of base64url are 120 bits; a guess is right once in 10^36.
+// 20 characters of base64url are 120 bits; a guess is right once in 10^36. A signature of 256 bits has two of them.
 const TAG_LENGTH = 20;
+const TAGS_PER_SIGNATURE = 2;
 // Changes when the fields change, so that an id of an older release is refused rather than misread.
-const FORMAT = 'u1';
+const FORMAT = 'u2';
 const ARMS: readonly Arm[] = ['champion', 'challenger', 'shadow'];
 
 /**
  * Opens a mint.
- * The tag is HMAC-SHA256 (RFC 2104) over everything before it, cut to 120 bits (RFC 2104 §5 asks for at least 80). HMAC
- * is written out as its two SHA-256 calls, `H(K⊕opad ‖ H(K⊕ipad ‖ text))`: the one-shot `crypto.hash` costs half of a
+ * Ids are signed in pairs: two of one origin and millisecond whose counters are `2n` and `2n + 1`. One HMAC-SHA256 (RFC 2104)
+ * over everything before the counter and `n` gives both tags, the first 120 bits and the next 120 (RFC 2104 §5 asks for at
+ * least 80). To who has no key, bits of an HMAC that were not shown are as good as random, so an id says nothing about its twin.
+ * HMAC is written out as its two SHA-256 calls, `H(K⊕opad ‖ H(K⊕ipad ‖ text))`: the one-shot `crypto.hash` costs half of a
  * `createHmac` object. A test compares it with `createHmac`.
  * @param key at least 32 random bytes
  * @param instance tells the counters of gateways and boots apart; any text
@@ -47,14 +50,25 @@ const ARMS: readonly Arm[] = ['champion', 'challenger', 'shadow'];
 export function openRequestIds(key: Uint8Array, instance: string): RequestIds {
   const sign = openSigner(key);
   const salt = hash('sha256', instance, 'base64url').slice(0, 6);
-  let counter = 0;
+  let pair = 0;
   return {
     mintFor(origin) {
       const prefix = `${prefixOf(origin)}.${salt}`;
+      let twin = '';
+      let twinMs = 0;
       return (atMs) => {
-        counter = (counter + 1) % 0x1_0000_0000;
-        const text = `${prefix}.${Math.floor(atMs).toString(36)}.${counter.toString(36)}`;
-        return `${text}.${sign(text)}`;
+        const ms = Math.floor(atMs);
+        if (twin !== '' && ms === twinMs) {
+          const id = twin;
+          twin = '';
+          return id;
+        }
+        pair = (pair + 1) % 0x8000_0000;
+        const start = `${prefix}.${ms.toString(36)}.`;
+        const signature = sign(start + pair.toString(36));
+        twin = `${start}${counterText(pair, 1)}.${tagOf(signature, 1)}`;
+        twinMs = ms;
+        return `${start}${counterText(pair, 0)}.${tagOf(signature, 0)}`;
       };
     },
   };
@@ -65,10 +79,16 @@ export function openRequestIds(key: Uint8Array, instance: string): RequestIds {
  * @returns undefined for anything else, whatever it looks like
  */
 export function openRequestId(key: Uint8Array, id: string): OpenedRequestId | undefined {
-  const end = id.lastIndexOf('.');
-  if (id.length > 1024 || end < 0 || !isSame(openSigner(key)(id.slice(0, end)), id.slice(end + 1))) return undefined;
-  const [format, packed, _salt, at, count] = id.split('.');
-  if (format !== FORMAT || packed === undefined || at === undefined || count === undefined) return undefined;
+  const [format, packed, salt, at, count, tag, ...rest] = id.length > 1024 ? [] : id.split('.');
+  if (packed === undefined || at === undefined || count === undefined || tag === undefined || rest.length > 0) return undefined;
+  const counter = Number.parseInt(count, 36);
+  const pair = Math.floor(counter / TAGS_PER_SIGNATURE);
+  const place = counter % TAGS_PER_SIGNATURE;
+  // The counter itself is not signed, only what is made of it: another way to write it must not pass.
+  if (counterText(pair, place) !== count) return undefined;
+  const signature = openSigner(key)([format, packed, salt, at, pair.toString(36)].join('.'));
+  if (!isSame(tagOf(signature, place), tag)) return undefined;
+  if (format !== FORMAT) return undefined;
   const [environment, model, version, armIndex, rollout, step] = Buffer.from(packed, 'base64url').toString('utf8').split('\0');
   const arm = ARMS[Number(armIndex)];
   if (environment === undefined || model === undefined || version === undefined || arm === undefined) return undefined;
@@ -79,8 +99,16 @@ export function openRequestId(key: Uint8Array, id: string): OpenedRequestId | un
     arm,
     ...(rollout === undefined || rollout === '' ? {} : { rollout, step: Number(step) }),
     atMs: Number.parseInt(at, 36),
-    counter: Number.parseInt(count, 36),
+    counter,
   };
+}
+
+function counterText(pair: number, place: number): string {
+  return (pair * TAGS_PER_SIGNATURE + place).toString(36);
+}
+
+function tagOf(signature: string, place: number): string {
+  return signature.slice(place * TAG_LENGTH, (place + 1) * TAG_LENGTH);
 }
 
 function prefixOf({ environment, model, version, arm, rollout, step }: RequestOrigin): string {
@@ -97,7 +125,7 @@ function openSigner(key: Uint8Array): (text: string) => string {
   outer.write(padOf(hmacKey, 0x5c), 'latin1');
   return (text) => {
     outer.write(hash('sha256', inner + text, 'binary'), BLOCK_BYTES, 'latin1');
-    return hash('sha256', outer, 'base64url').slice(0, TAG_LENGTH);
+    return hash('sha256', outer, 'base64url');
   };
 }
 

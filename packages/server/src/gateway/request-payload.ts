@@ -1,8 +1,8 @@
 /** A request's body on its way to versions: in memory, or a stream when it is large and nobody here has to read it. */
 import type { Readable } from 'node:stream';
+import { AppError } from '@understudy/core/errors';
 import type { Exchange } from './exchange.ts';
 import type { GatewayOptions } from './gateway-options.ts';
-import { assertLength, readUpTo, readWhole } from './request-body.ts';
 import { openParsedBody, type ParsedBody } from './request-fields.ts';
 import type { ModelEntry } from './model-entry.ts';
 
@@ -13,30 +13,49 @@ export interface Payload {
   readonly parsed?: ParsedBody;
 }
 
-/**
- * Reads the body as far as it must be.
- * @throws AppError `request.body_too_large`; {@link ClientGone}
- */
-export async function readPayload(exchange: Exchange, entry: ModelEntry, options: GatewayOptions): Promise<Payload> {
-  const { req, headers } = exchange;
-  if (entry.readsJson || !isAllUpstream(entry)) {
-    // Refused by its announced length, a body need not come at all.
-    assertLength(headers.contentLength, options.bodyLimitBytes);
-    askForBody(exchange);
-    const body = await readWhole(req, options.bodyLimitBytes);
-    return { body, parsed: openParsedBody(body) };
-  }
-  askForBody(exchange);
-  const read = await readUpTo(req, options.rescuableBodyBytes);
-  return read.isWhole ? { body: read.bytes, parsed: openParsedBody(read.bytes) } : { body: read.stream };
+/** How much of a body is wanted. */
+export interface BodyDemand {
+  readonly limitBytes: number;
+  /** Whether somebody here has to read it, so that one beyond the limit cannot be passed on unread. */
+  readonly isNeeded: boolean;
 }
 
-/** Tells a sender that waits for it to go on (`Expect: 100-continue`). */
-function askForBody({ req, res, headers }: Exchange): void {
+/**
+ * What this model wants of the body; a sender that waits for it is told to go on.
+ * @throws AppError `request.body_too_large`
+ */
+export function demandBody(
+  { req, res, headers }: Exchange,
+  entry: ModelEntry,
+  limits: Pick<GatewayOptions, 'bodyLimitBytes' | 'rescuableBodyBytes'>,
+): BodyDemand {
+  const isNeeded = entry.readsJson || !isAllUpstream(entry);
+  const limitBytes = isNeeded ? limits.bodyLimitBytes : limits.rescuableBodyBytes;
+  // Refused by its announced length, a body need not come at all.
+  if (isNeeded && headers.contentLength !== undefined && Number(headers.contentLength) > limitBytes) throw tooLarge(limitBytes);
   if (headers.expect !== undefined && req.httpVersionMinor > 0) res.writeContinue();
+  return { limitBytes, isNeeded };
+}
+
+/**
+ * The body as it goes on.
+ * @param whole undefined when it is larger than was asked for
+ * @throws AppError `request.body_too_large`
+ */
+export function payloadOf({ req }: Exchange, whole: Buffer | undefined, { limitBytes, isNeeded }: BodyDemand): Payload {
+  if (whole !== undefined) return { body: whole, parsed: openParsedBody(whole) };
+  if (isNeeded) throw tooLarge(limitBytes);
+  return { body: req };
 }
 
 function isAllUpstream({ versions }: ModelEntry): boolean {
   for (const version of versions.values()) if (version.runtime?.kind === 'onnx') return false;
   return true;
+}
+
+function tooLarge(limit: number): AppError {
+  return new AppError(
+    'request.body_too_large',
+    `cannot read the body: it is larger than ${limit} bytes. Send fewer rows at once`,
+  );
 }

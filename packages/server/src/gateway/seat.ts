@@ -14,6 +14,8 @@ export interface Seat {
   readonly evidence: EvidenceCell;
   readonly counters: CounterCell;
   readonly mintId: RequestIdMint;
+  /** The headers that all its answers have that are given for one reason and under one revision, as lines. */
+  linesFor(reason: string, revision: number): string;
   /**
    * The same place for requests that chance did not send here: they are no comparison, so neither their evidence nor their
    * ids are of the rollout. Itself when it is outside of a rollout.
@@ -49,10 +51,23 @@ export function openSeat(makers: SeatMakers, loaded: LoadedVersion, { binEdges, 
     evidence: makers.recorder.openCell({ key, binEdges }),
     counters: makers.counters.cellOf(loaded.model, loaded.version, arm),
     mintId: makers.ids.mintFor({ environment: makers.environment, ...key }),
+    linesFor: openLines({ version: loaded.version, arm }),
     // A method, as objects with getters of their own have shapes of their own, which the hot path would feel.
     outside() {
       return (outside ??= place.rollout === undefined ? seat : openSeat(makers, loaded, { arm, binEdges }));
     },
   };
   return seat;
+}
+
+/** There are few reasons, and a seat seldom sees a second revision: every text is made once. */
+function openLines({ version, arm }: Pick<Seat, 'version' | 'arm'>): Seat['linesFor'] {
+  const made = new Map<string, { readonly revision: number; readonly lines: string }>();
+  return (reason, revision) => {
+    const present = made.get(reason);
+    if (present?.revision === revision) return present.lines;
+    const lines = `x-understudy-version: ${version}\r\nx-understudy-arm: ${arm}\r\nx-understudy-reason: ${reason}\r\nx-understudy-revision: ${revision}\r\n`;
+    made.set(reason, { revision, lines });
+    return lines;
+  };
 }

@@ -17,18 +17,30 @@ export function verdictOfStatus(status: number): 'ok' | 'rejected' | 'failed' {
   return status >= 400 ? 'rejected' : 'ok';
 }
 
-/** Whether an answer is a prediction in JSON; streams of events and files are passed on unread. */
-export function isReadable({ status, headers }: AnswerHead): boolean {
-  const type = headers['content-type'];
-  return (
-    status === 200 && typeof type === 'string' && type.startsWith('application/json') && headers['content-encoding'] === undefined
-  );
+/** What there is to do with an answer, by its head. */
+export interface HeadReading {
+  readonly verdict: 'ok' | 'rejected' | 'failed';
+  /** Whether it is a prediction in JSON; streams of events and files are passed on unread. */
+  readonly isReadable: boolean;
+  /** Whether it says its length and is small enough to be checked before anything is sent. */
+  readonly isCheckable: boolean;
 }
 
-/** The length of an answer, when it says so and is small enough to be checked before anything is sent. */
-export function isCheckable(head: AnswerHead): boolean {
-  const length = head.headers['content-length'];
-  return isReadable(head) && typeof length === 'string' && Number(length) <= READABLE_ANSWER_BYTES;
+// Heads that repeat are one object (http1-response-parser.ts), so they are read once, too.
+const readings = new WeakMap<AnswerHead, HeadReading>();
+
+/** Reads the head of an answer. */
+export function readingOf(head: AnswerHead): HeadReading {
+  const known = readings.get(head);
+  if (known !== undefined) return known;
+  const { status, headers } = head;
+  const [type, length] = [headers['content-type'], headers['content-length']];
+  const isJson = typeof type === 'string' && type.startsWith('application/json') && headers['content-encoding'] === undefined;
+  const isReadable = status === 200 && isJson;
+  const isCheckable = isReadable && typeof length === 'string' && Number(length) <= READABLE_ANSWER_BYTES;
+  const reading = { verdict: verdictOfStatus(status), isReadable, isCheckable };
+  readings.set(head, reading);
+  return reading;
 }
 
 /** The predictions of an answer; undefined when it is no valid answer of its protocol. */

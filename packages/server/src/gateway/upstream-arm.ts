@@ -8,12 +8,14 @@ import { type ArmCall, type ArmOutcome, NO_PREDICTIONS, type Predictions } from 
 import type { Failure } from './evidence-cell.ts';
 import type { Exchange } from './exchange.ts';
 import type { GatewayOptions } from './gateway-options.ts';
-import { understudyHeaders } from './reply.ts';
+import { listOf } from './header-lines.ts';
+import { understudyLines } from './reply.ts';
 import type { Payload } from './request-payload.ts';
 import type { AnswerReason } from './routing-decision.ts';
 import type { Timers } from './timers.ts';
-import { isCheckable, isReadable, READABLE_ANSWER_BYTES, readPredictions, verdictOfStatus } from './upstream-answer.ts';
-import { appendAnswerHeaders, forwardedHeaders } from './upstream-headers.ts';
+import { READABLE_ANSWER_BYTES, readingOf, readPredictions, verdictOfStatus } from './upstream-answer.ts';
+import { forwardedHeaders, passedOnHeadersOf } from './upstream-headers.ts';
+import { sendWhole } from './whole-answer.ts';
 
 export interface UpstreamArmCall extends ArmCall {
   readonly runtime: UpstreamRuntime;
@@ -22,7 +24,7 @@ export interface UpstreamArmCall extends ArmCall {
   readonly reason: AnswerReason;
   readonly revision: number;
   /** When our own time began to count. */
-  readonly readyMs: number;
+  readonly ownStartMs: number;
 }
 
 export interface UpstreamArmContext {
@@ -48,10 +50,10 @@ interface CallState {
   readonly end: (outcome: ArmOutcome) => void;
   /** Gives the call up at the upstream. */
   readonly abort: () => void;
-  head?: AnswerHead;
-  flow?: AnswerFlow;
+  head: AnswerHead | undefined;
+  flow: AnswerFlow | undefined;
   /** When the answer was there: its end when it was checked first, its beginning when it streams. */
-  answeredMs?: number;
+  answeredMs: number | undefined;
   /** The answer so far, as long as it is to be read. */
   kept: Buffer[] | undefined;
   keptBytes: number;
@@ -71,7 +73,20 @@ function startCall({ clock, timers }: UpstreamArmContext, call: UpstreamArmCall,
     resolve(outcome);
   };
   const requestId = seat.mintId(startMs);
-  const state: CallState = { call, clock, startMs, requestId, end, abort: () => giveUp(), kept: [], keptBytes: 0 };
+  const abort = (): void => giveUp();
+  const state: CallState = {
+    call,
+    clock,
+    startMs,
+    requestId,
+    end,
+    abort,
+    head: undefined,
+    flow: undefined,
+    answeredMs: undefined,
+    kept: [],
+    keptBytes: 0,
+  };
   const cancelDeadline = timers.after(call.budgetMs, () => {
     // An answer that has begun may take its time; the upstream's idle limit watches it.
     if (res.headersSent && state.answeredMs !== undefined) return;
@@ -85,6 +100,7 @@ function startCall({ clock, timers }: UpstreamArmContext, call: UpstreamArmCall,
   res.on('close', onClientGone);
   const headers = forwardedHeaders({
     rawHeaders: req.rawHeaders,
+    connection: exchange.headers.connection,
     remoteAddress: req.socket.remoteAddress,
     requestId,
     keepsLength: payload.parsed === undefined,
@@ -103,14 +119,14 @@ function answerHandlerOf(state: CallState): AnswerHandler {
     onStart(head, flow) {
       state.head = head;
       state.flow = flow;
-      const verdict = verdictOfStatus(head.status);
+      const { verdict, isReadable, isCheckable } = readingOf(head);
       if (verdict === 'failed' && !call.isLast) {
         state.abort();
         state.end({ kind: 'failed', ms: elapsed(state), failure: 'failed', error: badStatus(call, head.status) });
         return;
       }
-      if (!isReadable(head)) state.kept = undefined;
-      if (!isCheckable(head)) beginStream(state, head);
+      if (!isReadable) state.kept = undefined;
+      if (!isCheckable) beginStream(state, head);
     },
     onData(chunk) {
       keep(state, chunk);
@@ -135,9 +151,10 @@ function answerHandlerOf(state: CallState): AnswerHandler {
 /** Passes the answer on from here; a rescue is no longer possible. */
 function beginStream(state: CallState, head: AnswerHead): void {
   state.answeredMs = state.clock.nowMs();
-  if (writeHead(state, head, undefined)) return;
-  state.abort();
-  state.end({ kind: 'failed', ms: elapsed(state), failure: 'invalid', error: badHeaders(state.call) });
+  const { req, res } = state.call.exchange;
+  // Nobody reads the rest of a request that was answered early, so the next one could not be found behind it.
+  if (!req.complete) res.shouldKeepAlive = false;
+  res.writeHead(head.status, listOf(ourLines(state) + passedOnHeadersOf(head).lines));
 }
 
 function finishStream(state: CallState): void {
@@ -152,7 +169,9 @@ function finishStream(state: CallState): void {
 /** A small answer is whole before a byte of it is sent, so one that makes no sense can still be rescued. */
 function finishChecked(state: CallState): void {
   const { call, head, startMs } = state;
-  const body = Buffer.concat(state.kept ?? []);
+  const { kept = [] } = state;
+  const [first] = kept;
+  const body = first !== undefined && kept.length === 1 ? first : Buffer.concat(kept);
   const predictions: Predictions | undefined = readPredictions(body, call.exchange.protocol);
   const ms = state.clock.nowMs() - startMs;
   if (predictions === undefined || head === undefined) {
@@ -160,37 +179,18 @@ function finishChecked(state: CallState): void {
     return;
   }
   state.answeredMs = startMs + ms;
-  if (!writeHead(state, head, body.length)) {
-    state.end({ kind: 'failed', ms, failure: 'invalid', error: badHeaders(call) });
-    return;
-  }
-  // As a text, Node puts head and body into one write; Latin-1 keeps every byte as it is.
-  call.exchange.res.end(body.toString('latin1'), 'latin1');
+  const { lines, isDated } = passedOnHeadersOf(head);
+  // As a text, head and body are one write; Latin-1 keeps every byte as it is.
+  const text = body.toString('latin1');
+  sendWhole(call.exchange, { status: head.status, lines: ourLines(state) + lines, body: text, encoding: 'latin1', isDated });
   state.end({ kind: 'sent', ms, predictions, verdict: 'ok' });
 }
 
-/** @returns false when the upstream's headers cannot be sent, for instance for control characters in them */
-function writeHead(state: CallState, head: AnswerHead, length: number | undefined): boolean {
-  const { seat, exchange, reason, revision, readyMs } = state.call;
-  const armMs = (state.answeredMs ?? 0) - state.startMs;
-  const headers = understudyHeaders(exchange, {
-    version: seat.version,
-    arm: seat.arm,
-    reason,
-    revision,
-    requestId: state.requestId,
-    ownMs: Math.max(0, state.clock.nowMs() - readyMs - armMs),
-  });
-  appendAnswerHeaders(headers, head.headers, length !== undefined);
-  if (length !== undefined) headers.push('content-length', String(length));
-  // Nobody reads the rest of a request that was answered early, so the next one could not be found behind it.
-  if (!exchange.req.complete) exchange.res.shouldKeepAlive = false;
-  try {
-    exchange.res.writeHead(head.status, headers);
-    return true;
-  } catch {
-    return false;
-  }
+/** What we say about the answer. */
+function ourLines({ call, clock, requestId, startMs, answeredMs = startMs }: CallState): string {
+  const { seat, exchange, reason, revision, ownStartMs } = call;
+  const ownMs = Math.max(0, clock.nowMs() - ownStartMs - (answeredMs - startMs));
+  return understudyLines(exchange, { seat, reason, revision, requestId, ownMs });
 }
 
 /** Keeps what is to be read at the end, up to a limit. */
@@ -251,12 +251,5 @@ function badBody({ seat, runtime }: UpstreamArmCall): AppError {
   return new AppError(
     'upstream.bad_response',
     `the model server of version "${seat.version}" of "${seat.model}" answered 200 with a body that is no answer of "${runtime.protocol}"`,
-  );
-}
-
-function badHeaders({ seat }: UpstreamArmCall): AppError {
-  return new AppError(
-    'upstream.bad_response',
-    `the model server of version "${seat.version}" of "${seat.model}" sent headers that cannot be passed on`,
   );
 }

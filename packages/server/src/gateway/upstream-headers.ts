@@ -1,5 +1,7 @@
 /** Which headers cross the gateway, in either direction. What is not ours to pass on ends here. */
+import type { AnswerHead } from '../runtimes/upstream-call.ts';
 import { ownTokenOf } from './authentication.ts';
+import { linesOf } from './header-lines.ts';
 
 // RFC 9110 §7.6.1, and what the next connection sets for itself.
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -21,6 +23,8 @@ const OURS = 'x-understudy-';
 
 export interface ForwardedRequest {
   readonly rawHeaders: readonly string[];
+  /** The header of that name. */
+  readonly connection: string | undefined;
   readonly remoteAddress: string | undefined;
   readonly requestId: string;
   /** False when the body is in memory: its length is then known anyway. */
@@ -28,16 +32,14 @@ export interface ForwardedRequest {
 }
 
 /** Headers for an upstream, names and values by turns. */
-export function forwardedHeaders({ rawHeaders, remoteAddress, requestId, keepsLength }: ForwardedRequest): string[] {
-  const listed = listedInConnection(rawHeaders);
+export function forwardedHeaders(request: ForwardedRequest): string[] {
+  const { rawHeaders, connection, remoteAddress, requestId, keepsLength } = request;
+  const listed = listedIn(connection);
   const headers: string[] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = (rawHeaders[index] ?? '').toLowerCase();
+    const name = forwardedNameOf(rawHeaders[index] ?? '');
     const value = rawHeaders[index + 1] ?? '';
-    if (HOP_BY_HOP.has(name) || NOT_FORWARDED.has(name) || listed?.has(name) === true) continue;
-    if (name.startsWith(OURS) || name.startsWith('x-forwarded-')) continue;
-    // Some servers read `_` as `-`, so such a name could pass for one that was stripped.
-    if (name.includes('_')) continue;
+    if (name === NONE || listed?.has(name) === true) continue;
     if (name === 'content-length' && !keepsLength) continue;
     if (name === 'authorization' && ownTokenOf(value) !== undefined) continue;
     headers.push(name, value);
@@ -47,30 +49,62 @@ export function forwardedHeaders({ rawHeaders, remoteAddress, requestId, keepsLe
   return headers;
 }
 
-/** Adds an upstream's headers to ours, names and values by turns. */
-export function appendAnswerHeaders(
-  to: string[],
-  answer: Readonly<Record<string, string | readonly string[] | undefined>>,
-  isBuffered: boolean,
-): void {
-  const listed = listedIn(typeof answer['connection'] === 'string' ? answer['connection'] : undefined);
-  for (const name in answer) {
-    const value = answer[name];
-    if (value === undefined || HOP_BY_HOP.has(name) || listed?.has(name) === true || name.startsWith(OURS)) continue;
-    if (isBuffered && name === 'content-length') continue;
-    if (name === 'x-request-id') continue;
-    if (typeof value === 'string') to.push(name, value);
-    else for (const item of value) to.push(name, item);
-  }
+const NONE = '';
+// Clients send few different names; who sends many makes no more than this of them, and not larger.
+const MAX_KNOWN_NAMES = 1000;
+const MAX_KNOWN_LENGTH = 64;
+const knownNames = new Map<string, string>();
+
+/** A header's name as it is passed on, in lower case; {@link NONE} when it is not. */
+function forwardedNameOf(rawName: string): string {
+  const known = knownNames.get(rawName);
+  if (known !== undefined) return known;
+  const lower = rawName.toLowerCase();
+  const name = isForwarded(lower) ? lower : NONE;
+  if (knownNames.size < MAX_KNOWN_NAMES && rawName.length <= MAX_KNOWN_LENGTH) knownNames.set(rawName, name);
+  return name;
 }
 
-function listedInConnection(rawHeaders: readonly string[]): ReadonlySet<string> | undefined {
-  let listed: string | undefined;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    if ((rawHeaders[index] ?? '').toLowerCase() !== 'connection') continue;
-    listed = listed === undefined ? rawHeaders[index + 1] : `${listed},${rawHeaders[index + 1] ?? ''}`;
+function isForwarded(name: string): boolean {
+  if (HOP_BY_HOP.has(name) || NOT_FORWARDED.has(name)) return false;
+  if (name.startsWith(OURS) || name.startsWith('x-forwarded-')) return false;
+  // Some servers read `_` as `-`, so such a name could pass for one that was stripped.
+  return !name.includes('_');
+}
+
+/** An upstream's headers on their way to the client. */
+export interface PassedOnHeaders {
+  readonly lines: string;
+  readonly isDated: boolean;
+}
+
+const DATE_LINE = /^date:/m;
+
+// Heads that repeat are one object (http1-response-parser.ts), so what is made of them is made once, too.
+const passedOn = new WeakMap<AnswerHead, PassedOnHeaders>();
+
+/** What is passed on of an answer's headers. */
+export function passedOnHeadersOf(head: AnswerHead): PassedOnHeaders {
+  const known = passedOn.get(head);
+  if (known !== undefined) return known;
+  const lines = linesOf(listToPassOn(head));
+  const made = { lines, isDated: DATE_LINE.test(lines) };
+  passedOn.set(head, made);
+  return made;
+}
+
+function listToPassOn({ headers }: AnswerHead): string[] {
+  const list: string[] = [];
+  const { connection } = headers;
+  const listed = listedIn(typeof connection === 'string' ? connection : connection?.join(','));
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || HOP_BY_HOP.has(name) || listed?.has(name) === true || name.startsWith(OURS)) continue;
+    if (name === 'x-request-id') continue;
+    if (typeof value === 'string') list.push(name, value);
+    else for (const item of value) list.push(name, item);
   }
-  return listedIn(listed);
+  return list;
 }
 
 function listedIn(connection: string | undefined): ReadonlySet<string> | undefined {

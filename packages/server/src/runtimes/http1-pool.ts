@@ -1,4 +1,5 @@
 /** Connections to one model server, kept between requests. Bounded in connections and in requests that wait for one. */
+import { performance } from 'node:perf_hooks';
 import { AppError } from '@understudy/core/errors';
 import { type Connection, type ConnectionContext, errorOf, openConnection, type Order } from './http1-connection.ts';
 import { openConnector } from './http1-connector.ts';

@@ -27,8 +27,23 @@ const LENGTH = /^\d{1,15}$/;
 // These are the connection's own; a second one would let two readers see two different requests.
 const NOT_FOR_CALLERS: ReadonlySet<string> = new Set(['host', 'connection', 'transfer-encoding', 'upgrade', 'keep-alive']);
 const CONTENT_LENGTH = 'content-length';
-// Names of other lengths are none of these, and need not be made lower case to see it.
-const SPECIAL_LENGTHS: ReadonlySet<number> = new Set([...NOT_FOR_CALLERS, CONTENT_LENGTH].map((name) => name.length));
+
+// Callers send few different names, so what is said about one is kept; not for endless names, and no endless number of them.
+const MAX_KNOWN_NAMES = 1000;
+const MAX_KNOWN_LENGTH = 64;
+const knownNames = new Map<string, 'plain' | 'length'>();
+
+/** @throws Error when a header of that name cannot be sent */
+function kindOf(name: string): 'plain' | 'length' {
+  const known = knownNames.get(name);
+  if (known !== undefined) return known;
+  if (!FIELD_NAME.test(name)) throw new Error('the name of a header has a character that is not allowed');
+  const lower = name.toLowerCase();
+  if (NOT_FOR_CALLERS.has(lower)) throw new Error(`the header "${name}" belongs to the connection`);
+  const kind = lower === CONTENT_LENGTH ? 'length' : 'plain';
+  if (knownNames.size < MAX_KNOWN_NAMES && name.length <= MAX_KNOWN_LENGTH) knownNames.set(name, kind);
+  return kind;
+}
 
 /**
  * The head of a request, with its empty line.
@@ -41,11 +56,9 @@ export function requestHeadOf({ method, path, headers, body }: Http1Request, { h
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] ?? '';
     const value = headers[index + 1] ?? '';
-    if (!FIELD_NAME.test(name)) throw new Error('the name of a header has a character that is not allowed');
+    const kind = kindOf(name);
     if (!FIELD_VALUE.test(value)) throw new Error(`the value of the header "${name}" has a character that is not allowed`);
-    const lower = SPECIAL_LENGTHS.has(name.length) ? name.toLowerCase() : name;
-    if (NOT_FOR_CALLERS.has(lower)) throw new Error(`the header "${name}" belongs to the connection`);
-    if (lower !== CONTENT_LENGTH) head += `${name}: ${value}\r\n`;
+    if (kind === 'plain') head += `${name}: ${value}\r\n`;
     else if (declared === undefined && LENGTH.test(value)) declared = value;
     else throw new Error('the content length is not one whole number');
   }
