@@ -114,12 +114,19 @@ export default defineConfig({
       rules: {
         'no-restricted-imports': [
           'error',
-          { patterns: [{ group: ['*', '!./*'], message: `core imports only its own files. ${WHY}` }] },
+          {
+            patterns: [
+              { regex: '\\.\\./', message: `core imports only its own files. ${WHY}` },
+              { group: ['*', '!./*', '!./*/*'], message: `core imports only its own files. ${WHY}` },
+            ],
+          },
         ],
         'no-restricted-globals': ['error', ...IMPURE_GLOBALS.split(' ').map((name) => ({ name, message: PURE }))],
         'no-restricted-properties': ['error', ENV_BAN, { object: 'Math', property: 'random', message: PURE }],
       },
     },
+    // Folders of core see each other and the files above them, and nothing outside.
+    imports(['packages/core/src/*/**'], [{ regex: '^[^.]|\\.\\./\\.\\.', message: `core imports only its own files. ${WHY}` }]),
     imports(
       ['packages/contract/src/**'],
       [
@@ -172,6 +179,15 @@ export default defineConfig({
       [
         {
           regex: '^(\\.\\./.*\\.ts$|@understudy/)',
+          message: `a test of core imports core, vitest, fast-check and node:*. ${WHY}`,
+        },
+      ],
+    ),
+    imports(
+      ['packages/core/src/*/**/*.test.ts'],
+      [
+        {
+          regex: '^(\\.\\./\\.\\..*\\.ts$|@understudy/)',
           message: `a test of core imports core, vitest, fast-check and node:*. ${WHY}`,
         },
       ],
