@@ -1,6 +1,7 @@
 // The command `npm run bench -- NAME`: runs one suite, shows its rows, and fails when a bar does not hold.
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { runFlagsSuite } from './flags-suite.ts';
 import { runGatewaySuite } from './gateway-suite.ts';
 import { MissingDependency } from './harness/missing-dependency.ts';
 import { killAllProcesses, stopAllProcesses } from './harness/running-process.ts';
@@ -9,7 +10,10 @@ import { isPassing, rowJsonOf } from './row.ts';
 import type { Suite } from './suite.ts';
 import { tableOf } from './table.ts';
 
-const SUITES: ReadonlyMap<string, Suite> = new Map([['gateway', runGatewaySuite]]);
+const SUITES: ReadonlyMap<string, Suite> = new Map([
+  ['gateway', runGatewaySuite],
+  ['flags', runFlagsSuite],
+]);
 
 const USAGE = `usage: npm run bench -- NAME [options]
 

@@ -1,5 +1,9 @@
 /** SHA-1 of a text, for the buckets of LaunchDarkly. Not for security. Here because core also runs in browsers, synchronously. */
-import { paddedWords } from './utf8.ts';
+import { paddedMessage } from './utf8.ts';
+
+// Both are kept from call to call, because new arrays cost more than the rounds.
+const schedule = new Int32Array(80);
+const state = new Int32Array(5);
 
 /**
  * SHA-1 of a text's UTF-8 encoding.
@@ -7,48 +11,54 @@ import { paddedWords } from './utf8.ts';
  * Source: FIPS 180-4, §6.1.
  */
 export function sha1(text: string): readonly [number, number, number, number, number] {
-  const message = paddedWords(text, true);
-  const schedule = new Int32Array(80);
-  let [h0, h1, h2, h3, h4] = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0];
-  for (let start = 0; start < message.length; start += 16) {
-    let [a, b, c, d, e] = [h0, h1, h2, h3, h4];
-    for (let round = 0; round < 80; round += 1) {
-      const word = round < 16 ? (message[start + round] ?? 0) : nextWord(schedule, round);
-      schedule[round] = word;
-      const mixed = (rotate(a, 5) + mix(round, b, [c, d]) + e + word) | 0;
-      e = d;
-      d = c;
-      c = rotate(b, 30);
-      b = a;
-      a = mixed;
-    }
-    h0 = (h0 + a) | 0;
-    h1 = (h1 + b) | 0;
-    h2 = (h2 + c) | 0;
-    h3 = (h3 + d) | 0;
-    h4 = (h4 + e) | 0;
+  const { words, length } = paddedMessage(text, true);
+  state[0] = 0x67452301;
+  state[1] = 0xefcdab89;
+  state[2] = 0x98badcfe;
+  state[3] = 0x10325476;
+  state[4] = 0xc3d2e1f0;
+  for (let start = 0; start < length; start += 16) {
+    expand(words, start);
+    compress();
   }
-  return [h0 >>> 0, h1 >>> 0, h2 >>> 0, h3 >>> 0, h4 >>> 0];
+  return [wordAt(0), wordAt(1), wordAt(2), wordAt(3), wordAt(4)];
 }
 
-function nextWord(schedule: Int32Array, round: number): number {
-  const [a = 0, b = 0] = [schedule[round - 3], schedule[round - 8]];
-  const [c = 0, d = 0] = [schedule[round - 14], schedule[round - 16]];
-  return rotate(a ^ b ^ c ^ d, 1);
+function wordAt(index: number): number {
+  return (state[index] ?? 0) >>> 0;
 }
 
-type Mix = (b: number, c: number, d: number) => number;
-
-const choose: Mix = (b, c, d) => (b & c) | (~b & d);
-const parity: Mix = (b, c, d) => b ^ c ^ d;
-const majority: Mix = (b, c, d) => (b & c) | (b & d) | (c & d);
-
-function mix(round: number, b: number, [c, d]: readonly [number, number]): number {
-  if (round < 20) return choose(b, c, d) + 0x5a827999;
-  if (round < 40) return parity(b, c, d) + 0x6ed9eba1;
-  return round < 60 ? majority(b, c, d) + 0x8f1bbcdc : parity(b, c, d) + 0xca62c1d6;
+function expand(words: Int32Array, start: number): void {
+  for (let round = 0; round < 16; round += 1) schedule[round] = words[start + round] ?? 0;
+  for (let round = 16; round < 80; round += 1) {
+    const mixed =
+      (schedule[round - 3] ?? 0) ^ (schedule[round - 8] ?? 0) ^ (schedule[round - 14] ?? 0) ^ (schedule[round - 16] ?? 0);
+    schedule[round] = (mixed << 1) | (mixed >>> 31);
+  }
 }
 
-function rotate(word: number, bits: number): number {
-  return (word << bits) | (word >>> (32 - bits));
+function compress(): void {
+  let a = state[0] ?? 0;
+  let b = state[1] ?? 0;
+  let c = state[2] ?? 0;
+  let d = state[3] ?? 0;
+  let e = state[4] ?? 0;
+  for (let round = 0; round < 80; round += 1) {
+    let mixed = 0;
+    if (round < 20) mixed = ((b & c) | (~b & d)) + 0x5a827999;
+    else if (round < 40) mixed = (b ^ c ^ d) + 0x6ed9eba1;
+    else if (round < 60) mixed = ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc;
+    else mixed = (b ^ c ^ d) + 0xca62c1d6;
+    const next = (((a << 5) | (a >>> 27)) + mixed + e + (schedule[round] ?? 0)) | 0;
+    e = d;
+    d = c;
+    c = (b << 30) | (b >>> 2);
+    b = a;
+    a = next;
+  }
+  state[0] = (state[0] ?? 0) + a;
+  state[1] = (state[1] ?? 0) + b;
+  state[2] = (state[2] ?? 0) + c;
+  state[3] = (state[3] ?? 0) + d;
+  state[4] = (state[4] ?? 0) + e;
 }
