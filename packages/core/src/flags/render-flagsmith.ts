@@ -1,6 +1,7 @@
 /** Writes our documents as a Flagsmith environment, for SDKs that evaluate locally. Rules become segments that override the feature. */
 import { BUCKET_COUNT } from '../bucketing.ts';
 import { murmur3 } from '../murmur3.ts';
+import { withRangesForSplits } from './bucket-attribute.ts';
 import type { Bucketing } from './bucketing-profile.ts';
 import { DEFAULT_KIND, type JsonValue } from './context.ts';
 import type { FlagDocuments } from './evaluator.ts';
@@ -40,7 +41,10 @@ export function renderFlagsmith(documents: FlagDocuments, { atMs, environment }:
     (about: string): Lose =>
     (sentence) =>
       void losses.push({ about, sentence });
-  const flags = documents.flags.map((flag) => ({ ...flag, on: flag.on && isScheduled(flag.schedule, atMs) }));
+  const flags = documents.flags.map((flag) => ({
+    ...withRangesForSplits(flag),
+    on: flag.on && isScheduled(flag.schedule, atMs),
+  }));
   const features = flags.map((flag) => {
     return renderFlag(flag, { documents: { ...documents, flags }, prefix: `${environment.key}_`, lose: loseAbout(flag.key) });
   });

@@ -1,4 +1,5 @@
 /** Writes our documents as LaunchDarkly's, for its server-side SDKs. Almost everything has a place there. */
+import { withRangesForSplits } from './bucket-attribute.ts';
 import type { Bucketing } from './bucketing-profile.ts';
 import { BUCKET_COUNT } from '../bucketing.ts';
 import type { AttributeCondition, Operator } from './condition.ts';
@@ -61,7 +62,10 @@ export function renderLaunchDarkly(documents: FlagDocuments, { atMs, revision }:
       void losses.push({ about, sentence });
   const flags = documents.flags.map((flag) => {
     const target = { documents, lose: loseAbout(flag.key) };
-    return { version: revision, ...renderFlag({ ...flag, on: flag.on && isScheduled(flag.schedule, atMs) }, target) };
+    return {
+      version: revision,
+      ...renderFlag({ ...withRangesForSplits(flag), on: flag.on && isScheduled(flag.schedule, atMs) }, target),
+    };
   });
   const segments = documents.segments.map((segment) => {
     return { version: revision, ...renderSegment(segment, { documents, lose: loseAbout(segment.key) }) };

@@ -1,5 +1,6 @@
 /** Writes our documents as Unleash's features, for its SDKs. Rules become strategies; the first that matches decides, as here. */
 import { BUCKET_COUNT } from '../bucketing.ts';
+import { withRangesForSplits } from './bucket-attribute.ts';
 import type { Bucketing } from './bucketing-profile.ts';
 import { DEFAULT_KIND } from './context.ts';
 import type { FlagDocuments } from './evaluator.ts';
@@ -31,7 +32,7 @@ export function renderUnleash(documents: FlagDocuments, { atMs }: { readonly atM
       void losses.push({ about, sentence });
   const features = documents.flags.map((flag) => {
     const isOn = flag.on && isScheduled(flag.schedule, atMs);
-    return renderFlag({ ...flag, on: isOn }, { documents, lose: loseAbout(flag.key) });
+    return renderFlag({ ...withRangesForSplits(flag), on: isOn }, { documents, lose: loseAbout(flag.key) });
   });
   const segments = documents.segments.map(({ key, name = key, included, excluded, rules }): UnleashSegment => {
     const lose = loseAbout(key);
