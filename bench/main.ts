@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { scenarioNamed, SCENARIOS } from '@understudy/core/simulation/scenarios';
+import { runFlagsSuite } from './flags-suite.ts';
 import { runGatewaySuite } from './gateway-suite.ts';
 import { MissingDependency } from './harness/missing-dependency.ts';
 import { killAllProcesses, stopAllProcesses } from './harness/running-process.ts';
@@ -14,6 +15,7 @@ import { runVerdictsSuite } from './verdicts-suite.ts';
 const SUITES: ReadonlyMap<string, Suite> = new Map([
   ['gateway', runGatewaySuite],
   ['verdicts', runVerdictsSuite],
+  ['flags', runFlagsSuite],
 ]);
 
 const USAGE = `usage: npm run bench -- NAME [options]

@@ -62,6 +62,14 @@ describe('a challenger that does what its champion does', () => {
     expect(secondsUntil(played, 'harmful')).toBeUndefined();
   });
 
+  it('is proven safe by more evidence in the strictest step', () => {
+    const blocks = trafficOf(SEED, { seconds: 100, rate: 100 });
+    const { verdicts } = play(blocks);
+    const first = play(blocks.slice(0, verdicts.indexOf('healthy') + 1));
+    expect(judge(first).verdict).toBe('healthy');
+    expect(judge(first, { isStrictest: true }).verdict).toBe('undecided');
+  });
+
   it('is not yet proven safe by what a smaller share proved', () => {
     const first = trafficOf(SEED, { seconds: 100, rate: 100 });
     const second = trafficOf(SEED, { seconds: 5, rate: 100, step: 1, trafficPercent: 25, fromMs: 100_000 });
