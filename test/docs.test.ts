@@ -2,7 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readFlagFile, readSegmentFile } from '@understudy/contract/flag-file';
 import { planJsonSchema, readPlan } from '@understudy/contract/plan-file';
+import { PROFILES } from '@understudy/core/flags/bucketing-profile';
+import { OPERATORS } from '@understudy/core/flags/condition';
 import { BUILT_IN_PLANS } from '@understudy/core/plan';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -77,6 +80,22 @@ describe('docs/plans.md', () => {
 
   it('lies beside the JSON Schema that the code gives', () => {
     expect(JSON.parse(read('docs/plan.schema.json'))).toEqual(planJsonSchema());
+  });
+});
+
+describe('docs/flags.md', () => {
+  const page = read('docs/flags.md');
+
+  it('shows flags and segments that can be used', () => {
+    const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]): unknown => parse(text ?? ''));
+    const isFlag = (block: unknown) => typeof block === 'object' && block !== null && 'variants' in block;
+    expect(blocks.filter(isFlag).map((block) => readFlagFile(block).document.key)).toEqual(['checkout']);
+    const segments = blocks.filter((block) => !isFlag(block));
+    expect(segments.map((block) => readSegmentFile(block).document.key)).toEqual(['testers']);
+  });
+
+  it('names every operator and every profile', () => {
+    for (const name of [...OPERATORS, ...PROFILES]) expect(page).toContain(`\`${name}\``);
   });
 });
 

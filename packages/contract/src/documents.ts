@@ -9,7 +9,7 @@ import type { GuardConfig, SequentialConfig } from '@understudy/core/sequential/
 import type { Margin } from '@understudy/core/sequential/margin';
 import type { ThresholdsConfig } from '@understudy/core/thresholds';
 import type { Condition, RequestField, RoutingRule } from '@understudy/core/targeting';
-import type { Token } from '@understudy/core/token';
+import { type Scope, SCOPES, SDK_FAMILIES, type SdkFamily, type Token } from '@understudy/core/token';
 import { z } from 'zod';
 
 /** Names become parts of URLs, metric labels and request ids, never of file paths. */
@@ -55,6 +55,7 @@ export const UpstreamProtocolSchema = z.enum(['predict', 'open-inference', 'tens
 export const VersionSourceSchema: z.ZodType<VersionSource> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('onnx'), sha256: Sha256, bytes: z.int().positive(), signature: SignatureSchema }),
   z.strictObject({ kind: z.literal('upstream'), url: z.string(), protocol: UpstreamProtocolSchema, remoteModel: z.string() }),
+  z.strictObject({ kind: z.literal('external') }),
 ]);
 
 const isAscending = (values: readonly number[]): boolean =>
@@ -328,7 +329,8 @@ export const DecisionSchema: z.ZodType<Decision> = z.strictObject({
   next: RolloutStateSchema,
 });
 
-export const ScopeSchema = z.enum(['predict', 'feedback', 'read', 'operate', 'admin']);
+export const ScopeSchema: z.ZodType<Scope> = z.enum(SCOPES);
+export const SdkFamilySchema: z.ZodType<SdkFamily> = z.enum(SDK_FAMILIES);
 
 export const TokenSchema: z.ZodType<Token> = z.strictObject({
   id: z.string(),
@@ -338,4 +340,5 @@ export const TokenSchema: z.ZodType<Token> = z.strictObject({
   createdAtMs: AtMs,
   createdBy: Person,
   expiresAtMs: AtMs.exactOptional(),
+  sdk: SdkFamilySchema.exactOptional(),
 });

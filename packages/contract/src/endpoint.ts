@@ -21,6 +21,8 @@ export interface Endpoint {
   readonly query: z.ZodObject;
   /** `binary` takes a stream of bytes. */
   readonly body: z.ZodType | 'none' | 'binary';
+  /** Largest body; 1 MiB when left out. */
+  readonly maxBodyBytes?: number;
   readonly answer: z.ZodType;
 }
 

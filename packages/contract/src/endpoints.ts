@@ -1,13 +1,20 @@
 /** Every endpoint of the control API in one table. Server routes, access checks, OpenAPI and the typed client are made from it. */
 import type { Endpoint } from './endpoint.ts';
 import { ENVIRONMENT_ENDPOINTS } from './environment-endpoints.ts';
+import { FLAG_ENDPOINTS } from './flag-endpoints.ts';
 import { MODEL_ENDPOINTS } from './model-endpoints.ts';
+import { OBSERVATION_ENDPOINTS } from './observation-endpoints.ts';
 import { ROLLOUT_ENDPOINTS } from './rollout-endpoints.ts';
+import { SDK_ENDPOINTS } from './sdk-endpoints.ts';
 
-export const ENDPOINTS = { ...ENVIRONMENT_ENDPOINTS, ...MODEL_ENDPOINTS, ...ROLLOUT_ENDPOINTS } as const satisfies Record<
-  string,
-  Endpoint
->;
+export const ENDPOINTS = {
+  ...ENVIRONMENT_ENDPOINTS,
+  ...MODEL_ENDPOINTS,
+  ...ROLLOUT_ENDPOINTS,
+  ...FLAG_ENDPOINTS,
+  ...OBSERVATION_ENDPOINTS,
+  ...SDK_ENDPOINTS,
+} as const satisfies Record<string, Endpoint>;
 
 /** The name of an endpoint; also its operation id in OpenAPI. */
 export type EndpointName = keyof typeof ENDPOINTS;

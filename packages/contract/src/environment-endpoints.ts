@@ -1,6 +1,6 @@
 /** Endpoints of the environment as a whole: status, gateways, journal, tokens. */
 import { z } from 'zod';
-import { Name, ScopeSchema } from './documents.ts';
+import { Name, ScopeSchema, SdkFamilySchema } from './documents.ts';
 import { base, type Endpoint, Limit } from './endpoint.ts';
 import { GatewayView, JournalEntryView, ModelView, Outcome, TokenView } from './views.ts';
 
@@ -68,10 +68,16 @@ export const ENVIRONMENT_ENDPOINTS = {
       name: z.string().min(1).max(100),
       scopes: z.array(ScopeSchema).min(1),
       expiresInMs: z.number().positive().exactOptional(),
+      sdk: SdkFamilySchema.exactOptional().meta({
+        description:
+          'Gives the key the form that SDKs of this family expect; its only scope is then `flags` (servers) or `flags-client` (browsers).',
+      }),
     }),
     answer: z.strictObject({
       token: TokenView,
-      secret: z.string().meta({ description: 'The whole token, to be sent as Bearer.' }),
+      secret: z
+        .string()
+        .meta({ description: 'The whole token, to be sent as Bearer; the key to configure when it is for an SDK.' }),
     }),
   },
   listTokens: {

@@ -9,12 +9,12 @@ import { BUCKET_COUNT } from '@understudy/core/bucketing';
 import { z } from 'zod';
 
 /** Keys come from other systems too, whose names may hold anything; they are never part of a file path. */
-const FlagKey = z.string().min(1, 'a key has at least one character').max(200, 'a key has at most 200 characters');
+export const FlagKey = z.string().min(1, 'a key has at least one character').max(200, 'a key has at most 200 characters');
 const VariantName = z.string().min(1, 'a variant has a name').max(200);
-const Kind = z.string().regex(/^[\w.-]{1,100}$/, 'a kind is made of letters, digits, ".", "_" and "-"');
+export const Kind = z.string().regex(/^[\w.-]{1,100}$/, 'a kind is made of letters, digits, ".", "_" and "-"');
 const SubjectKey = z.string().min(1).max(1000);
 const AtMs = z.number().nonnegative();
-const Json: z.ZodType<JsonValue> = z.json();
+export const Json: z.ZodType<JsonValue> = z.json();
 
 const Attribute = z
   .string()

@@ -24,7 +24,7 @@ export const BaselineInput = z.union([
 ]);
 export type BaselineInput = z.infer<typeof BaselineInput>;
 
-/** A new version: exactly one of `artifact` (the sha256 of an uploaded file) and `upstream`. */
+/** A new version: exactly one of `artifact` (the sha256 of an uploaded file), `upstream` and `external`. */
 export const VersionInput = z.strictObject({
   version: Name,
   artifact: Sha256.exactOptional(),
@@ -40,6 +40,10 @@ export const VersionInput = z.strictObject({
         .meta({ description: "The model's name over there; ours when left out." }),
     })
     .exactOptional(),
+  external: z
+    .literal(true)
+    .exactOptional()
+    .meta({ description: 'Your own service serves it, decides by flag and reports observations; gateways never load it.' }),
   baseline: BaselineInput.exactOptional(),
   note: z.string().max(2000).default(''),
 });

@@ -81,6 +81,15 @@ export const GatewayReportSchema = z.strictObject({
 });
 export type GatewayReport = z.infer<typeof GatewayReportSchema>;
 
+/**
+ * What a service says that decides by flag: evidence, and nothing about a gateway's state. It makes no gateway known. Its
+ * `gateway` begins with {@link SERVICE_PREFIX}, which no gateway's name can.
+ */
+export type ServiceReport = Omit<GatewayReport, 'revision' | 'readiness'>;
+
+/** Told apart from gateways by the colon. */
+export const SERVICE_PREFIX = 'service:';
+
 /** Like `z.record`, but that would leave out a class called `__proto__` without a word. */
 function recordOf<T>(maxNames: number, name: z.ZodType<string>, value: z.ZodType<T>): z.ZodType<Readonly<Record<string, T>>> {
   return z

@@ -8,6 +8,7 @@ import {
   ModelVersionSchema,
   RolloutSchema,
   ScopeSchema,
+  SdkFamilySchema,
   Sha256,
   SignatureSchema,
   VerdictSchema,
@@ -168,6 +169,8 @@ export const TokenView = z.strictObject({
   createdAtMs: z.number(),
   createdBy: z.string(),
   expiresAtMs: z.number().exactOptional(),
+  /** Whose SDKs it is for; absent for tokens of our own form. */
+  sdk: SdkFamilySchema.exactOptional(),
 });
 export type TokenView = z.infer<typeof TokenView>;
 

@@ -22,10 +22,17 @@ export interface Signature {
 /** The wire protocol that a model server speaks. */
 export type UpstreamProtocol = 'predict' | 'open-inference' | 'tensorflow' | 'mlflow';
 
-/** Where a version's predictions come from: an artifact run in the gateway, or a model server elsewhere. */
+/**
+ * Where a version's predictions come from: an artifact run in the gateway, a model server elsewhere, or (`external`) a
+ * service of its users that decides by flag. Gateways never load an external version.
+ */
 export type VersionSource =
   | { readonly kind: 'onnx'; readonly sha256: string; readonly bytes: number; readonly signature: Signature }
-  | { readonly kind: 'upstream'; readonly url: string; readonly protocol: UpstreamProtocol; readonly remoteModel: string };
+  | { readonly kind: 'upstream'; readonly url: string; readonly protocol: UpstreamProtocol; readonly remoteModel: string }
+  | { readonly kind: 'external' };
+
+/** A source that gateways can load. */
+export type LoadableSource = Exclude<VersionSource, { readonly kind: 'external' }>;
 
 /** What predictions of this version are expected to look like. */
 export interface Baseline {
@@ -75,6 +82,11 @@ export function baselineOf(sample: PredictionSample, source: Baseline['source'],
   if (mean === undefined || standardDeviation === undefined || !Number.isFinite(mean)) return undefined;
   const shape = distribution === undefined ? {} : { distribution };
   return { count: moments.count, mean, standardDeviation, ...shape, source, setAtMs };
+}
+
+/** Whether gateways serve versions of this source. */
+export function isLoadable(source: VersionSource): source is LoadableSource {
+  return source.kind !== 'external';
 }
 
 /** Whether values of this type are labels of classes rather than measures. */

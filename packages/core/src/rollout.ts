@@ -81,6 +81,8 @@ export interface Situation {
   readonly judgement: Judgement;
   /** Why the challenger may not get traffic yet; undefined when every gateway has it loaded, warmed up and probed. */
   readonly notReady: string | undefined;
+  /** Gateways do not serve the challenger: a service of its users does, and flags tell it how many get it. */
+  readonly isExternal?: boolean;
   /** Why the challenger is unfit, when a person marked it unhealthy meanwhile. */
   readonly unhealthy: string | undefined;
   /**
@@ -178,10 +180,14 @@ function decideStart(rollout: Rollout, situation: Situation): Decision {
   return {
     action: 'begin',
     verdict: situation.judgement.verdict,
-    reason: `${rollout.challenger} is loaded, warmed up and probed on every gateway; it gets ${first.trafficPercent} %`,
+    reason: `${rollout.challenger} ${readinessOf(situation)}; it gets ${first.trafficPercent} %`,
     guards: [],
     next: { phase: 'stepping', step: 0, sinceMs: situation.atMs },
   };
+}
+
+function readinessOf({ isExternal = false }: Situation): string {
+  return isExternal ? 'is served by your own service, which flags tell' : 'is loaded, warmed up and probed on every gateway';
 }
 
 function decideStep(rollout: Rollout, state: Extract<RolloutState, { phase: 'stepping' }>, situation: Situation): Decision {

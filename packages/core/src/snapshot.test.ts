@@ -76,6 +76,12 @@ describe('compileSnapshot', () => {
     expect(namesOf(compiled)).toEqual([]);
   });
 
+  it('tells gateways nothing to serve while the champion is external, but keeps the one to fall back to loaded', () => {
+    const external = versionOf('v3', { source: { kind: 'external' } });
+    const compiled = compileOne({ versions: [...versions.filter(({ version }) => version !== 'v3'), external] });
+    expect([compiled?.name, compiled?.champion, namesOf(compiled)]).toEqual(['fraud', undefined, ['v2']]);
+  });
+
   it('never mixes up versions of different models that are called the same', () => {
     const churn = versionOf('v3', {
       model: 'churn',

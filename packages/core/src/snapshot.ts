@@ -1,6 +1,6 @@
 /** Everything a gateway needs to decide, compiled at one revision. The gateway and the SDK live on it; nothing of the store is behind it. */
 import { lastKnownGood, type Model, type Routing } from './model.ts';
-import type { ModelVersion, VersionSource } from './model-version.ts';
+import { isLoadable, type LoadableSource, type ModelVersion } from './model-version.ts';
 import type { PredictionBins } from './prediction-bins.ts';
 import { boundaryOfRollout, isLive, type Rollout, stepOf } from './rollout.ts';
 import type { Token } from './token.ts';
@@ -8,7 +8,7 @@ import type { Token } from './token.ts';
 /** A version that gateways keep loaded. */
 export interface SnapshotVersion {
   readonly version: string;
-  readonly source: VersionSource;
+  readonly source: LoadableSource;
 }
 
 /** The challenger's place: subjects whose bucket is below the boundary. */
@@ -20,7 +20,7 @@ export interface SnapshotRollout {
   readonly salt: string;
 }
 
-/** One model's routing. */
+/** One model's routing. Without champion while none is promoted, and while the champion is served by its users' own service. */
 export interface SnapshotModel {
   readonly name: string;
   readonly champion?: string;
@@ -63,14 +63,18 @@ function compileModel(model: Model, state: EnvironmentState): SnapshotModel {
   const versions = state.versions.filter((version) => version.model === model.name);
   const rollout = state.rollouts.find((candidate) => candidate.id === model.liveRollout && isLive(candidate.state));
   const wanted = new Set([model.champion, rollout?.challenger, lastKnownGood(model, versions)]);
+  const loaded = versions.flatMap(({ version, source }) =>
+    wanted.has(version) && isLoadable(source) ? [{ version, source }] : [],
+  );
+  const has = (version: string | undefined): boolean => loaded.some((one) => one.version === version);
   return {
     name: model.name,
-    ...(model.champion === undefined ? {} : { champion: model.champion }),
-    ...(rollout === undefined ? {} : { rollout: compileRollout(rollout) }),
+    ...(model.champion === undefined || !has(model.champion) ? {} : { champion: model.champion }),
+    ...(rollout === undefined || !has(rollout.challenger) ? {} : { rollout: compileRollout(rollout) }),
     isKilled: model.killed !== undefined,
     routing: model.routing,
     ...edgesOf(rollout?.bins ?? championOf(model, versions)?.baseline?.distribution?.bins),
-    versions: versions.filter(({ version }) => wanted.has(version)).map(({ version, source }) => ({ version, source })),
+    versions: loaded,
   };
 }
 

@@ -6,11 +6,13 @@ fc.configureGlobal({ seed: 1 });
 
 describe('allows', () => {
   it.each<{ has: Scope; allowed: readonly Scope[] }>([
+    { has: 'flags-client', allowed: ['flags-client'] },
+    { has: 'flags', allowed: ['flags-client', 'flags'] },
     { has: 'predict', allowed: ['predict'] },
     { has: 'feedback', allowed: ['feedback'] },
     { has: 'read', allowed: ['read'] },
     { has: 'operate', allowed: ['read', 'operate'] },
-    { has: 'admin', allowed: ['predict', 'feedback', 'read', 'operate', 'admin'] },
+    { has: 'admin', allowed: SCOPES },
   ])('lets a token for $has do $allowed and nothing else', ({ has, allowed }) => {
     expect(SCOPES.filter((needed) => allows([has], needed))).toEqual(allowed);
   });

@@ -5,13 +5,18 @@ import { join } from 'node:path';
 import { AppError } from '@understudy/core/errors';
 import type { Signature } from '@understudy/core/model-version';
 import type { SnapshotVersion } from '@understudy/core/snapshot';
+import type { FastifyPluginCallback } from 'fastify';
 import { loadEnvironment } from './commands/queries.ts';
 import { createAdminToken, createFirstToken } from './commands/tokens.ts';
 import { type Config, storeDirectory } from './config.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { openControlApi, type ControlApi } from './control/app.ts';
+import { openControlApi, type ControlApi, type ControlPorts } from './control/app.ts';
 import { openArtifactIntake } from './control/artifact-intake.ts';
+import { type FlagFeed, openFlagFeed } from './control/flag-feed.ts';
 import { openMetricsPage, type RenderMetrics } from './control/metrics-page.ts';
+import { openObservations } from './control/observations.ts';
+import { openSdkKeys } from './control/sdk-keys.ts';
+import { openSdkSightings } from './control/sdk-sightings.ts';
 import { openSnapshotFeed, type SnapshotFeed } from './control/snapshot-feed.ts';
 import { type Engine, openEngine } from './engine/rollout-engine.ts';
 import { openGateway } from './gateway/gateway.ts';
@@ -21,6 +26,8 @@ import { LATENCY_BOUNDS_MS } from './gateway/request-counters.ts';
 import { systemTimers } from './gateway/timers.ts';
 import { predictRows } from './gateway/predict-rows.ts';
 import type { openLog } from './log.ts';
+import type { ProtocolPorts } from './protocols/flag-world.ts';
+import { compileRegex } from './regex.ts';
 import { RELEASE } from './release.ts';
 import { inspectOnnx } from './runtimes/onnx-inspect.ts';
 import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
@@ -53,7 +60,18 @@ export interface ComposeOptions {
   readonly clock?: Clock;
   /** Creates an admin token although there are tokens: for whoever lost theirs but owns the machine. */
   readonly newAdminToken?: boolean;
+  /** Flag protocols to serve on the control port. */
+  readonly protocols?: readonly FlagProtocol[];
 }
+
+/** A flag protocol and where it is served. */
+export interface FlagProtocol {
+  readonly prefix: string;
+  readonly open: (ports: ProtocolPorts) => FastifyPluginCallback;
+}
+
+/** What SDKs of other systems are served with. */
+const FLAG_PROTOCOLS: readonly FlagProtocol[] = [];
 
 /**
  * Starts everything.
@@ -61,7 +79,7 @@ export interface ComposeOptions {
  */
 export async function startUnderstudy(
   config: Config,
-  { log, onFatal, clock = systemClock, newAdminToken = false }: ComposeOptions,
+  { log, onFatal, clock = systemClock, newAdminToken = false, protocols = FLAG_PROTOCOLS }: ComposeOptions,
 ): Promise<Understudy> {
   const directory = storeDirectory(config.store);
   await mkdir(directory, { recursive: true });
@@ -73,6 +91,8 @@ export async function startUnderstudy(
     const onFailure = (error: unknown): void => log.error({ err: error }, 'snapshot.failed');
     const feed = await openSnapshotFeed({ store, environment: config.environment, onFailure });
     opened.unshift(feed);
+    const flags = await openFlagFeed({ ...context, compileRegex, timers: systemTimers, log });
+    opened.unshift(flags);
     const engine = openEngine(context, log);
     const { environment } = config;
     const metrics = openMetricsPage({
@@ -84,10 +104,10 @@ export async function startUnderstudy(
       gatewayPorts({ config, store, files, feed, metrics, log, clock }),
     );
     opened.unshift(gateway);
-    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock });
+    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
-    const housekeeping = startHousekeeping({ engine, feed, store, config, clock, log });
+    const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });
     opened.unshift(housekeeping);
     // Last of all: a token that was made by a start that failed would never have been shown.
     const adminToken = newAdminToken ? await createAdminToken(context) : await createFirstToken(context);
@@ -186,9 +206,12 @@ async function openRuntime(
 interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
   readonly engine: Engine;
   readonly gateway: Gateway;
+  readonly flags: FlagFeed;
+  readonly protocols: readonly FlagProtocol[];
 }
 
-async function openControl({ config, store, files, engine, gateway, metrics, log, clock }: ControlNeeds): Promise<ControlApi> {
+async function openControl(needs: ControlNeeds): Promise<ControlApi> {
+  const { config, store, files, engine, gateway, metrics, log, clock, flags } = needs;
   const maxBytes = config.maxArtifactMib * 1024 * 1024;
   const { environment } = config;
   const predict = async (
@@ -206,7 +229,18 @@ async function openControl({ config, store, files, engine, gateway, metrics, log
   const ownPorts = [config.controlPort, gateway.address.port];
   const options = { environment, release: RELEASE, ownPorts, openMetrics: config.openMetrics, maxUploadBytes: maxBytes };
   const artifacts = openArtifactIntake({ files, inspect: inspectOnnx, predict, maxBytes });
-  return openControlApi(options, { store, clock, engine, artifacts, metrics: () => metrics(gateway.stats()), log });
+  const page = (): ReturnType<ControlPorts['metrics']> => metrics(gateway.stats());
+  return openControlApi(options, { store, clock, engine, artifacts, log, flags, metrics: page, ...openReporting(needs) });
+}
+
+/** Flag protocols, and where what their SDKs say goes. */
+function openReporting(needs: ControlNeeds): Pick<ControlPorts, 'observations' | 'sdks' | 'protocols'> {
+  const { config, store, clock, log, flags, protocols } = needs;
+  const observations = openObservations({ store, environment: config.environment, clock });
+  const sdks = openSdkSightings(clock);
+  const keys = openSdkKeys({ tokens: flags, clock });
+  const ports: ProtocolPorts = { world: flags, keys, outcomes: observations, clock, log, sighted: (sdk) => sdks.sighted(sdk) };
+  return { observations, sdks, protocols: protocols.map(({ prefix, open }) => ({ prefix, plugin: open(ports) })) };
 }
 
 function portError(error: unknown): unknown {

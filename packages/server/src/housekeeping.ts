@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts';
 /** What needs to be kept going. */
 export interface Housekeeping {
   readonly engine: { tick(): Promise<void> };
-  readonly feed: { refresh(): Promise<void> };
+  readonly feeds: readonly { refresh(): Promise<unknown> }[];
   readonly store: {
     revision(environment: string): Promise<number>;
     prune(environment: string, before: { readonly evidenceMs: number; readonly idempotencyMs: number }): Promise<unknown>;
@@ -31,7 +31,7 @@ export function startHousekeeping(kept: Housekeeping): { close(): Promise<void> 
     rounds += 1;
     try {
       await kept.engine.tick();
-      if (rounds % REFRESH_EVERY_TICKS === 0) await kept.feed.refresh();
+      if (rounds % REFRESH_EVERY_TICKS === 0) for (const feed of kept.feeds) await feed.refresh();
       if (rounds % PRUNE_EVERY_TICKS === 0) await prune(kept);
     } catch (error) {
       kept.log.error({ err: error }, 'housekeeping.failed');

@@ -1,5 +1,6 @@
 /** How a token is written, read and checked. Gateway, control API and token commands share it, so that one token opens all doors. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
+import type { SdkFamily } from '@understudy/core/token';
 
 /** The two parts of a token: the id it is looked up by, and the secret that proves it. */
 export interface TokenParts {
@@ -21,7 +22,35 @@ export function parseToken(text: string): TokenParts | undefined {
   return id === undefined || secret === undefined ? undefined : { id, secret };
 }
 
-/** Lower-case hexadecimal SHA-256. A plain digest is enough, as a secret is 256 random bits and not a password. */
+/** 256 random bits as text. */
+export function randomSecret(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+/** Families whose SDKs expect keys of a form of their own. Those of OpenFeature send what they are given, so they get our tokens. */
+export type ForeignFamily = Exclude<SdkFamily, 'openfeature'>;
+
+/** @returns undefined for SDKs that take our own tokens */
+export function foreignFamily(sdk: SdkFamily | undefined): ForeignFamily | undefined {
+  return sdk === 'openfeature' ? undefined : sdk;
+}
+
+/** A new key in the form that the SDKs of a family expect: Unleash's name the environment, Flagsmith's for servers begin with `ser.`. */
+export function newSdkKey(
+  family: ForeignFamily,
+  { environment, use }: { readonly environment: string; readonly use: 'server' | 'client' },
+): string {
+  switch (family) {
+    case 'unleash':
+      return `*:${environment}.${randomBytes(32).toString('hex')}`;
+    case 'launchdarkly':
+      return `sdk-${randomUUID()}`;
+    case 'flagsmith':
+      return use === 'server' ? `ser.${randomSecret()}` : randomSecret();
+  }
+}
+
+/** Lower-case hexadecimal SHA-256. A plain digest is enough, as a secret is 122 random bits or more and not a password. */
 export function digestOf(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }

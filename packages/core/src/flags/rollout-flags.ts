@@ -14,13 +14,21 @@ export interface RolloutFlags {
   readonly losses: readonly Loss[];
 }
 
+/** The flags of every model, with the model that each follows. */
+export interface FollowingFlag {
+  readonly flag: Flag;
+  readonly model: string;
+  /** What of the model's routing the flag cannot say. */
+  readonly losses: readonly Loss[];
+}
+
 /** The key of the flag whose variants are a model's versions. */
-function versionFlagKey(model: string): string {
+export function versionFlagKey(model: string): string {
   return `${model}-version`;
 }
 
 /** The key of the boolean flag that is true for the subjects of one version. */
-function challengerFlagKey(model: string, challenger: string): string {
+export function challengerFlagKey(model: string, challenger: string): string {
   return `${model}-${challenger}`;
 }
 
@@ -51,6 +59,34 @@ export function flagsOfRollout(model: Model, rollout?: Rollout): RolloutFlags {
   if (rollout === undefined) return { flags: [versions], losses };
   const derived = challengerFlag(challengerFlagKey(model.name, rollout.challenger), versions, rollout.challenger);
   return { flags: [versions, derived], losses };
+}
+
+/** The flags that follow the models of an environment, each by its newest rollout. */
+export function flagsOfModels(models: readonly Model[], rollouts: readonly Rollout[]): readonly FollowingFlag[] {
+  return models.flatMap((model) => {
+    const [newest] = rollouts.filter((rollout) => rollout.model === model.name).toSorted((a, b) => b.startedAtMs - a.startedAtMs);
+    const { flags, losses } = flagsOfRollout(model, newest);
+    return flags.map((flag) => ({ flag, model: model.name, losses: losses.filter(({ about }) => about === flag.key) }));
+  });
+}
+
+/** A decision that somebody took by flag. */
+export interface FlagDecision {
+  readonly flag: string;
+  readonly variant: string;
+}
+
+/**
+ * The version of a model that a variant of its flags stands for.
+ * @param rollout the one that the decision was taken under; undefined outside of rollouts
+ * @returns undefined when the flag does not follow the model, or does not say which version it is
+ */
+export function versionOfDecision(model: string, rollout: Rollout | undefined, decision: FlagDecision): string | undefined {
+  const { flag, variant } = decision;
+  if (flag === versionFlagKey(model)) return variant;
+  if (rollout === undefined || flag !== challengerFlagKey(model, rollout.challenger)) return undefined;
+  if (variant === 'on') return rollout.challenger;
+  return variant === 'off' ? rollout.champion : undefined;
 }
 
 /** Challenger first: it grows into the champion's slice, as the gateway's boundary does. */

@@ -4,7 +4,7 @@ import type { Session } from './session.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What a name stands for; completion and "did you mean" look it up. */
-export type NameKind = 'model' | 'version' | 'rollout' | 'plan' | 'context' | 'scenario';
+export type NameKind = 'model' | 'version' | 'rollout' | 'plan' | 'flag' | 'segment' | 'context' | 'scenario';
 
 export interface Argument {
   readonly name: string;

@@ -4,10 +4,13 @@ import { completionCommands } from './completion-commands.ts';
 import { CONTEXT_COMMANDS } from './context-commands.ts';
 import { DOCTOR_COMMANDS } from './doctor-command.ts';
 import { ENVIRONMENT_COMMANDS } from './environment-commands.ts';
+import { EVALUATION_COMMANDS } from './evaluation-commands.ts';
+import { FLAG_COMMANDS } from './flag-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
 import { PLAN_COMMANDS } from './plan-commands.ts';
 import { REPLAY_COMMANDS } from './replay-command.ts';
 import { ROLLOUT_COMMANDS } from './rollout-commands.ts';
+import { SEGMENT_COMMANDS } from './segment-commands.ts';
 import { SIMULATE_COMMANDS } from './simulate-command.ts';
 import { TOKEN_COMMANDS } from './token-commands.ts';
 import { VERSION_COMMANDS } from './version-commands.ts';
@@ -23,6 +26,8 @@ export const GROUPS: readonly CommandGroup[] = [
   { name: 'version', summary: 'Versions: register, promote, mark healthy or unhealthy' },
   { name: 'rollout', summary: 'Rollouts: start, watch, pause, promote, roll back' },
   { name: 'plan', summary: 'Plans of rollouts' },
+  { name: 'flag', summary: 'Flags: save, switch, ramp, import' },
+  { name: 'segment', summary: 'Segments of subjects, for the rules of flags' },
   { name: 'token', summary: 'Access tokens' },
   { name: 'gateway', summary: 'Gateways' },
   { name: 'context', summary: 'Stored addresses' },
@@ -37,6 +42,9 @@ export function allCommands(extra: readonly Command[]): readonly Command[] {
     ...VERSION_COMMANDS,
     ...ROLLOUT_COMMANDS,
     ...PLAN_COMMANDS,
+    ...FLAG_COMMANDS,
+    ...SEGMENT_COMMANDS,
+    ...EVALUATION_COMMANDS,
     ...REPLAY_COMMANDS,
     ...SIMULATE_COMMANDS,
     ...TOKEN_COMMANDS,

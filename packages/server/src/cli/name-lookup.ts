@@ -57,6 +57,8 @@ async function fetchNames(
     return Array.isArray(rows) ? rows.map((row) => textAt(row, place)).filter((name) => name !== '') : [];
   };
   if (kind === 'plan') return get('plans', ['name']);
+  if (kind === 'flag') return get('flags', ['flag', 'key']);
+  if (kind === 'segment') return get('segments', ['segment', 'key']);
   if (kind === 'version')
     return model === undefined ? [] : get(`models/${encodeURIComponent(model)}/versions`, ['version', 'version']);
   const models = get('models', ['model', 'name']);

@@ -33,11 +33,16 @@ const HINTS: Readonly<Record<string, string>> = {
 export async function registerVersion(session: Session, input: Input): Promise<Answer<'registerVersion'> | undefined> {
   const [model, version] = [input.argument('model'), input.argument('version')];
   const file = input.text('onnx');
-  if ((file === undefined) === (input.text('upstream') === undefined)) {
-    throw new UsageError('choose one of --onnx FILE and --upstream URL');
+  const isExternal = input.flag('external');
+  if ([file !== undefined, input.text('upstream') !== undefined, isExternal].filter(Boolean).length !== 1) {
+    throw new UsageError('choose one of --onnx FILE, --upstream URL and --external');
   }
   const baseline = await baselineOf(input);
-  const source = file === undefined ? { upstream: upstreamOf(input) } : { artifact: await upload(session, file) };
+  const source = isExternal
+    ? ({ external: true } as const)
+    : file === undefined
+      ? { upstream: upstreamOf(input) }
+      : { artifact: await upload(session, file) };
   const body = { version, ...source, ...(baseline === undefined ? {} : { baseline }), note: input.text('note') ?? '' };
   return session.change('registerVersion', { params: { model }, body });
 }

@@ -95,5 +95,7 @@ function missingKind(error: unknown): NameKind | undefined {
   if (isAppError(error, 'model.not_found')) return 'model';
   if (isAppError(error, 'version.not_found')) return 'version';
   if (isAppError(error, 'rollout.not_found')) return 'rollout';
+  if (isAppError(error, 'flag.not_found')) return 'flag';
+  if (isAppError(error, 'segment.not_found')) return 'segment';
   return isAppError(error, 'plan.not_found') ? 'plan' : undefined;
 }

@@ -4,6 +4,8 @@ import type { EndpointName } from '@understudy/contract/endpoints';
 import { viewOfTally } from '@understudy/contract/tally-view';
 import type { RolloutView } from '@understudy/contract/views';
 import { EMPTY_TALLY } from '@understudy/core/evidence';
+import type { Flag } from '@understudy/core/flags/flag';
+import type { Segment } from '@understudy/core/flags/segment';
 import { bucketOfLatency, type Histogram } from '@understudy/core/histogram';
 import { DEFAULT_ROUTING, DEFAULT_WATCH } from '@understudy/core/model';
 import type { GuardReading, Verdict } from '@understudy/core/policy';
@@ -152,7 +154,13 @@ export function weighedView(): RolloutView {
 
 /** One answer for every endpoint. @param text goes wherever a person or a machine may write what it likes */
 export function answers(text = 'fine'): { readonly [Name in EndpointName]: Answer<Name> } {
-  return { ...environmentAnswers(text), ...modelAnswers(text), ...versionAnswers(text), ...rolloutAnswers(text) };
+  return {
+    ...environmentAnswers(text),
+    ...modelAnswers(text),
+    ...versionAnswers(text),
+    ...rolloutAnswers(text),
+    ...flagAnswers(text),
+  };
 }
 
 function outcome(text: string): Answer<'killModel'> {
@@ -163,6 +171,7 @@ function environmentAnswers(text: string) {
   const ready = { model: 'digits', version: 'v2', state: 'ready' as const, detail: text };
   const gateway = { gateway: text, boot: 'b', revision: 42, seenAtMs: NOW_MS - 1000, isConnected: true, readiness: [ready] };
   const token = { id: 't1', name: text, scopes: ['admin' as const], createdAtMs: NOW_MS, createdBy: text };
+  const sdk = { family: 'unleash' as const, sdk: text, application: text, isLocal: true };
   const entry = { revision: 42, atMs: NOW_MS, actor: text, action: text, reason: text, previousHash: 'a', hash: 'b' };
   return {
     whoAmI: { id: 't1', name: text, scopes: ['admin' as const], environment: text },
@@ -173,6 +182,8 @@ function environmentAnswers(text: string) {
     createToken: { token, secret: 'us_secret' },
     listTokens: [token],
     revokeToken: outcome(text),
+    reportObservations: { outcome: 'stored' as const, counted: 3, ignored: [{ reason: text, requests: 1 }] },
+    listSdks: [{ ...sdk, firstSeenAtMs: NOW_MS, seenAtMs: NOW_MS, warnings: [text] }],
   };
 }
 
@@ -274,6 +285,60 @@ function rolloutAnswers(text: string) {
     listPlans: [plan],
     getPlan: plan,
     savePlan: plan,
+  };
+}
+
+function flagAnswers(text: string) {
+  const flag: Flag = {
+    key: 'checkout',
+    type: 'string',
+    description: text,
+    on: true,
+    offVariant: 'old',
+    variants: ['new', 'old'].map((name) => ({ name, value: text })),
+    prerequisites: [],
+    pins: [],
+    rules: [{ id: text, all: [], serve: { variant: 'new' } }],
+    fallthrough: { split: { slices: ['new', 'old'].map((variant) => ({ variant, weight: 50_000 })) } },
+    bucketing: { profile: 'unleash', salt: 'checkout' },
+  };
+  const segment: Segment = { key: 'testers', name: text, included: [{ keys: [text] }], excluded: [], rules: [] };
+  const view = { flag, revision: 7, neededBy: [text], notes: [text] };
+  const segmentView = { segment, revision: 7, usedBy: [text], notes: [text] };
+  const losses = [{ about: text, sentence: text }];
+  return {
+    listFlags: [view, { ...view, revision: 0, follows: 'digits' }],
+    getFlag: view,
+    saveFlag: view,
+    deleteFlag: outcome(text),
+    switchFlag: outcome(text),
+    rampFlag: outcome(text),
+    evaluateFlag: {
+      flag: 'checkout',
+      value: text,
+      variant: 'new',
+      reason: 'SPLIT' as const,
+      detail: { kind: 'fallthrough' as const },
+      isEnabled: true,
+      isInExperiment: false,
+      why: [
+        { step: 'switch' as const, sentence: 'The flag is on.' },
+        { step: 'fallthrough' as const, sentence: text },
+      ],
+    },
+    importFlags: {
+      outcome: 'written' as const,
+      message: text,
+      flags: [flag],
+      segments: [segment],
+      replaced: [text],
+      losses,
+      leftOut: losses,
+    },
+    listSegments: [segmentView],
+    getSegment: segmentView,
+    saveSegment: segmentView,
+    deleteSegment: outcome(text),
   };
 }
 

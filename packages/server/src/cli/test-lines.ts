@@ -42,6 +42,20 @@ export const LINES: Readonly<Record<string, readonly string[]>> = {
   'plan validate': ['plan', 'validate', 'plan.yaml'],
   'plan schema': ['plan', 'schema'],
   'plan save': ['plan', 'save', 'plan.yaml'],
+  'flag list': ['flag', 'list'],
+  'flag get': ['flag', 'get', 'checkout'],
+  'flag save': ['flag', 'save', 'flag.yaml', '--reason', 'r'],
+  'flag delete': ['flag', 'delete', 'checkout', '--reason', 'r'],
+  'flag on': ['flag', 'on', 'checkout'],
+  'flag off': ['flag', 'off', 'checkout', '--reason', 'r'],
+  'flag ramp': ['flag', 'ramp', 'checkout', 'new', '25%'],
+  'flag import': ['flag', 'import', 'features.json', '--from', 'unleash'],
+  'segment list': ['segment', 'list'],
+  'segment get': ['segment', 'get', 'testers'],
+  'segment save': ['segment', 'save', 'segment.yaml', '--reason', 'r'],
+  'segment delete': ['segment', 'delete', 'testers', '--reason', 'r'],
+  eval: ['eval', 'checkout', '--attribute', 'key=42'],
+  why: ['why', 'checkout', '--user', '{"key": "42"}', '--attribute', 'age=30'],
   replay: ['replay', 'digits'],
   simulate: ['simulate', '--scenario', 'errors-1-to-100', '--rollouts', '3'],
   'token create': ['token', 'create', 'ci', '--scope', 'operate', '--expires', '90d'],
@@ -55,11 +69,18 @@ export const LINES: Readonly<Record<string, readonly string[]>> = {
   __complete: ['__complete', '--', 'rollout', 'g'],
 };
 
-/** Writes what some lines need into a folder: a plan and a context. @returns the words with the real path of the plan */
+const FILES: Readonly<Record<string, string>> = {
+  'plan.yaml': 'name: mine\nsteps:\n  - traffic: 10\n    hold: 1h\n  - traffic: 100\n',
+  'flag.yaml':
+    'key: checkout\ntype: boolean\non: true\nvariants:\n  - name: new\n    value: true\nfallthrough:\n  variant: new\n',
+  'segment.yaml': 'key: testers\nincluded:\n  - keys: [ana]\n',
+  'features.json': '{"features": []}',
+};
+
+/** Writes what some lines need into a folder: files and a context. @returns the words with the real paths of the files */
 export async function prepareLine(words: readonly string[], folder: string, url: string): Promise<readonly string[]> {
-  const plan = path.join(folder, 'plan.yaml');
-  await writeFile(plan, 'name: mine\nsteps:\n  - traffic: 10\n    hold: 1h\n  - traffic: 100\n');
+  for (const [name, text] of Object.entries(FILES)) await writeFile(path.join(folder, name), text);
   await mkdir(path.join(folder, 'understudy'), { recursive: true });
   await writeFile(path.join(folder, 'understudy', 'contexts.json'), JSON.stringify({ contexts: { prod: { url } } }));
-  return words.map((word) => (word === 'plan.yaml' ? plan : word));
+  return words.map((word) => (Object.hasOwn(FILES, word) ? path.join(folder, word) : word));
 }

@@ -16,7 +16,7 @@ const VERSION = { name: 'version', about: 'name of the version', kind: 'version'
 export const VERSION_COMMANDS: readonly Command[] = [
   {
     path: 'version register',
-    summary: 'Register a version: an ONNX file, or a model server',
+    summary: 'Register a version: an ONNX file, a model server, or a service of your own',
     details: ['The file is uploaded first and loaded once to check it.'],
     arguments: [MODEL, { name: 'version', about: 'name of the new version' }],
     options: [
@@ -24,6 +24,7 @@ export const VERSION_COMMANDS: readonly Command[] = [
       { flags: '--upstream <url>', about: 'address of a model server' },
       { flags: '--protocol <name>', about: 'what the model server speaks', choices: UpstreamProtocolChoices },
       { flags: '--remote-model <name>', about: "the model's name over there" },
+      { flags: '--external', about: 'your own service serves it and decides by flag' },
       { flags: '--baseline <file>', about: 'JSON: predictions, or rows of features, of a validation set' },
       { flags: '--validation <file>', about: 'JSON: rows of features; predicted by the version itself' },
       { flags: '--note <text>', about: 'kept with the version' },
@@ -176,16 +177,23 @@ function factOptions(session: Session): { readonly width: number; readonly palet
   return { width: session.deps.io.columns, palette: session.palette };
 }
 
+function sourceWords(source: VersionView['version']['source']): string {
+  switch (source.kind) {
+    case 'onnx':
+      return `onnx, ${source.bytes} bytes, sha256 ${source.sha256}`;
+    case 'upstream':
+      return `${source.protocol} at ${source.url}, model ${source.remoteModel}`;
+    case 'external':
+      return 'external: decided by flag, served by your own service';
+  }
+}
+
 function factsOf(session: Session, version: VersionView['version']): readonly (readonly [string, string | undefined])[] {
   const { source, baseline, health } = version;
-  const from =
-    source.kind === 'onnx'
-      ? `onnx, ${source.bytes} bytes, sha256 ${source.sha256}`
-      : `${source.protocol} at ${source.url}, model ${source.remoteModel}`;
   return [
     ['version', `${version.version} of ${version.model}`],
     ['health', health.state === 'healthy' ? 'healthy' : `unhealthy: ${health.reason} (${health.by})`],
-    ['source', from],
+    ['source', sourceWords(source)],
     [
       'baseline',
       baseline === undefined

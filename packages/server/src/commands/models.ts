@@ -1,5 +1,6 @@
 /** Commands on models: create, configure, promote, roll back, kill. */
 import { AppError } from '@understudy/core/errors';
+import { versionFlagKey } from '@understudy/core/flags/rollout-flags';
 import {
   crown,
   DEFAULT_ROUTING,
@@ -14,6 +15,7 @@ import type { ModelVersion } from '@understudy/core/model-version';
 import { end } from '@understudy/core/rollout';
 import type { Write } from '../storage/store.ts';
 import { type Caller, type CommandContext, type Plan, runCommand } from './command.ts';
+import { refuseTakenKey } from './flag-library.ts';
 import { create, type Held, hold, holdModel, holdRollout, holdVersions, replace } from './queries.ts';
 import type { Receipt } from './receipt.ts';
 
@@ -27,7 +29,7 @@ interface ModelSettings {
   readonly watch?: WatchChange;
 }
 
-/** @throws AppError `model.already_exists` */
+/** @throws AppError `model.already_exists`; `flag.already_exists` when somebody's flag has the key of the one that would follow it */
 export async function createModel(
   context: CommandContext,
   caller: Caller,
@@ -37,6 +39,7 @@ export async function createModel(
     if ((await hold(context, 'model', input.name)) !== undefined) {
       throw new AppError('model.already_exists', `cannot create model "${input.name}": there is one of that name`);
     }
+    await refuseTakenKey(context, versionFlagKey(input.name), `create model "${input.name}"`);
     const bare: Model = {
       name: input.name,
       createdAtMs: atMs,

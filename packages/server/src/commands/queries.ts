@@ -1,12 +1,15 @@
 /** Reading an environment: stored documents, parsed into the core's types. Commands, control API and engine read through this. */
 import { ModelSchema, ModelVersionSchema, PlanSchema, RolloutSchema, TokenSchema } from '@understudy/contract/documents';
+import { FlagSchema, SegmentSchema } from '@understudy/contract/flag-documents';
 import { describeProblems } from '@understudy/contract/problems';
 import { AppError, type ErrorCode } from '@understudy/core/errors';
 import type { Model } from '@understudy/core/model';
+import type { Segment } from '@understudy/core/flags/segment';
 import type { ModelVersion } from '@understudy/core/model-version';
 import type { Rollout } from '@understudy/core/rollout';
 import type { EnvironmentState } from '@understudy/core/snapshot';
 import type { z } from 'zod';
+import { canonicalJson } from '../storage/canonical-json.ts';
 import type { DocumentKind, Json, Store, StoredDocument, Write } from '../storage/store.ts';
 
 /** Where to read. */
@@ -28,6 +31,8 @@ const SCHEMAS = {
   rollout: RolloutSchema,
   plan: PlanSchema,
   token: TokenSchema,
+  flag: FlagSchema,
+  segment: SegmentSchema,
 } as const satisfies Record<DocumentKind, z.ZodType>;
 
 type BodyOf<Kind extends DocumentKind> = z.output<(typeof SCHEMAS)[Kind]>;
@@ -94,6 +99,13 @@ export async function holdRollout(context: QueryContext, id: string): Promise<He
   throw await notFound(context, { code: 'rollout.not_found', kind: 'rollout', id });
 }
 
+/** @throws AppError `segment.not_found` */
+export async function holdSegment(context: QueryContext, key: string): Promise<Held<Segment>> {
+  const held = await hold(context, 'segment', key);
+  if (held !== undefined) return held;
+  throw await notFound(context, { code: 'segment.not_found', kind: 'segment', id: key });
+}
+
 /** One document, or undefined when it does not exist. */
 export async function hold<Kind extends DocumentKind>(
   context: QueryContext,
@@ -109,6 +121,15 @@ export async function listBodies<Kind extends DocumentKind>(context: QueryContex
   return bodiesOf(kind, await context.store.list(context.environment, kind));
 }
 
+/** All documents of a kind, with their revisions. */
+export async function listHeld<Kind extends DocumentKind>(
+  context: QueryContext,
+  kind: Kind,
+): Promise<readonly Held<BodyOf<Kind>>[]> {
+  const documents = await context.store.list(context.environment, kind);
+  return documents.map((document) => ({ id: document.id, revision: document.revision, body: parseBody(kind, document) }));
+}
+
 /** The write that replaces a document with another content. */
 export function replace<Body extends object>(kind: DocumentKind, held: Held<Body>, body: Body): Write {
   return { kind, id: held.id, expectedRevision: held.revision, body: toJson(body) };
@@ -117,6 +138,16 @@ export function replace<Body extends object>(kind: DocumentKind, held: Held<Body
 /** The write that creates a document, and conflicts when somebody else has. */
 export function create(kind: DocumentKind, id: string, body: object): Write {
   return { kind, id, expectedRevision: 0, body: toJson(body) };
+}
+
+/** The write that deletes a document. */
+export function remove(kind: DocumentKind, held: Held<object>): Write {
+  return { kind, id: held.id, expectedRevision: held.revision, body: undefined };
+}
+
+/** Whether two documents are stored as the same. */
+export function sameContent(one: object, other: object): boolean {
+  return canonicalJson(toJson(one)) === canonicalJson(toJson(other));
 }
 
 function bodiesOf<Kind extends DocumentKind>(kind: Kind, documents: readonly StoredDocument[]): readonly BodyOf<Kind>[] {

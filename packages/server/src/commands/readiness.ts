@@ -1,4 +1,5 @@
 /** Whether the gateways can answer with a version: the condition for giving it traffic. Engine and views ask it. */
+import { isLoadable, type VersionSource } from '@understudy/core/model-version';
 import type { GatewayStatus } from '../storage/store.ts';
 
 // A gateway reports once a second; ten missed reports are more than a slow network.
@@ -15,11 +16,17 @@ export function isConnected({ seenAtMs }: GatewayStatus, atMs: number): boolean 
   return atMs - seenAtMs <= CONNECTED_WITHIN_MS;
 }
 
+/** A version, and what it is made of as far as that is known. */
+export interface WantedVersion extends VersionName {
+  readonly source?: VersionSource | undefined;
+}
+
 /**
  * Why a version may not get traffic yet.
- * @returns undefined when every connected gateway has it loaded, warmed up and probed
+ * @returns undefined when every connected gateway has it loaded, warmed up and probed, or when gateways do not serve it
  */
-export function notReadyBecause(gateways: readonly GatewayStatus[], wanted: VersionName, atMs: number): string | undefined {
+export function notReadyBecause(gateways: readonly GatewayStatus[], wanted: WantedVersion, atMs: number): string | undefined {
+  if (wanted.source !== undefined && !isLoadable(wanted.source)) return undefined;
   const connected = gateways.filter((gateway) => isConnected(gateway, atMs));
   if (connected.length === 0) return 'no gateway has reported within the last 10 s';
   for (const gateway of connected) {

@@ -1,7 +1,7 @@
 /** Commands on rollouts: what a person may do, each one atomic change of rollout, model and challenger together. */
 import { AppError } from '@understudy/core/errors';
 import { crown, findVersion, markUnhealthy, type Model } from '@understudy/core/model';
-import type { ModelVersion } from '@understudy/core/model-version';
+import { isLoadable, type ModelVersion } from '@understudy/core/model-version';
 import type { Plan as RolloutPlan } from '@understudy/core/plan';
 import { type Act, end, isLive, pause, resume, type Rollout, type RolloutState } from '@understudy/core/rollout';
 import type { Write } from '../storage/store.ts';
@@ -177,10 +177,12 @@ async function planStart(
     input.challenger,
   );
   const champion = assertCanStart(model.body, challenger, input);
+  const versionOfChampion = versions.find((held) => held.body.version === champion)?.body;
+  assertServedAlike(versionOfChampion, challenger);
   const id = `${input.model}-${model.body.rolloutCount + 1}`;
   const opening = await openingOf(context, {
     model: model.body,
-    champion: versions.find((held) => held.body.version === champion)?.body,
+    champion: versionOfChampion,
     challenger,
     plan: input.plan,
     atMs: input.atMs,
@@ -236,4 +238,15 @@ function assertCanStart(model: Model, challenger: ModelVersion, input: { readonl
     );
   }
   return model.champion;
+}
+
+/** Requests are answered by gateways or by a service of their users: between the two there is nothing to compare. */
+function assertServedAlike(champion: ModelVersion | undefined, challenger: ModelVersion): void {
+  if (champion === undefined || isLoadable(champion.source) === isLoadable(challenger.source)) return;
+  const place = (version: ModelVersion): string =>
+    isLoadable(version.source) ? 'is served by gateways' : 'is external, served by your own service';
+  throw new AppError(
+    'rollout.unfit_challenger',
+    `cannot start a rollout of ${challenger.version} for "${challenger.model}": it ${place(challenger)}, and the champion ${champion.version} ${place(champion)}; register the challenger like the champion, or promote it by hand`,
+  );
 }

@@ -1,8 +1,8 @@
 /** Commands on access tokens. Only digests are stored; a secret is known once, to whoever asked for it. */
 import { randomBytes } from 'node:crypto';
 import { AppError } from '@understudy/core/errors';
-import type { Scope, Token } from '@understudy/core/token';
-import { digestOf, formatToken } from '../token-secret.ts';
+import type { Scope, SdkFamily, Token } from '@understudy/core/token';
+import { digestOf, foreignFamily, formatToken, newSdkKey, randomSecret } from '../token-secret.ts';
 import { type Caller, type CommandContext, runCommand } from './command.ts';
 import { create, hold, listBodies, type QueryContext } from './queries.ts';
 import type { Receipt } from './receipt.ts';
@@ -11,12 +11,14 @@ interface TokenInput {
   readonly name: string;
   readonly scopes: readonly Scope[];
   readonly expiresInMs?: number;
+  /** Gives the key the form that these SDKs expect. */
+  readonly sdk?: SdkFamily;
 }
 
 /**
  * Creates a token.
- * @returns the whole token to be sent as Bearer, which is shown this once
- * @throws AppError `idempotency.key_reused` when the call is repeated: the secret of the first is not kept
+ * @returns the whole token to be sent as Bearer, or the key to configure an SDK with; it is shown this once
+ * @throws AppError `request.invalid` when an SDK cannot use its scopes; `idempotency.key_reused` when the call is repeated: the secret of the first is not kept
  */
 export async function createToken(
   context: CommandContext,
@@ -24,7 +26,7 @@ export async function createToken(
   input: TokenInput,
 ): Promise<{ readonly receipt: Receipt; readonly secret: string; readonly token: Token }> {
   const id = randomBytes(6).toString('hex');
-  const secret = randomBytes(32).toString('base64url');
+  const secret = secretOf(context.environment, input);
   const token: Token = {
     id,
     name: input.name,
@@ -33,6 +35,7 @@ export async function createToken(
     createdAtMs: context.clock.nowMs(),
     createdBy: caller.actor,
     ...(input.expiresInMs === undefined ? {} : { expiresAtMs: context.clock.nowMs() + input.expiresInMs }),
+    ...(input.sdk === undefined ? {} : { sdk: input.sdk }),
   };
   const receipt = await runCommand(context, caller, async () => {
     const message = `created token "${input.name}" (${id})`;
@@ -48,7 +51,27 @@ export async function createToken(
       `${receipt.message} by an earlier call with the same idempotency key; its secret was shown then and is not stored. Revoke it and create another.`,
     );
   }
-  return { receipt, secret: formatToken(id, secret), token };
+  return { receipt, secret: foreignFamily(input.sdk) === undefined ? formatToken(id, secret) : secret, token };
+}
+
+function secretOf(environment: string, { name, scopes, sdk }: TokenInput): string {
+  if (sdk === undefined) return randomSecret();
+  const [scope, ...others] = scopes;
+  if (others.length > 0 || (scope !== 'flags' && scope !== 'flags-client')) {
+    throw new AppError(
+      'request.invalid',
+      `cannot create the key "${name}" for ${sdk} with the scopes ${scopes.join(', ')}: a key for SDKs has exactly one, "flags" for servers or "flags-client" for browsers`,
+    );
+  }
+  if (sdk === 'launchdarkly' && scope === 'flags-client') {
+    throw new AppError(
+      'request.invalid',
+      `cannot create the key "${name}": LaunchDarkly's SDKs for browsers are not served; use OpenFeature's there (sdk "openfeature")`,
+    );
+  }
+  const family = foreignFamily(sdk);
+  const use = scope === 'flags' ? 'server' : 'client';
+  return family === undefined ? randomSecret() : newSdkKey(family, { environment, use });
 }
 
 /** @throws AppError `token.not_found` */

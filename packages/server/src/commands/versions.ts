@@ -1,9 +1,11 @@
 /** Commands on versions: register, judge, give a baseline. */
 import { AppError } from '@understudy/core/errors';
+import { challengerFlagKey } from '@understudy/core/flags/rollout-flags';
 import { findVersion, markUnhealthy } from '@understudy/core/model';
 import type { Baseline, ModelVersion, VersionSource } from '@understudy/core/model-version';
 import type { Write } from '../storage/store.ts';
 import { type Caller, type CommandContext, runCommand } from './command.ts';
+import { refuseTakenKey } from './flag-library.ts';
 import { create, type Held, holdModel, holdVersions, replace, versionId } from './queries.ts';
 import type { Receipt } from './receipt.ts';
 
@@ -28,6 +30,8 @@ export async function registerVersion(context: CommandContext, caller: Caller, i
         `model "${input.model}" has a version "${input.version}" already; versions never change, register a new one`,
       );
     }
+    const attempt = `register ${input.version} of "${input.model}"`;
+    await refuseTakenKey(context, challengerFlagKey(input.model, input.version), attempt);
     const { baseline } = input;
     const version: ModelVersion = {
       model: input.model,

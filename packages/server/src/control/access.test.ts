@@ -159,19 +159,43 @@ describe('what is open to everybody', () => {
 describe('a route', () => {
   it('that declares no access stops the program at its start', async () => {
     const app = fastify();
-    guardAccess(app, control.context);
+    guardAccess(app, { ...control.context, sdkPrefixes: [] });
     expect(() => app.get('/secret', async () => 'secret')).toThrow('route GET /secret declares no access');
     await app.close();
   });
 
   it('that declares its access in another plugin is guarded all the same', async () => {
     const app = fastify();
-    guardAccess(app, control.context);
+    guardAccess(app, { ...control.context, sdkPrefixes: [] });
     app.setErrorHandler((error, _request, reply) => reply.send({ name: error instanceof Error ? error.message : '' }));
     await app.register(async (inner) => {
       inner.get('/inner', { config: { access: 'admin' } }, async () => 'secret');
     });
     expect((await app.inject('/inner')).json()).toEqual({ name: expect.stringContaining('a token is needed') as string });
+    await app.close();
+  });
+});
+
+describe('a flag protocol', () => {
+  const openWithProtocol = async (): Promise<ReturnType<typeof fastify>> => {
+    const app = fastify();
+    guardAccess(app, { ...control.context, sdkPrefixes: ['/unleash'] });
+    app.setErrorHandler((error, _request, reply) =>
+      reply.status(401).send({ name: error instanceof Error ? error.message : '' }),
+    );
+    await app.register(async (inner) => void inner.get('/api/client/features', async () => 'by a key'), { prefix: '/unleash' });
+    app.get('/unleashed', { config: { access: 'admin' } }, async () => 'secret');
+    return app;
+  };
+
+  it.each([
+    { name: 'asks for keys itself', url: '/unleash/api/client/features', status: 200 },
+    { name: 'never tells an SDK that its key is wrong where there is no address', url: '/unleash/api/nothing', status: 404 },
+    { name: 'opens nothing beside it', url: '/unleashed', status: 401 },
+    { name: 'opens no other unknown address', url: '/elsewhere', status: 401 },
+  ])('$name', async ({ url, status }) => {
+    const app = await openWithProtocol();
+    expect((await app.inject(url)).statusCode).toBe(status);
     await app.close();
   });
 });

@@ -7,8 +7,8 @@ import { hold, type QueryContext } from '../commands/queries.ts';
 import { digestOf, isDigestOf, parseToken } from '../token-secret.ts';
 import { openFailedTries } from './failed-tries.ts';
 
-/** The scope that a route needs, or `public`. */
-export type Access = Scope | 'public';
+/** The scope that a route needs; `public`; or `sdk`, where a flag protocol asks for a key itself, each in its own place. */
+export type Access = Scope | 'public' | 'sdk';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -23,6 +23,8 @@ declare module 'fastify' {
 /** Where tokens are looked up. */
 export interface AccessContext extends QueryContext {
   readonly clock: Clock;
+  /** Where flag protocols are mounted. */
+  readonly sdkPrefixes: readonly string[];
 }
 
 // Plugins declare no access for their routes; these are theirs, and open as they hold nothing but the description of the API.
@@ -37,13 +39,19 @@ export function guardAccess(app: FastifyInstance, context: AccessContext): void 
   app.decorateRequest('token', undefined);
   app.addHook('onRoute', (route) => {
     if (route.config?.access !== undefined) return;
+    if (isMounted(context.sdkPrefixes, route.prefix)) {
+      route.config = { ...route.config, access: 'sdk' };
+      return;
+    }
     if (!PUBLIC_PLUGIN_ROUTES.test(route.url)) throw new Error(`route ${String(route.method)} ${route.url} declares no access`);
     route.config = { ...route.config, access: 'public' };
   });
   app.addHook('onRequest', async (request, reply) => {
     // The matched route decides and never the text of the address, so no spelling of an address leads around it.
     const access = request.routeOptions.config.access;
-    if (access === 'public') return;
+    if (access === 'public' || access === 'sdk') return;
+    // SDKs give up for good when they are told that their key is wrong; that an address does not exist is no secret.
+    if (request.is404 && isMounted(context.sdkPrefixes, request.url)) return;
     const token = await readToken(context, request);
     if (token === undefined) throw refuse(request, reply, failedTries.record(request.ip));
     request.token = token;
@@ -53,6 +61,10 @@ export function guardAccess(app: FastifyInstance, context: AccessContext): void 
       `token "${token.name}" may ${token.scopes.join(', ')}; this needs the scope "${access}"`,
     );
   });
+}
+
+function isMounted(prefixes: readonly string[], path: string): boolean {
+  return prefixes.some((prefix) => path === prefix || path.startsWith(`${prefix}/`));
 }
 
 /** The token of a request; undefined when there is none that is valid. */

@@ -1,18 +1,21 @@
 /** The control API as a server. `compose.ts` opens it; everything it needs comes in through the options and ports. */
 import { randomUUID } from 'node:crypto';
-import { fastify, type FastifyInstance } from 'fastify';
+import { fastify, type FastifyInstance, type FastifyPluginCallback } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { CommandContext } from '../commands/command.ts';
 import { guardAccess } from './access.ts';
 import { setAnswerHeaders } from './answer-headers.ts';
 import { answerBrokenRequest } from './broken-request.ts';
 import { answerError, type ControlLog } from './error-answer.ts';
+import type { FlagFeed } from './flag-feed.ts';
 import { readJsonBodies } from './json-body.ts';
+import type { Observations } from './observations.ts';
 import { describeApi } from './openapi.ts';
 import type { ArtifactIntake, EngineWindow, MetricsPage } from './ports.ts';
 import { addProbes } from './probes.ts';
 import { compileRequestSchema } from './request-schema.ts';
 import { addRoutes } from './routes.ts';
+import type { SdkSightings } from './sdk-sightings.ts';
 import { explainUnknown, type KnownRoute } from './unknown-route.ts';
 import { ownListeners } from './upstream-address.ts';
 
@@ -33,6 +36,17 @@ export interface ControlPorts extends Pick<CommandContext, 'store' | 'clock'> {
   readonly artifacts: ArtifactIntake;
   readonly metrics: MetricsPage;
   readonly log: ControlLog;
+  readonly observations: Observations;
+  readonly sdks: Pick<SdkSightings, 'list'>;
+  readonly flags: Pick<FlagFeed, 'now'>;
+  readonly protocols: readonly MountedProtocol[];
+}
+
+/** A flag protocol at its place. It lets SDKs in by keys of their own, and bounds its bodies itself. */
+export interface MountedProtocol {
+  /** Such as `/unleash`; one part, and no other address begins with it. */
+  readonly prefix: string;
+  readonly plugin: FastifyPluginCallback;
 }
 
 export interface ControlApi {
@@ -52,21 +66,23 @@ const MAX_UPLOAD_BYTES = 2 * 1024 ** 3;
 /** Ready to listen when it resolves; a route that declares no access makes it reject. */
 export async function openControlApi(options: ControlOptions, ports: ControlPorts): Promise<ControlApi> {
   const { environment, release } = options;
-  const { store, clock, engine, artifacts, metrics, log } = ports;
+  const { store, clock, engine, artifacts, metrics, log, observations, sdks, flags, protocols } = ports;
   let isDraining = false;
   const app = openServer(log);
   app.addHook('onRequest', async (request, reply) => {
     setAnswerHeaders(request, reply);
     if (isDraining) reply.header('connection', 'close');
   });
-  guardAccess(app, { store, environment, clock });
+  guardAccess(app, { store, environment, clock, sdkPrefixes: protocols.map(({ prefix }) => prefix) });
   explainRoutes(app);
   readJsonBodies(app);
   await describeApi(app, release);
   const metricsAccess = options.openMetrics === true ? 'public' : 'read';
   addProbes(app, { store, environment, metrics, metricsAccess, isDraining: () => isDraining });
-  const context = { environment, release, store, clock, engine, artifacts, own: ownListeners(options.ownPorts) };
+  const own = ownListeners(options.ownPorts);
+  const context = { environment, release, store, clock, engine, artifacts, own, observations, sdks, flags };
   await addRoutes(app, { context, maxUploadBytes: options.maxUploadBytes ?? MAX_UPLOAD_BYTES });
+  for (const { prefix, plugin } of protocols) await mount(app, prefix, plugin);
   await app.ready();
   return {
     listen: (place) => app.listen(place),
@@ -76,6 +92,17 @@ export async function openControlApi(options: ControlOptions, ports: ControlPort
     close: () => app.close(),
     inject: app.inject.bind(app),
   };
+}
+
+/** The description of the API leaves out what is described elsewhere, by whom the protocol belongs to. */
+async function mount(app: FastifyInstance, prefix: string, plugin: FastifyPluginCallback): Promise<void> {
+  const wrapped = async (scope: FastifyInstance): Promise<void> => {
+    scope.addHook('onRoute', (route) => {
+      route.schema = { ...route.schema, hide: true };
+    });
+    await scope.register(plugin);
+  };
+  await app.register(wrapped, { prefix });
 }
 
 function openServer(log: ControlLog): FastifyInstance {

@@ -75,7 +75,7 @@ async function predict(
   source: VersionSource,
   features: readonly (readonly number[])[],
 ): Promise<readonly number[]> {
-  if (source.kind === 'upstream') {
+  if (source.kind !== 'onnx') {
     throw new AppError(
       'request.invalid',
       'cannot compute a baseline from features: only uploaded ONNX versions are run here. Ask the model server for its predictions on them and send those as "predictions"',

@@ -3,7 +3,10 @@ import type { ENDPOINTS, EndpointName } from '@understudy/contract/endpoints';
 import type { Token } from '@understudy/core/token';
 import type { z } from 'zod';
 import type { Caller, CommandContext } from '../commands/command.ts';
+import type { FlagFeed } from './flag-feed.ts';
+import type { Observations } from './observations.ts';
 import type { ArtifactIntake, EngineWindow } from './ports.ts';
+import type { SdkSightings } from './sdk-sightings.ts';
 import type { OwnListeners } from './upstream-address.ts';
 
 type Of<Name extends EndpointName> = (typeof ENDPOINTS)[Name];
@@ -30,6 +33,9 @@ export interface HandlerContext extends CommandContext {
   readonly engine: EngineWindow;
   readonly artifacts: ArtifactIntake;
   readonly own: OwnListeners;
+  readonly observations: Observations;
+  readonly sdks: Pick<SdkSightings, 'list'>;
+  readonly flags: Pick<FlagFeed, 'now'>;
 }
 
 export type Handler<Name extends EndpointName> = (

@@ -1,8 +1,10 @@
 /** The handler of every endpoint. The type makes an endpoint without one a compile error. */
 import type { Handlers } from './call.ts';
 import { ENVIRONMENT_HANDLERS } from './environment-handlers.ts';
+import { FLAG_HANDLERS } from './flag-handlers.ts';
 import { MODEL_HANDLERS } from './model-handlers.ts';
 import { PLAN_HANDLERS } from './plan-handlers.ts';
+import { REPORTING_HANDLERS } from './reporting-handlers.ts';
 import { ROLLOUT_HANDLERS } from './rollout-handlers.ts';
 import { TOKEN_HANDLERS } from './token-handlers.ts';
 import { VERSION_HANDLERS } from './version-handlers.ts';
@@ -14,4 +16,6 @@ export const HANDLERS: Handlers = {
   ...VERSION_HANDLERS,
   ...ROLLOUT_HANDLERS,
   ...PLAN_HANDLERS,
+  ...REPORTING_HANDLERS,
+  ...FLAG_HANDLERS,
 };

@@ -67,7 +67,7 @@ describe('the description of the API', () => {
   it('names the token, the scope, the answer and the errors of every endpoint', () => {
     for (const operation of Object.values(description.paths).flatMap((one) => Object.values(one))) {
       expect(operation.security).toEqual([{ token: [] }]);
-      expect(operation.description).toMatch(/^Needs the scope `(read|operate|admin)`\.$/);
+      expect(operation.description).toMatch(/^Needs the scope `(feedback|read|operate|admin)`\.$/);
       expect(Object.keys(operation.responses)).toEqual(['200', '4XX', '5XX']);
     }
   });

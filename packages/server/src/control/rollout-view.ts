@@ -52,13 +52,14 @@ function nowOf(
   { versions, gateways }: Surroundings,
   { judgement, atMs }: { readonly judgement: Judgement; readonly atMs: number },
 ): NonNullable<RolloutView['now']> {
-  const wanted = { model: rollout.model, version: rollout.challenger };
-  const health = versions.find((version) => version.version === rollout.challenger)?.health;
+  const challenger = versions.find((version) => version.version === rollout.challenger);
+  const wanted = { model: rollout.model, version: rollout.challenger, source: challenger?.source };
   const decision = decide(rollout, {
     atMs,
     judgement,
     notReady: notReadyBecause(gateways, wanted, atMs),
-    unhealthy: health?.state === 'unhealthy' ? health.reason : undefined,
+    isExternal: challenger?.source.kind === 'external',
+    unhealthy: challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined,
   });
   const { verdict, guards, forecast } = judgement;
   const outlook = forecast === undefined ? {} : { forecast };

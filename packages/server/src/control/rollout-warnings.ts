@@ -48,7 +48,14 @@ function unlikeSources(champion: ModelVersion, challenger: ModelVersion): readon
 }
 
 function placeOf(source: VersionSource): string {
-  return source.kind === 'onnx' ? 'runs in the gateway' : 'is called over the network';
+  switch (source.kind) {
+    case 'onnx':
+      return 'runs in the gateway';
+    case 'upstream':
+      return 'is called over the network';
+    case 'external':
+      return 'is served by your own service';
+  }
 }
 
 function inputsOf(source: Extract<VersionSource, { kind: 'onnx' }>): string {

@@ -49,6 +49,7 @@ function addRoute<Name extends EndpointName>(app: FastifyInstance, name: Name, o
     config: { access: endpoint.scope },
     schema: schemaOf(name, endpoint),
     ...(endpoint.body === 'binary' ? {} : { handlerTimeout: HANDLER_TIMEOUT_MS }),
+    ...(endpoint.maxBodyBytes === undefined ? {} : { bodyLimit: endpoint.maxBodyBytes }),
     handler: async (request) => handler(options.context, callOf<Name>(endpoint, request, options)),
   });
 }

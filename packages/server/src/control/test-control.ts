@@ -9,8 +9,12 @@ import type { Clock } from '../clock.ts';
 import type { CommandContext } from '../commands/command.ts';
 import { createToken } from '../commands/tokens.ts';
 import { openSqliteStore } from '../storage/sqlite-store.ts';
-import { type ControlApi, type ControlOptions, openControlApi } from './app.ts';
+import { compileRegex } from '../regex.ts';
+import { type ControlApi, type ControlOptions, type MountedProtocol, openControlApi } from './app.ts';
+import { openFlagFeed } from './flag-feed.ts';
+import { openObservations } from './observations.ts';
 import type { ArtifactIntake, EngineWindow } from './ports.ts';
+import { openSdkSightings, type SdkSightings } from './sdk-sightings.ts';
 
 /** A log line of the API under test. */
 export interface LogLine {
@@ -30,6 +34,7 @@ export interface TestControl extends AsyncDisposable {
   tokenFor(scope: Scope): string;
   /** A new token, with its secret. */
   addToken(name: string, scopes: readonly Scope[], expiresInMs?: number): Promise<string>;
+  readonly sdks: SdkSightings;
   /** What the engine says from now on. */
   engineSays(seen: { readonly judgement?: Judgement; readonly live?: Tally }): void;
 }
@@ -38,15 +43,22 @@ export const ONNX_SHA256: string = 'a'.repeat(64);
 /** A file that predicts labels. */
 export const CLASSIFIER_SHA256: string = 'c'.repeat(64);
 
+const SILENT = { warn: (): void => {}, error: (): void => {} };
+
 export const NO_DATA: Judgement = { verdict: 'no-data', reason: 'not enough data: 0 of 50 requests', guards: [] };
 
-export async function openTestControl(options: Partial<ControlOptions> = {}): Promise<TestControl> {
+export async function openTestControl(
+  options: Partial<ControlOptions> = {},
+  protocols: readonly MountedProtocol[] = [],
+): Promise<TestControl> {
   const store = await openSqliteStore(':memory:');
   const clock = movableClock(Date.UTC(2026, 10, 21));
   const context: CommandContext = { store, environment: 'production', clock };
   const log: LogLine[] = [];
   const steps: Parameters<EngineWindow['step']>[] = [];
   const seen: { judgement: Judgement; live: Tally } = { judgement: NO_DATA, live: EMPTY_TALLY };
+  const sdks = openSdkSightings(clock);
+  const flags = await openFlagFeed({ ...context, compileRegex, timers: { after: () => () => {} }, log: SILENT });
   const api = await openControlApi(
     { environment: 'production', release: '1.2.3', ownPorts: [7070, 7071], ...options },
     {
@@ -54,6 +66,10 @@ export async function openTestControl(options: Partial<ControlOptions> = {}): Pr
       clock,
       engine: engineDouble(seen, steps),
       artifacts: artifactsDouble(),
+      observations: openObservations(context),
+      sdks,
+      flags,
+      protocols,
       metrics: async () => ({ type: 'text/plain; version=0.0.4', text: 'understudy_up 1\n' }),
       log: {
         warn: (fields, event) => log.push({ level: 'warn', event, fields }),
@@ -75,9 +91,11 @@ export async function openTestControl(options: Partial<ControlOptions> = {}): Pr
     steps,
     tokenFor: (scope) => tokens.get(scope) ?? '',
     addToken,
+    sdks,
     engineSays: (next) => Object.assign(seen, next),
     [Symbol.asyncDispose]: async () => {
       await api.close();
+      flags.close();
       await store.close();
     },
   };

@@ -1,4 +1,4 @@
-/** What a new version is made of: an artifact that was uploaded, or a model server whose address may be called. */
+/** What a new version is made of: an artifact that was uploaded, a model server whose address may be called, or a service of its users. */
 import type { VersionInput } from '@understudy/contract/model-endpoints';
 import { AppError } from '@understudy/core/errors';
 import type { VersionSource } from '@understudy/core/model-version';
@@ -12,14 +12,16 @@ interface SourceContext {
 
 /** @throws AppError `request.invalid`, `artifact.not_found`, `upstream.forbidden_address` */
 export async function sourceOf(context: SourceContext, model: string, input: VersionInput): Promise<VersionSource> {
-  const { artifact, upstream } = input;
-  if ((artifact === undefined) === (upstream === undefined)) {
-    const problem = artifact === undefined ? 'neither is given' : 'both are given';
+  const { artifact, upstream, external } = input;
+  const given = [artifact, upstream, external].filter((source) => source !== undefined).length;
+  if (given !== 1) {
+    const problem = given === 0 ? 'none is given' : `${given} are given`;
     throw new AppError(
       'request.invalid',
-      `cannot register ${input.version} of "${model}": give exactly one of "artifact" (the sha256 of an uploaded ONNX file) and "upstream" (the address of a model server); ${problem}`,
+      `cannot register ${input.version} of "${model}": give exactly one of "artifact" (the sha256 of an uploaded ONNX file), "upstream" (the address of a model server) and "external" (true: your own service serves it and decides by flag); ${problem}`,
     );
   }
+  if (external !== undefined) return { kind: 'external' };
   if (upstream !== undefined) {
     const url = checkedUpstream(upstream.url, context.own);
     return { kind: 'upstream', url, protocol: upstream.protocol, remoteModel: upstream.remoteModel ?? model };

@@ -1,11 +1,12 @@
 /** Decides on one live rollout: gathers what is known, asks the core, commits the answer. Safe to run any number of times, anywhere. */
+import type { VersionSource } from '@understudy/core/model-version';
 import type { Judgement } from '@understudy/core/policy';
 import { decide, type Decision, isLive, type Rollout } from '@understudy/core/rollout';
 import type { ArmCounts } from '@understudy/contract/views';
 import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
-import { notReadyBecause } from '../commands/readiness.ts';
+import { notReadyBecause, type WantedVersion } from '../commands/readiness.ts';
 import { openStoredLedger, type StoredLedger } from './rollout-ledger.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
@@ -39,16 +40,18 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
     const challenger = versions.find((version) => version.version === rollout.challenger);
     const { atMs, judgement } = ledger.judge(rollout);
     const unhealthy = challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined;
-    return { atMs, judgement, unhealthy, arms: ledger.arms(rollout) };
+    return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout) };
   }
 
   async function evaluate(id: string, request?: StepRequest): Promise<Decision | undefined> {
     for (let attempt = 0; attempt < MAX_LOOKS; attempt += 1) {
       const held = await holdRollout(context, id);
       if (!isLive(held.body.state)) return undefined;
-      const { atMs, judgement, unhealthy } = await look(held.body);
-      const notReady = await notReadyNow(context, held.body, atMs);
-      const decision = decide(held.body, { atMs, judgement, notReady, unhealthy, skipHold: request?.skipHold ?? false });
+      const { atMs, judgement, unhealthy, source } = await look(held.body);
+      const notReady = await notReadyNow(context, { model: held.body.model, version: held.body.challenger, source }, atMs);
+      const isExternal = source?.kind === 'external';
+      const situation = { atMs, judgement, notReady, unhealthy, isExternal, skipHold: request?.skipHold ?? false };
+      const decision = decide(held.body, situation);
       if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
       const window = isOwnAction ? windowOf(held.body, atMs) : await freeWindow(context);
@@ -77,12 +80,14 @@ interface Look {
   readonly atMs: number;
   readonly judgement: Judgement;
   readonly unhealthy: string | undefined;
+  /** Of the challenger. */
+  readonly source: VersionSource | undefined;
   readonly arms: readonly ArmCounts[];
 }
 
-async function notReadyNow(context: CommandContext, rollout: Rollout, atMs: number): Promise<string | undefined> {
+async function notReadyNow(context: CommandContext, wanted: WantedVersion, atMs: number): Promise<string | undefined> {
   const gateways = await context.store.gateways(context.environment);
-  return notReadyBecause(gateways, { model: rollout.model, version: rollout.challenger }, atMs);
+  return notReadyBecause(gateways, wanted, atMs);
 }
 
 /** Holds and a person's own steps have negative numbers, so that they never take the place of an action in its window. */

@@ -1,5 +1,5 @@
 /** The contract of gateway reports: each counts once, in whatever order it comes. */
-import type { GatewayReport } from '@understudy/contract/report';
+import { type GatewayReport, SERVICE_PREFIX } from '@understudy/contract/report';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { blockOf, ENVIRONMENT, type OpenStore, put, reportOf } from './samples.contract.ts';
 import type { EvidenceQuery, Store } from './store.ts';
@@ -24,6 +24,16 @@ export function testEvidence(open: OpenStore): void {
     expect(await store.appendReport(ENVIRONMENT, report, 7)).toBe('duplicate');
     expect(await startsAfter(0)).toEqual([1]);
     expect(await store.gateways(ENVIRONMENT)).toMatchObject([{ gateway: 'gw-1', seenAtMs: 5 }]);
+  });
+
+  it('takes the evidence of a service, and makes no gateway known by it', async () => {
+    const { revision: _revision, readiness: _readiness, ...report } = reportOf(1, { blocks: [blockOf('fraud', 1)] });
+    const ofService = { ...report, gateway: `${SERVICE_PREFIX}gw-1` };
+    expect(await store.appendReport(ENVIRONMENT, ofService, 5)).toBe('stored');
+    expect(await store.appendReport(ENVIRONMENT, ofService, 6)).toBe('duplicate');
+    expect(await store.appendReport(ENVIRONMENT, reportOf(1, { blocks: [blockOf('fraud', 2)] }), 7)).toBe('stored');
+    expect(await startsAfter(0)).toEqual([1, 2]);
+    expect(await store.gateways(ENVIRONMENT)).toMatchObject([{ gateway: 'gw-1', seenAtMs: 7 }]);
   });
 
   it('tells boots, gateways and environments with one sequence apart', async () => {

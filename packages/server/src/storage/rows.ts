@@ -15,7 +15,7 @@ import type {
   StoredEvidence,
 } from './store.ts';
 
-const KindSchema: z.ZodType<DocumentKind> = z.enum(['model', 'version', 'rollout', 'plan', 'token']);
+const KindSchema: z.ZodType<DocumentKind> = z.enum(['model', 'version', 'rollout', 'plan', 'token', 'flag', 'segment']);
 // What JSON.parse returns is JSON; the schemas above this level say which.
 const JsonSchema = z.custom<Json>((value) => value !== undefined);
 const Sha = z.string().length(64);

@@ -1,6 +1,6 @@
 /** Gateway reports in a SQLite store: evidence blocks, who was heard of, and what may be forgotten. */
 import { setImmediate } from 'node:timers/promises';
-import type { GatewayReport } from '@understudy/contract/report';
+import type { GatewayReport, ServiceReport } from '@understudy/contract/report';
 import { jsonText } from './canonical-json.ts';
 import type { Connection } from './sqlite-connection.ts';
 import { evidenceOfRow, gatewayOfRow } from './rows.ts';
@@ -69,12 +69,14 @@ function prepareAppend({ database }: Connection) {
        seen_at_ms = excluded.seen_at_ms, readiness = excluded.readiness
      WHERE gateways.boot <> excluded.boot OR gateways.sequence < excluded.sequence`,
   );
-  return (environment: string, report: GatewayReport, seenAtMs: number): 'stored' | 'duplicate' => {
-    const { gateway, boot, sequence, revision, readiness, blocks } = report;
+  return (environment: string, report: GatewayReport | ServiceReport, seenAtMs: number): 'stored' | 'duplicate' => {
+    const { gateway, boot, sequence, blocks } = report;
     if (seen.run(environment, gateway, boot, sequence, seenAtMs).changes === 0) return 'duplicate';
     const evidenceSeenAtMs = Math.max(seenAtMs, Number(newestSeen.get(environment) ?? -Infinity));
     for (const one of blocks) block.run(environment, one.model, one.startMs, evidenceSeenAtMs, jsonText(one));
-    status.run(environment, gateway, boot, sequence, revision, seenAtMs, jsonText(readiness));
+    if ('readiness' in report) {
+      status.run(environment, gateway, boot, sequence, report.revision, seenAtMs, jsonText(report.readiness));
+    }
     return 'stored';
   };
 }

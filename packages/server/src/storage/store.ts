@@ -4,10 +4,10 @@
  */
 import type { StoredBlock } from '@understudy/core/evidence-pool';
 import type { Decision } from '@understudy/core/rollout';
-import type { GatewayReport, Readiness } from '@understudy/contract/report';
+import type { GatewayReport, Readiness, ServiceReport } from '@understudy/contract/report';
 
 /** The kinds of documents an environment is made of. */
-export type DocumentKind = 'model' | 'version' | 'rollout' | 'plan' | 'token';
+export type DocumentKind = 'model' | 'version' | 'rollout' | 'plan' | 'token' | 'flag' | 'segment';
 
 /** Anything that JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -160,10 +160,11 @@ export interface Store {
   /** Decisions on a rollout, newest first. */
   decisions(environment: string, rollout: string, limit: number): Promise<readonly StoredDecision[]>;
   /**
-   * Stores a report once; a repeated one changes nothing. A gateway's status is that of its newest report. Evidence that a
+   * Stores a report once; a repeated one changes nothing. A gateway's status is that of its newest report; a
+   * service's report makes no gateway known. Evidence that a
    * clock set back would place before what is stored already counts as seen together with the newest.
    */
-  appendReport(environment: string, report: GatewayReport, seenAtMs: number): Promise<'stored' | 'duplicate'>;
+  appendReport(environment: string, report: GatewayReport | ServiceReport, seenAtMs: number): Promise<'stored' | 'duplicate'>;
   /** Evidence after a cursor, oldest first. */
   evidence(environment: string, query: EvidenceQuery): Promise<readonly StoredEvidence[]>;
   gateways(environment: string): Promise<readonly GatewayStatus[]>;
