@@ -145,7 +145,8 @@ function strategiesOf(flag: Flag, { serve, lists }: Serving, lose: Lose): readon
   const stickiness = stickinessOf(bucketing, lose);
   const variants = slices.map(({ variant, weight }) => renderVariant(flag, { variant, weight, stickiness }, lose));
   return lists.map(({ constraints, segments, rollout }): UnleashStrategy => {
-    const parameters = { rollout: '100', stickiness, groupId: bucketing.salt, ...rollout };
+    // Everybody, also who has no key: with the stickiness of the variants, SDKs switch the flag off for those.
+    const parameters = { rollout: '100', stickiness: 'default', groupId: bucketing.salt, ...rollout };
     return { name: 'flexibleRollout', parameters, constraints, segments, variants };
   });
 }

@@ -1,0 +1,82 @@
+/** Open streams of server-sent events that all hear the same. The flag protocols with live updates depend on it. */
+import type { ServerResponse } from 'node:http';
+import { AppError } from '@understudy/core/errors';
+import type { FastifyReply } from 'fastify';
+
+export interface EventStreams {
+  /**
+   * Answers with a stream that stays open.
+   * @param first what it begins with; may be empty
+   * @throws AppError 503 when as many streams are open as there may be
+   */
+  open(reply: FastifyReply, first: string): void;
+  /** Sends the same bytes to every stream; those that have not taken earlier ones are cut. */
+  send(event: Buffer): void;
+  readonly count: number;
+  /** Ends all streams; every later one is refused. */
+  close(): void;
+}
+
+export interface EventStreamLimits {
+  readonly maxStreams: number;
+  /** How much may wait for a stream that does not read before it is cut. */
+  readonly maxPendingBytes?: number;
+}
+
+// A stream is about 20 KiB of memory, so that this many are 100 MiB.
+export const MAX_STREAMS = 5000;
+// Hundreds of events: who is so far behind will ask for everything anyway.
+const MAX_PENDING_BYTES = 64 * 1024;
+// Half of the 30 s after which the most impatient of common proxies give up on a silent connection.
+const HEARTBEAT_MS = 15_000;
+const HEARTBEAT = Buffer.from(':\n\n');
+// Spread, so that the clients of a server that restarts do not all come back at the same moment.
+const RECONNECT_MS = { least: 500, spread: 1000 } as const;
+
+export function openEventStreams({ maxStreams, maxPendingBytes = MAX_PENDING_BYTES }: EventStreamLimits): EventStreams {
+  const streams = new Set<ServerResponse>();
+  let isClosed = false;
+  const send = (event: Buffer): void => {
+    for (const stream of streams) {
+      if (stream.writableLength > maxPendingBytes) stream.destroy();
+      else stream.write(event);
+    }
+  };
+  const heartbeat = setInterval(send, HEARTBEAT_MS, HEARTBEAT).unref();
+  return {
+    open(reply, first) {
+      if (isClosed || streams.size >= maxStreams) {
+        throw new AppError('request.overloaded', `${streams.size} event streams are open, as many as there may be; try again`);
+      }
+      const stream = beginStream(reply);
+      streams.add(stream);
+      stream.once('close', () => streams.delete(stream));
+      stream.write(`retry: ${RECONNECT_MS.least + Math.round(Math.random() * RECONNECT_MS.spread)}\n\n${first}`);
+    },
+    send,
+    get count() {
+      return streams.size;
+    },
+    close() {
+      isClosed = true;
+      clearInterval(heartbeat);
+      for (const stream of streams) stream.end();
+    },
+  };
+}
+
+function beginStream(reply: FastifyReply): ServerResponse {
+  const headers = Object.entries(reply.getHeaders());
+  reply.hijack();
+  const { raw } = reply;
+  for (const [name, value] of headers) if (value !== undefined) raw.setHeader(name, value);
+  // A stream that breaks is closed, and that is all there is to it.
+  raw.on('error', () => raw.destroy());
+  raw.socket?.setNoDelay(true);
+  raw.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store, no-transform',
+    'x-accel-buffering': 'no',
+  });
+  return raw;
+}
