@@ -43,10 +43,17 @@ export function countOf(histogram: Histogram): number {
 export function mergeHistograms(left: Histogram, right: Histogram): Histogram {
   if (left.length === 0) return right;
   if (right.length === 0) return left;
-  const counts = new Map<number, number>();
-  for (const [bucket, count] of left) counts.set(bucket, count);
-  for (const [bucket, count] of right) counts.set(bucket, (counts.get(bucket) ?? 0) + count);
-  return [...counts].toSorted(([a], [b]) => a - b);
+  const merged: (readonly [number, number])[] = [];
+  let [l, r] = [0, 0];
+  for (;;) {
+    const [mine, theirs] = [left[l], right[r]];
+    if (mine === undefined) return [...merged, ...right.slice(r)];
+    if (theirs === undefined) return [...merged, ...left.slice(l)];
+    if (mine[0] === theirs[0]) merged.push([mine[0], mine[1] + theirs[1]]);
+    else merged.push(mine[0] < theirs[0] ? mine : theirs);
+    if (mine[0] <= theirs[0]) l += 1;
+    if (theirs[0] <= mine[0]) r += 1;
+  }
 }
 
 /**

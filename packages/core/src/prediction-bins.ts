@@ -93,8 +93,15 @@ export function binOf(edges: readonly number[], value: number): number {
 
 /** The name under which gateways count in these edges. Other edges have another name, so their counts are never added up. */
 export function nameOfEdges(edges: readonly number[]): string {
-  return murmur3(edges.join(','), 0).toString(16).padStart(8, '0');
+  const known = names.get(edges);
+  if (known !== undefined) return known;
+  const name = murmur3(edges.join(','), 0).toString(16).padStart(8, '0');
+  names.set(edges, name);
+  return name;
 }
+
+// Asked for the same list with every block of a rollout.
+const names = new WeakMap<readonly number[], string>();
 
 /** How many counts the bins make. */
 export function binCountOf(bins: PredictionBins): number {
@@ -103,8 +110,11 @@ export function binCountOf(bins: PredictionBins): number {
 
 /** How the requests of a tally fall into the bins; all zero when they were counted in other bins. */
 export function countsInBins(bins: PredictionBins, tally: Pick<Tally, 'bins' | 'classes'>): readonly number[] {
-  const counts = Array.from<number>({ length: binCountOf(bins) }).fill(0);
-  if (bins.kind === 'ordered') return addCounts(counts, tally.bins[nameOfEdges(bins.edges)] ?? []);
+  const seen = bins.kind === 'ordered' ? (tally.bins[nameOfEdges(bins.edges)] ?? []) : [];
+  const length = binCountOf(bins);
+  if (seen.length === length) return seen;
+  const counts = Array.from<number>({ length }).fill(0);
+  if (bins.kind === 'ordered') return addCounts(counts, seen);
   for (const [name, count] of Object.entries(tally.classes)) {
     const index = bins.classes.indexOf(name);
     const bin = index < 0 ? bins.classes.length : index;

@@ -18,6 +18,8 @@ export interface RecordedState {
 /** A decision that was stored. */
 export interface RecordedDecision {
   readonly revision: number;
+  /** Number of the engine's check; negative for what a person asked for. */
+  readonly window: number;
   readonly atMs: number;
   readonly decision: Decision;
 }
@@ -87,8 +89,13 @@ export function* compareWithPlan(recording: Recording, other: Plan): Generator<u
   const reader = openReader(openRolloutLedger(rollout, plan), evidence);
   const endMs = states.findLast(({ state }) => !isLive(state))?.atMs ?? evidence.at(-1)?.seenAtMs ?? rollout.startedAtMs;
   const acted = decisions.filter(({ decision }) => decision.action !== 'hold' && decision.action !== 'begin');
+  // Checks of the engine fall between ours, so the same plan may have done the same a check later.
+  const slackMs = Math.max(plan.checkEveryMs, rollout.plan.checkEveryMs);
+  let asked = 0;
   for (const atMs of momentsOf(rollout.startedAtMs, endMs, { everyMs: plan.checkEveryMs, acted })) {
     yield* reader.readUntil(atMs);
+    asked += 1;
+    if (asked % CHECKS_PER_TURN === 0) yield;
     const recorded = acted.find((one) => one.atMs === atMs);
     const standing = states.findLast((state) =>
       recorded === undefined ? state.atMs <= atMs : state.revision < recorded.revision,
@@ -98,12 +105,21 @@ export function* compareWithPlan(recording: Recording, other: Plan): Generator<u
     const verdict = reader.ledger.verdict(onTrial, atMs);
     const theirs = decideBy(onTrial, verdict, atMs);
     const ours = recorded?.decision.action ?? 'hold';
-    if (theirs === ours) continue;
+    if (theirs === ours || (recorded !== undefined && !followsFromEvidence(rollout, recorded))) continue;
+    const isSoon = (one: RecordedDecision): boolean => one.atMs > atMs && one.atMs <= atMs + slackMs;
+    if (recorded === undefined && acted.some((one) => isSoon(one) && one.decision.action === theirs)) continue;
     const { reason } = reader.ledger.judge(onTrial, atMs);
     const challengerRequests = reader.ledger.totals('challenger').inAll.requests;
     return { atMs, recorded: ours, other: theirs, verdict, reason, challengerRequests };
   }
   return undefined;
+}
+
+/** Whether evidence and time alone led to a decision: not a person, and not the mark of a person on the challenger. */
+function followsFromEvidence({ plan, startedAtMs }: Rollout, { atMs, window, decision }: RecordedDecision): boolean {
+  if (window < 0) return false;
+  const isTimeUp = plan.timeBox !== undefined && atMs - startedAtMs >= plan.timeBox.afterMs;
+  return decision.action !== 'roll-back' || decision.verdict === 'harmful' || isTimeUp;
 }
 
 /** JSON with sorted keys: what came back from a store may have its keys in another order. */
@@ -145,8 +161,11 @@ interface Reader {
   readUntil(atMs: number): Generator<undefined, void>;
 }
 
+// A check is some microseconds.
+const CHECKS_PER_TURN = 500;
+
 // A pause after so many blocks keeps a server answering while a long rollout is replayed.
-const BLOCKS_PER_TURN = 500;
+const BLOCKS_PER_TURN = 50;
 
 function openReader(ledger: RolloutLedger, evidence: readonly StoredBlock[]): Reader {
   let next = 0;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from '../evidence.ts';
+import { type Arm, EMPTY_TALLY, mergeTallies, momentsOf, type Tally } from '../evidence.ts';
 import type { ConcurrentBlock } from '../evidence-pool.ts';
 import { latencyOfBucket } from '../histogram.ts';
 import type { Opening } from '../policy.ts';
@@ -197,10 +197,10 @@ describe('steps', () => {
 
   it('weigh what was counted before they began', () => {
     const config = only(drift);
-    const nine = trafficOf(1, { seconds: 9, rate: 100, challenger: { shift: 2 }, trafficPercent: 50 });
+    const five = trafficOf(1, { seconds: 5, rate: 200, challenger: { shift: 2 }, trafficPercent: 50 });
     const early = stateOf(trafficOf(2, { seconds: 10, fromMs: -10_000 }), config);
-    const state = stateOf(nine, config, early);
-    const next = sequential.absorb(config, state, blockOf(9000, { champion: { requests: 1 } }, { step: 1 }));
+    const state = stateOf(five, config, early);
+    const next = sequential.absorb(config, state, blockOf(5000, { champion: { requests: 1 } }, { step: 1 }));
     expect(state.peak).toBe(0);
     expect(next.peak).toBeGreaterThan(Math.log(20));
     expect(next.pending.filter(({ step }) => step === 0)).toEqual([]);
@@ -235,6 +235,15 @@ describe('restarts', () => {
     { name: 'five minutes after the last one', seconds: [0, 200, 400, 500], steps: [0, 1, 1, 1], restarts: [3, 1] },
   ])('come on the clock: $name', ({ seconds, steps, restarts }) => {
     expect(restartsAfter(seconds, steps)).toEqual(restarts);
+  });
+
+  it('come to every bet of every guard', () => {
+    const { guards } = stateOf([blockOf(0, {}), blockOf(300_000, {})], EVERY_GUARD);
+    for (const guard of guards) {
+      if (guard.metric === 'limit') expect([guard.over.restarts, guard.worse.restarts, guard.safety.restarts]).toEqual([2, 2, 1]);
+      else if (guard.metric === 'drift') expect(guard.tests?.harm.families.map(({ restarts }) => restarts)).toEqual([2, 2, 2, 2]);
+      else expect([guard.harm.restarts, guard.safety.restarts]).toEqual([2, 1]);
+    }
   });
 });
 
@@ -355,6 +364,20 @@ describe('thresholds of latency', () => {
     expect(lineAfter([answers(0, 420), answers(300_000, 430, 9999)])).toBe(421);
   });
 
+  it('are not moved under what was counted by the old ones: that is weighed before', () => {
+    const state = stateOf(
+      [answers(0, 420), answers(290_000, 420), answers(299_000, 420, 30)],
+      config,
+      sequential.open(config, opening),
+    );
+    const counted = (from: SequentialState) =>
+      from.pending.map(({ counts }) => (counts.kind === 'slow' ? counts.harm.champion.count : 0));
+    const next = sequential.absorb(config, state, answers(300_000, 420, 7));
+    expect([counted(state), counted(next)]).toEqual([[30], [7]]);
+    const harmOf = ({ guards }: SequentialState) => guards.map(logHarmOfGuard)[0] ?? 0;
+    expect(harmOf(next)).not.toBe(harmOf(stateOf([blockOf(300_000, {})], config, { ...state, pending: [] })));
+  });
+
   it('do not learn from an outage of the champion', () => {
     const outage = Array.from({ length: 30 }, (_, second) => answers(second * 1000, 700, 50));
     expect(latencyOfBucket(700)).toBeGreaterThan(DEFAULT_SEQUENTIAL.sick.slowMs);
@@ -416,8 +439,9 @@ describe('numbers at the ends of their ranges', () => {
       config: { guards: [{ metric: 'score', name: 'nearly', ...DEFAULT_GUARDS.score, better: 'lower' }] },
     },
   ])('break nothing: $name', ({ config }) => {
-    // 1 − 1e-12, a hundred times: one minus it is lost in rounding errors.
-    const nearly = { count: 100, sum: 100 * (1 - 1e-12), sumSquares: 100 * (1 - 2e-12) };
+    // 0.99999999, a hundred times: turned round, its squares would add up to less than nothing.
+    const nearly = momentsOf(Array.from({ length: 100 }, () => 0.99999999));
+    expect(nearly.count - 2 * nearly.sum + nearly.sumSquares).toBeLessThan(0);
     const list = trafficOf(1, { seconds: 30 }).map((block) => {
       const withScore = (tally: Tally): Tally => ({ ...tally, scores: { nearly } });
       return {

@@ -1,7 +1,7 @@
 /** How the policy `sequential` takes in a block: count, weigh what is ripe, restart and renew on the clock. */
 import type { Tally } from '../evidence.ts';
 import type { ConcurrentBlock } from '../evidence-pool.ts';
-import { bucketOfLatency, countOf } from '../histogram.ts';
+import { bucketOfLatency, countOf, mergeHistograms } from '../histogram.ts';
 import type { GuardConfig, SequentialConfig } from './config.ts';
 import { type Detector, detect } from './detector.ts';
 import { countGuard, renewSafety, restartGuard, weighGuard } from './guard.ts';
@@ -41,7 +41,7 @@ export function absorbBlock(config: SequentialConfig, state: SequentialState, bl
     ...counted,
     split: weighSplit(config, state, block),
     sick,
-    pastLatency: isUsual ? rememberLatency(state.pastLatency, champion.latency) : state.pastLatency,
+    freshLatency: isUsual ? mergeHistograms(begun.freshLatency, champion.latency) : begun.freshLatency,
     heardMs: {
       champion: champion.requests > 0 ? block.startMs : state.heardMs.champion,
       challenger: challenger.requests > 0 ? block.startMs : state.heardMs.challenger,
@@ -52,24 +52,38 @@ export function absorbBlock(config: SequentialConfig, state: SequentialState, bl
 /** A new step begins with nothing proven. Bets get fresh money in each step, and every few minutes. */
 function beginBlock(config: SequentialConfig, state: SequentialState, { step, startMs }: ConcurrentBlock): SequentialState {
   const isNewStep = step > state.step;
-  const isRestart = isNewStep || startMs - state.restartedAtMs >= RESTART_EVERY_MS;
+  const isRestart = isNewStep || periodOf(startMs) > periodOf(state.restartedAtMs);
   // What was counted in another step, by thresholds of latency that move now, or for too long: weighed before, or never.
   const isOver = (pending: Pending): boolean =>
     isNewStep || isOverdue(pending, startMs) || (isRestart && isLatency(config, pending));
   const weighed = weighRipe(config, state, (pending) => isOver(pending) && sizeOf(pending.counts) > 0);
   const settled = { ...weighed, pending: weighed.pending.filter((pending) => !isOver(pending)) };
   if (!isRestart) return withFirstThresholds(config, settled);
-  const restarted = settled.guards.map((guard, index) => restartGuard(guardAt(config, index), guard, state.pastLatency));
-  return { ...settled, step, restartedAtMs: startMs, guards: isNewStep ? restarted.map(renewSafety) : restarted };
+  const pastLatency = rememberLatency(settled.pastLatency, settled.freshLatency);
+  const restarted = settled.guards.map((guard, index) => restartGuard(guardAt(config, index), guard, pastLatency));
+  return {
+    ...settled,
+    pastLatency,
+    freshLatency: [],
+    step,
+    restartedAtMs: startMs,
+    guards: isNewStep ? restarted.map(renewSafety) : restarted,
+  };
+}
+
+/** Restarts strike with the clock, not with the steps: when they come was settled before anything was seen. */
+function periodOf(atMs: number): number {
+  return Math.floor(atMs / RESTART_EVERY_MS);
 }
 
 /** A guard on latency that began without a past gets its threshold as soon as there is one, whatever it looks like. */
 function withFirstThresholds(config: SequentialConfig, state: SequentialState): SequentialState {
   if (!state.guards.some((guard) => guard.metric === 'latency' && guard.threshold === undefined)) return state;
+  const past = mergeHistograms(state.pastLatency, state.freshLatency);
   const guards = state.guards.map((guard, index) => {
     const { [index]: setting } = config.guards;
     if (guard.metric !== 'latency' || setting?.metric !== 'latency' || guard.threshold !== undefined) return guard;
-    return moveThreshold(setting, guard, state.pastLatency);
+    return moveThreshold(setting, guard, past);
   });
   return { ...state, guards };
 }

@@ -72,8 +72,26 @@ export function betOnFamilies<State extends DriftWealth>(state: State, logFactor
  * @param suspects the one set that is learned from the past
  */
 export function familiesOf({ bins, kind }: Pick<DriftWealth, 'bins' | 'kind'>, suspects: BinSet): readonly (readonly BinSet[])[] {
-  const shapeless = [rangeOf(0, bins).map((bin) => [bin]), [suspects]];
-  return kind === 'classes' ? shapeless : [halfLinesOf(bins), centresOf(bins), ...shapeless];
+  const { singles, halfLines, centres } = setsOf(bins);
+  return kind === 'classes' ? [singles, [suspects]] : [halfLines, centres, singles, [suspects]];
+}
+
+interface FixedSets {
+  readonly singles: readonly BinSet[];
+  readonly halfLines: readonly BinSet[];
+  readonly centres: readonly BinSet[];
+}
+
+// The sets of so many bins never change, and every block of every rollout asks for them.
+const fixedSets = new Map<number, FixedSets>();
+
+function setsOf(bins: number): FixedSets {
+  const known = fixedSets.get(bins);
+  if (known !== undefined) return known;
+  const singles = rangeOf(0, bins).map((bin) => [bin]);
+  const made = { singles, halfLines: halfLinesOf(bins), centres: centresOf(bins) };
+  fixedSets.set(bins, made);
+  return made;
 }
 
 /** All bins below, and all from, each tenth of the bins: 18 sets of 20 bins. */

@@ -141,6 +141,17 @@ export function logHarmOfGuard(state: GuardState): number {
 
 /** ln of the evidence, in the present step, that the challenger is within the promote margin. */
 export function logSafetyOfGuard(state: GuardState): number {
+  const before = knownSafety.get(state);
+  if (before !== undefined) return before;
+  const computed = computeSafety(state);
+  knownSafety.set(state, computed);
+  return computed;
+}
+
+// States are never changed in place, and most blocks change only some: what was computed of one stays true.
+const knownSafety = new WeakMap<GuardState, number>();
+
+function computeSafety(state: GuardState): number {
   switch (state.metric) {
     case 'errors':
     case 'latency':

@@ -26,6 +26,8 @@ export interface SequentialState {
   readonly peak: number;
   /** The champion's latencies, old ones fading: thresholds are made of them. */
   readonly pastLatency: Histogram;
+  /** Those since the last restart, which are not in it yet. */
+  readonly freshLatency: Histogram;
   readonly split: EProcess;
   /** Whether the champion itself fails, or is slow, beyond its limits. */
   readonly sick: { readonly errors: Detector; readonly slow: Detector };
@@ -45,6 +47,7 @@ export function openState(config: SequentialConfig, opening: Opening): Sequentia
     pending: [],
     peak: 0,
     pastLatency: rememberLatency([], champion.latency),
+    freshLatency: [],
     split: openSampleRatio(),
     sick: { errors: openDetector(LIMIT_ALTERNATIVES), slow: openDetector(LIMIT_ALTERNATIVES) },
     heardMs: { champion: startedAtMs, challenger: startedAtMs },

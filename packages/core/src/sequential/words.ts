@@ -1,6 +1,11 @@
 /** Numbers of the policy `sequential` as people read them. */
 import type { GuardReading } from '../policy.ts';
 
+// Made once: making one takes longer than a whole judgement.
+const COUNTS = new Intl.NumberFormat('en-US');
+const TWO_FIGURES = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 2 });
+const THREE_FIGURES = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
+
 /** A value in its unit: `1.9 %`, `12.4 ms`, `0.83`. */
 export function valueWords(value: number, unit: GuardReading['unit']): string {
   switch (unit) {
@@ -23,10 +28,10 @@ export function oddsWords(logEvidence: number): string {
 
 /** A count with its thousands apart. */
 export function countWords(count: number): string {
-  return count.toLocaleString('en-US');
+  return COUNTS.format(count);
 }
 
 /** Never as a power of ten, and without a sign before nothing. */
-function figures(value: number, most: number): string {
-  return (value + 0).toLocaleString('en-US', { maximumSignificantDigits: most });
+function figures(value: number, most: 2 | 3): string {
+  return (most === 2 ? TWO_FIGURES : THREE_FIGURES).format(value + 0);
 }

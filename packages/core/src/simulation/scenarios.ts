@@ -47,6 +47,8 @@ const TWO_HUMPS = {
 const SHIFT_WITHIN_TOLERANCE = 0.1229;
 
 const DOUBLED_TAIL = { ratio: 2, aboveQuantile: 0.97 };
+// The study's bound for its ordinary tail, 190 requests, is that of 3.45 % slowed answers; with 3 % it would be 266.
+const DOUBLED_ORDINARY_TAIL = { ratio: 2, aboveQuantile: 0.9655 };
 const SLOWER = { ratio: 1.5, aboveQuantile: 0 };
 
 /** Every scenario, harmless ones first. */
@@ -95,7 +97,7 @@ export const SCENARIOS: readonly Scenario[] = [
   failing({ name: 'errors-1-to-20', errorRate: 0.2, reference: [21, 50, 28, 62] }),
   failing({ name: 'errors-1-to-100', errorRate: 1, reference: [4, 6, 5, 7] }),
 
-  slowing({ name: 'p99-2x', latency: ORDINARY, slower: DOUBLED_TAIL, reference: [475, 993, 590, 1166] }),
+  slowing({ name: 'p99-2x', latency: ORDINARY, slower: DOUBLED_ORDINARY_TAIL, reference: [475, 993, 590, 1166] }),
   slowing({ name: 'p99-2x-heavy-tail', latency: HEAVY, slower: DOUBLED_TAIL, reference: [1550, 3559, 1994, 4242] }),
   slowing({ name: 'p99-2x-pareto', latency: PARETO, slower: DOUBLED_TAIL, reference: [2211, 5059, 2876, 6100] }),
   slowing({ name: 'p50-1.5x', latency: ORDINARY, slower: SLOWER, reference: [229, 361, 260, 407] }),

@@ -1,9 +1,11 @@
 /** Reads stored evidence block by block, from where it last stopped. Ledgers of rollouts and watches are filled through it. */
+import { setImmediate } from 'node:timers/promises';
 import type { StoredBlock } from '@understudy/core/evidence-pool';
 import type { CommandContext } from './command.ts';
 
-// Large enough that a second of a hundred gateways is one read, small enough that a restart never holds much at once.
-const CHUNK = 2000;
+// A second of a hundred gateways in one read, some ten milliseconds to take in. Between chunks others get their turn: after a
+// restart days of evidence may have to be read, in a process that serves predictions as well.
+const CHUNK = 250;
 
 /** Which evidence is read: of one model, stored at a time or later, after a cursor. */
 export interface EvidenceSource {
@@ -28,5 +30,6 @@ export async function readEvidence(
     for (const { block, seenAtMs } of chunk) absorb({ block, seenAtMs });
     cursor = chunk.at(-1)?.cursor ?? cursor;
     if (chunk.length < CHUNK) return cursor;
+    await setImmediate();
   }
 }
