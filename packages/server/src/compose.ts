@@ -27,6 +27,10 @@ import { systemTimers } from './gateway/timers.ts';
 import { predictRows } from './gateway/predict-rows.ts';
 import type { openLog } from './log.ts';
 import type { ProtocolPorts } from './protocols/flag-world.ts';
+import { flagsmithProtocol } from './protocols/flagsmith/flagsmith.ts';
+import { launchdarklyProtocol } from './protocols/launchdarkly/launchdarkly.ts';
+import { ofrepProtocol } from './protocols/ofrep/ofrep.ts';
+import { unleashProtocol } from './protocols/unleash/unleash-protocol.ts';
 import { compileRegex } from './regex.ts';
 import { RELEASE } from './release.ts';
 import { inspectOnnx } from './runtimes/onnx-inspect.ts';
@@ -71,7 +75,12 @@ export interface FlagProtocol {
 }
 
 /** What SDKs of other systems are served with. */
-const FLAG_PROTOCOLS: readonly FlagProtocol[] = [];
+const FLAG_PROTOCOLS: readonly FlagProtocol[] = [
+  { prefix: '/unleash', open: (ports) => unleashProtocol(ports) },
+  { prefix: '/launchdarkly', open: (ports) => launchdarklyProtocol(ports) },
+  { prefix: '/flagsmith', open: (ports) => flagsmithProtocol(ports) },
+  { prefix: '/ofrep', open: (ports) => ofrepProtocol(ports) },
+];
 
 /**
  * Starts everything.
