@@ -1,7 +1,7 @@
 /** How the policy `sequential` takes in a block: count, weigh what is ripe, restart and renew on the clock. */
 import type { Tally } from '../evidence.ts';
 import type { ConcurrentBlock } from '../evidence-pool.ts';
-import { bucketOfLatency, countOf, mergeHistograms } from '../histogram.ts';
+import { bucketOfLatency, countOf, type Histogram, mergeHistograms } from '../histogram.ts';
 import type { GuardConfig, SequentialConfig } from './config.ts';
 import { type Detector, detect } from './detector.ts';
 import { countGuard, renewSafety, restartGuard, weighGuard } from './guard.ts';
@@ -19,6 +19,9 @@ import { sicknessOf } from './verdict.ts';
 
 // See `restartGuard`, and `restart` in `e-process.ts`.
 const RESTART_EVERY_MS = 300_000;
+
+// Few enough to be kept beside the past, many enough to add them to it seldom.
+const FRESH_LATENCIES = 250;
 
 // More evidence than this says nothing new about a sick champion, and would take as long to fade as the outage lasted.
 const MOST_SICK = Math.log(1e5);
@@ -41,7 +44,7 @@ export function absorbBlock(config: SequentialConfig, state: SequentialState, bl
     ...counted,
     split: weighSplit(config, state, block),
     sick,
-    freshLatency: isUsual ? mergeHistograms(begun.freshLatency, champion.latency) : begun.freshLatency,
+    ...(isUsual ? keepLatency(begun, champion.latency) : {}),
     heardMs: {
       champion: champion.requests > 0 ? block.startMs : state.heardMs.champion,
       challenger: challenger.requests > 0 ? block.startMs : state.heardMs.challenger,
@@ -69,6 +72,16 @@ function beginBlock(config: SequentialConfig, state: SequentialState, { step, st
     restartedAtMs: startMs,
     guards: isNewStep ? restarted.map(renewSafety) : restarted,
   };
+}
+
+/** Latencies wait until there are some of them: the whole past is not touched with every block. */
+function keepLatency(
+  { pastLatency, freshLatency }: SequentialState,
+  added: Histogram,
+): Pick<SequentialState, 'pastLatency' | 'freshLatency'> {
+  const fresh = mergeHistograms(freshLatency, added);
+  if (countOf(fresh) < FRESH_LATENCIES) return { pastLatency, freshLatency: fresh };
+  return { pastLatency: rememberLatency(pastLatency, fresh), freshLatency: [] };
 }
 
 /** Restarts strike with the clock, not with the steps: when they come was settled before anything was seen. */

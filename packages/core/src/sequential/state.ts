@@ -26,7 +26,7 @@ export interface SequentialState {
   readonly peak: number;
   /** The champion's latencies, old ones fading: thresholds are made of them. */
   readonly pastLatency: Histogram;
-  /** Those since the last restart, which are not in it yet. */
+  /** The newest of them, which are not in it yet. */
   readonly freshLatency: Histogram;
   readonly split: EProcess;
   /** Whether the champion itself fails, or is slow, beyond its limits. */
