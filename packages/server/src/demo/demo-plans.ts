@@ -64,7 +64,7 @@ export const CLIMB: PlanFile = {
  * For versions that are meant to predict otherwise than their champion: another kind of model puts up to a sixth of its
  * predictions elsewhere, and only what is far beyond that is harm.
  */
-export const CLIMB_ANEW: PlanFile = { ...CLIMB, name: 'demo-climb-anew', policy: policyWith({ tolerance: 0.3, promote: 0.4 }) };
+export const CLIMB_ANEW: PlanFile = { ...CLIMB, name: 'demo-climb-anew', policy: policyWith({ tolerance: 0.3, promote: 0.6 }) };
 
 /** For a version whose climb is not the story. */
 export const SHORT: PlanFile = {
