@@ -64,7 +64,7 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
       const { block, seenAtMs } = stored;
       if (block.model !== opened.model) return;
       if (block.rollout === opened.id) pool = pour(pool, stored);
-      else if (isBefore(opened, stored) && policy === undefined && seenAtMs < opened.startedAtMs) {
+      else if (isBefore(opened, stored) && seenAtMs < opened.startedAtMs) {
         before = mergeTallies(before, block.tally);
       }
     },

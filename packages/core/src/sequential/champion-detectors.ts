@@ -1,9 +1,8 @@
 /** What watches a champion that nobody is compared with: a detector for failures, one for slow answers, one a family for drift. */
-import type { Tally } from '../evidence.ts';
+import { addCounts, latencyOf, type Tally } from '../evidence.ts';
 import { type ConcurrentBlock, INTERVAL_MS } from '../evidence-pool.ts';
-import { bucketOfLatency, countOf, mergeHistograms } from '../histogram.ts';
+import { bucketOfLatency, countOf } from '../histogram.ts';
 import { binCountOf, countsInBins, type Distribution } from '../prediction-bins.ts';
-import { addCounts } from '../evidence.ts';
 import { type Detector, detect, logDetection, openDetector } from './detector.ts';
 import { addToPastBins, type DriftWealth, FAMILY_WEIGHTS, GAPS, familiesOf, openFamilies, totalOf } from './drift-families.ts';
 import { logSumExp } from './e-process.ts';
@@ -119,7 +118,7 @@ function addToPending(
   pending: ChampionDetectors['pending'],
   { startMs, champion }: { readonly startMs: number; readonly champion: Tally },
 ): NonNullable<ChampionDetectors['pending']> {
-  const latency = mergeHistograms(champion.latency, champion.coldLatency);
+  const latency = latencyOf(champion);
   const { sinceMs, slow, bins } = pending ?? { sinceMs: startMs, slow: NO_RATE, bins: [] };
   const { count, bad } = slow;
   return {

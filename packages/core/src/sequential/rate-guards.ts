@@ -1,7 +1,6 @@
 /** Guards on rates of bad requests: failures, slow answers, and absolute limits. What they count and how they weigh it. */
-import type { Histogram } from '../histogram.ts';
-import { bucketOfLatency, countOf } from '../histogram.ts';
 import type { Tally } from '../evidence.ts';
+import { bucketOfLatency, countOf, type Histogram } from '../histogram.ts';
 import { addToPast, guessOf } from './champion-rate.ts';
 import type { ErrorsGuard, LatencyGuard, LimitGuard } from './config.ts';
 import { bet, type EProcess, openEProcess, RESTARTABLE_FUND } from './e-process.ts';

@@ -1,7 +1,5 @@
 /** The guard on a reported score: a value in [0, 1] for a request, such as whether a prediction was right. */
-import type { Moments } from '../evidence.ts';
-import type { Tally } from '../evidence.ts';
-import { mergeMoments } from '../evidence.ts';
+import { mergeMoments, type Moments, type Tally } from '../evidence.ts';
 import { betOnMeanHarm, betOnMeanSafety, MEAN_ALTERNATIVES } from './bounded-mean-test.ts';
 import type { ScoreGuard } from './config.ts';
 import { type EProcess, openEProcess, RESTARTABLE_FUND } from './e-process.ts';

@@ -1,5 +1,6 @@
 /** Reads stored evidence block by block, from where it last stopped. Ledgers of rollouts and watches are filled through it. */
 import { setImmediate } from 'node:timers/promises';
+import { EMPTY_TALLY, mergeTallies, type Tally } from '@understudy/core/evidence';
 import type { StoredBlock } from '@understudy/core/evidence-pool';
 import type { CommandContext } from './command.ts';
 
@@ -32,4 +33,25 @@ export async function readEvidence(
     if (chunk.length < CHUNK) return cursor;
     await setImmediate();
   }
+}
+
+/** What a version did as champion. */
+export interface ChampionTraffic {
+  readonly tally: Tally;
+  /** Begin of its oldest block; undefined without any. */
+  readonly firstMs: number | undefined;
+}
+
+/** Adds up what was stored since of a version as champion. */
+export async function readChampionTraffic(
+  context: Pick<CommandContext, 'store' | 'environment'>,
+  { version, ...source }: Omit<EvidenceSource, 'afterCursor'> & { readonly version: string | undefined },
+): Promise<ChampionTraffic> {
+  let traffic: ChampionTraffic = { tally: EMPTY_TALLY, firstMs: undefined };
+  await readEvidence(context, { ...source, afterCursor: 0 }, ({ block }) => {
+    if (block.version !== version || block.arm !== 'champion') return;
+    const firstMs = Math.min(traffic.firstMs ?? block.startMs, block.startMs);
+    traffic = { tally: mergeTallies(traffic.tally, block.tally), firstMs };
+  });
+  return traffic;
 }

@@ -1,6 +1,6 @@
 /** What a rollout starts with: baselines, bins and plan as they are fixed for it, after a look at the champion's last hour. */
 import { AppError } from '@understudy/core/errors';
-import { EMPTY_TALLY, mergeTallies, type Tally } from '@understudy/core/evidence';
+import type { Tally } from '@understudy/core/evidence';
 import type { Model } from '@understudy/core/model';
 import type { ModelVersion } from '@understudy/core/model-version';
 import type { Plan } from '@understudy/core/plan';
@@ -8,7 +8,7 @@ import type { Baselines, Rollout } from '@understudy/core/rollout';
 import { LOOK_BACK_MS } from '@understudy/core/rollout-ledger';
 import { checkStart } from '@understudy/core/start-check';
 import type { CommandContext } from './command.ts';
-import { readEvidence } from './evidence-reader.ts';
+import { readChampionTraffic } from './evidence-reader.ts';
 
 /** The parts of a rollout that are fixed at its start, so that nothing that happens later chooses its own yardstick. */
 export type RolloutOpening = Pick<Rollout, 'plan' | 'baselines' | 'bins' | 'remarks'>;
@@ -55,13 +55,7 @@ async function recentTraffic(
   context: CommandContext,
   { model, atMs }: Trial,
 ): Promise<{ readonly recent: Tally; readonly recentMs: number }> {
-  let recent = EMPTY_TALLY;
-  let firstMs = atMs;
-  const source = { model: model.name, sinceMs: atMs - LOOK_BACK_MS, afterCursor: 0 };
-  await readEvidence(context, source, ({ block }) => {
-    if (block.version !== model.champion || block.arm !== 'champion') return;
-    recent = mergeTallies(recent, block.tally);
-    firstMs = Math.min(firstMs, block.startMs);
-  });
-  return { recent, recentMs: recent.requests === 0 ? LOOK_BACK_MS : Math.max(1000, atMs - firstMs) };
+  const source = { model: model.name, version: model.champion, sinceMs: atMs - LOOK_BACK_MS };
+  const { tally: recent, firstMs } = await readChampionTraffic(context, source);
+  return { recent, recentMs: firstMs === undefined || recent.requests === 0 ? LOOK_BACK_MS : Math.max(1000, atMs - firstMs) };
 }

@@ -1,6 +1,6 @@
 /** The engine: at every tick it computes for each model what should be, commits it, and forgets. A crash leaves nothing to repair. */
 import { isAppError } from '@understudy/core/errors';
-import { EMPTY_TALLY, mergeTallies, type Tally } from '@understudy/core/evidence';
+import type { Tally } from '@understudy/core/evidence';
 import type { Model } from '@understudy/core/model';
 import type { Verdict } from '@understudy/core/policy';
 import type { Decision, Rollout } from '@understudy/core/rollout';
@@ -8,7 +8,7 @@ import type { WatchFinding } from '@understudy/core/watch';
 import type { CommandContext } from '../commands/command.ts';
 import { loadEnvironment } from '../commands/queries.ts';
 import { type ChampionWatch, openChampionWatch, type WatchOutcome } from './champion-watch.ts';
-import { readEvidence } from '../commands/evidence-reader.ts';
+import { readChampionTraffic } from '../commands/evidence-reader.ts';
 import { openPace, type Pace } from './pace.ts';
 import { openRolloutJudge, type RolloutJudge, type StepRequest } from './rollout-judge.ts';
 import { openRolloutReplay, type RolloutReplay } from './rollout-replay.ts';
@@ -100,12 +100,8 @@ function openTending({ judge, watch, log, isDue }: Tending): (model: Model, roll
 }
 
 async function liveTally(context: CommandContext, model: string, version: string): Promise<Tally> {
-  let tally: Tally = EMPTY_TALLY;
   const sinceMs = context.clock.nowMs() - BASELINE_LOOK_BACK_MS;
-  await readEvidence(context, { model, sinceMs, afterCursor: 0 }, ({ block }) => {
-    if (block.version === version && block.arm === 'champion') tally = mergeTallies(tally, block.tally);
-  });
-  return tally;
+  return (await readChampionTraffic(context, { model, version, sinceMs })).tally;
 }
 
 function logOutcome(log: EngineLog, model: Model, outcome: WatchOutcome): void {
