@@ -1,14 +1,13 @@
-/** Plays rollouts in a thread of its own: receives what to play, answers with how each ended. Started by `simulation-pool.ts`. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** Plays rollouts in a process of its own: receives the orders, then job after job, and answers each with how its rollouts ended. Started by `simulation-pool.ts`. */
 import { simulateMany } from '@understudy/core/simulation/simulate-many';
 import type { Trial } from '@understudy/core/simulation/simulate-rollout';
 import { type TrialOrder, trialOf } from './simulated-trial.ts';
 import type { Job } from './simulation-pool.ts';
 
-if (parentPort === null) throw new Error('simulation.child.ts runs in a worker thread only');
-const port = parentPort;
+if (process.send === undefined) throw new Error('simulation.child.ts runs as a child process only');
+const answer = process.send.bind(process);
 
-main(workerData);
+process.once('message', main);
 
 function main(orders: readonly TrialOrder[]): void {
   const trials = new Map<number, Trial>();
@@ -23,7 +22,7 @@ function main(orders: readonly TrialOrder[]): void {
     return trial;
   }
 
-  port.on('message', ({ place, rollouts, firstSeed }: Job) => {
-    port.postMessage(simulateMany(trialAt(place), rollouts, firstSeed));
+  process.on('message', ({ place, rollouts, firstSeed }: Job) => {
+    answer(simulateMany(trialAt(place), rollouts, firstSeed));
   });
 }
