@@ -1,8 +1,7 @@
 // Plays many rollouts on all cores. The seeds are fixed, so which core plays what changes nothing.
-import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import type { SimulatedRollout } from '@understudy/core/simulation/simulate-rollout';
+import { type RolloutPlayer, startRolloutPlayer } from '@understudy/server/cli/rollout-player';
 
 /** What one contender does in one scenario. */
 export interface TrialSeries {
@@ -36,14 +35,14 @@ const ROLLOUTS_PER_JOB = 50;
 /** Plays every series; the results are in the order of the series, and in the order of the seeds. */
 export async function playAll({ series, rollouts, log }: TrialRequest): Promise<readonly (readonly SimulatedRollout[])[]> {
   const all = series.map((one): SeriesProgress => ({ series: one, jobs: jobsOf(one, rollouts), played: new Map(), coreMs: 0 }));
-  // One iterator for all workers: each takes what is next.
+  // One iterator for all players: each takes what is next.
   const queue = all.flatMap((progress) => progress.jobs.map((job) => ({ progress, job }))).values();
   const work = async (): Promise<void> => {
-    const worker = new Worker(new URL('trial-worker.ts', import.meta.url));
+    const player = startRolloutPlayer(new URL('trial-player.ts', import.meta.url));
     try {
-      for (const { progress, job } of queue) await play(worker, progress, { job, log });
+      for (const { progress, job } of queue) await play(player, progress, { job, log });
     } finally {
-      await worker.terminate();
+      player.close();
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
@@ -58,15 +57,12 @@ function jobsOf(series: TrialSeries, rollouts: number): readonly TrialJob[] {
 }
 
 async function play(
-  worker: Worker,
+  player: RolloutPlayer,
   progress: SeriesProgress,
   { job, log }: Pick<TrialRequest, 'log'> & { readonly job: TrialJob },
 ): Promise<void> {
   const before = performance.now();
-  worker.postMessage(job);
-  const [rollouts]: SimulatedRollout[][] = await once(worker, 'message');
-  if (rollouts === undefined) throw new Error('a worker answered with nothing');
-  progress.played.set(job.firstSeed, rollouts);
+  progress.played.set(job.firstSeed, await player.play(job));
   progress.coreMs += performance.now() - before;
   if (progress.played.size < progress.jobs.length) return;
   const { contender, scenario } = progress.series;

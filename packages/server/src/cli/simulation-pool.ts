@@ -1,12 +1,7 @@
-/**
- * Plays many rollouts on all cores, in processes of their own. The seeds are fixed, so which core plays what changes nothing.
- *
- * Processes, because threads that each load TypeScript now and then crashed V8 13.6 (a race over WebAssembly code that threads share).
- */
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
+/** Plays many rollouts on all cores. The seeds are fixed, so which core plays what changes nothing. */
 import { availableParallelism } from 'node:os';
 import type { SimulatedRollout } from '@understudy/core/simulation/simulate-rollout';
+import { startRolloutPlayer } from './rollout-player.ts';
 import type { TrialOrder } from './simulated-trial.ts';
 
 /** A part of an order. */
@@ -39,42 +34,22 @@ export async function playAll(request: SimulationRequest): Promise<readonly (rea
   let next = 0;
 
   async function work(): Promise<void> {
-    const child = startChild();
+    const player = startRolloutPlayer(new URL('simulation-player.ts', import.meta.url));
     try {
-      child.send(orders);
+      player.tell(orders);
       for (let job = jobs[next++]; job !== undefined; job = jobs[next++]) {
-        child.send(job);
-        const answer = await answerOf(child, signal);
-        parts[job.place]?.set(job.firstSeed, answer);
+        parts[job.place]?.set(job.firstSeed, await player.play(job, signal));
         played[job.place] = (played[job.place] ?? 0) + job.rollouts;
         onProgress(job.place, played[job.place] ?? 0);
       }
     } finally {
-      child.kill();
+      player.close();
     }
   }
 
   signal.throwIfAborted();
   await Promise.all(Array.from({ length: Math.min(availableParallelism(), jobs.length) }, work));
   return parts.map((part) => [...part].toSorted(([a], [b]) => a - b).flatMap(([, some]) => some));
-}
-
-function startChild(): ChildProcess {
-  return fork(new URL('simulation.child.ts', import.meta.url), { serialization: 'advanced', execArgv: [] });
-}
-
-async function answerOf(child: ChildProcess, signal: AbortSignal): Promise<readonly SimulatedRollout[]> {
-  const settled = new AbortController();
-  const until = { signal: AbortSignal.any([signal, settled.signal]) };
-  try {
-    const answered = once(child, 'message', until).then(([answer]: (readonly SimulatedRollout[])[]) => answer);
-    const ended = once(child, 'exit', until).then(() => undefined);
-    const answer = await Promise.race([answered, ended]);
-    if (answer === undefined) throw new Error('a process that plays rollouts ended before it answered');
-    return answer;
-  } finally {
-    settled.abort();
-  }
 }
 
 function jobsOf(place: number, rollouts: number, firstSeed: number): readonly Job[] {

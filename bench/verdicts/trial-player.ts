@@ -1,5 +1,4 @@
-// Plays rollouts in a thread of its own: receives what to play, answers with how each ended.
-import { parentPort } from 'node:worker_threads';
+// Plays rollouts in a process of its own: receives what to play, answers with how each ended.
 import { type PreparedScenario, prepareScenario } from '@understudy/core/simulation/prepared-scenario';
 import { scenarioNamed } from '@understudy/core/simulation/scenarios';
 import { simulateMany } from '@understudy/core/simulation/simulate-many';
@@ -8,10 +7,10 @@ import type { TrialJob } from './trial-pool.ts';
 
 const prepared = new Map<string, PreparedScenario>();
 
-parentPort?.on('message', ({ contender, scenario, rollouts, firstSeed }: TrialJob) => {
+process.on('message', ({ contender, scenario, rollouts, firstSeed }: TrialJob) => {
   const chosen = CONTENDERS.get(contender);
   if (chosen === undefined) throw new Error(`there is no contender "${contender}"`);
-  parentPort?.postMessage(simulateMany({ ...chosen, prepared: preparedNamed(scenario) }, rollouts, firstSeed));
+  process.send?.(simulateMany({ ...chosen, prepared: preparedNamed(scenario) }, rollouts, firstSeed));
 });
 
 function preparedNamed(name: string): PreparedScenario {

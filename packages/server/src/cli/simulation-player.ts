@@ -4,7 +4,7 @@ import type { Trial } from '@understudy/core/simulation/simulate-rollout';
 import { type TrialOrder, trialOf } from './simulated-trial.ts';
 import type { Job } from './simulation-pool.ts';
 
-if (process.send === undefined) throw new Error('simulation.child.ts runs as a child process only');
+if (process.send === undefined) throw new Error('simulation-player.ts runs as a child process only');
 const answer = process.send.bind(process);
 
 process.once('message', main);
