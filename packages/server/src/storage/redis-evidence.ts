@@ -1,0 +1,142 @@
+/** Gateway reports in a Redis store: evidence blocks, who was heard of, and what may be forgotten. */
+import type { GatewayReport, ServiceReport } from '@understudy/contract/report';
+import { jsonText } from './canonical-json.ts';
+import { type EnvironmentKeys, keysOf } from './redis-keys.ts';
+import type { RedisCommand, RedisLink, ScriptRun } from './redis-link.ts';
+import { byBytes, hashOf, jsonOf, numberOf, type StreamEntry, streamOf, textsOf } from './redis-replies.ts';
+import { FORGET_EVIDENCE_SCRIPT, FORGET_IDEMPOTENCY_SCRIPT, REPORT_SCRIPT } from './redis-scripts.ts';
+import { evidenceOfRow, gatewayOfRow } from './rows.ts';
+import type { EvidenceQuery, GatewayStatus, Store, StoredEvidence } from './store.ts';
+
+// Some milliseconds of the server's time, after which other commands get their turn.
+const ROWS_PER_TURN = 500;
+
+export function openEvidence(link: RedisLink): Pick<Store, 'appendReport' | 'evidence' | 'gateways' | 'prune'> {
+  return {
+    appendReport: async (environment, report, seenAtMs) => {
+      const { answer, isRepeated } = await link.run('store a report', reportRun(environment, report, seenAtMs));
+      // When an answer was lost, the report that is there already is the one that was sent.
+      return numberOf(answer) === 1 || isRepeated ? 'stored' : 'duplicate';
+    },
+    evidence: (environment, query) => readEvidence(link, environment, query),
+    gateways: async (environment) => {
+      const [reply] = await link.send('read the gateways', [['hgetall', keysOf(environment).gateways]]);
+      return hashOf(reply)
+        .toSorted(([a], [b]) => byBytes(a, b))
+        .map(([gateway, text]) => gatewayOf(gateway, text));
+    },
+    prune: async (environment, before) => {
+      const keys = keysOf(environment);
+      await link.send('delete what is old', [['zremrangebyscore', keys.reports, '-inf', `(${scoreOf(before.evidenceMs)}`]]);
+      return {
+        evidence: await forgetEvidence(link, keys, before.evidenceMs),
+        idempotency: await forgetIdempotency(link, keys, before.idempotencyMs),
+      };
+    },
+  };
+}
+
+function reportRun(environment: string, report: GatewayReport | ServiceReport, seenAtMs: number): ScriptRun {
+  const keys = keysOf(environment);
+  const { gateway, boot, sequence, blocks } = report;
+  const status =
+    'readiness' in report
+      ? jsonText({ boot, revision: report.revision, seen_at_ms: seenAtMs, readiness: jsonText(report.readiness) })
+      : '';
+  return {
+    script: REPORT_SCRIPT,
+    keys: [
+      ...[keys.reports, keys.cursor, keys.models, keys.evidenceSeen, keys.evidenceStarts, keys.gateways, keys.gatewaySequences],
+      ...blocks.map(({ model }) => keys.evidence(model)),
+    ],
+    args: [
+      ...[JSON.stringify([gateway, boot, sequence]), scoreOf(seenAtMs), gateway, boot, String(sequence), status],
+      ...blocks.flatMap((block) => [block.model, scoreOf(block.startMs), jsonText(block)]),
+    ],
+  };
+}
+
+async function readEvidence(link: RedisLink, environment: string, query: EvidenceQuery): Promise<readonly StoredEvidence[]> {
+  const { limit, model } = query;
+  const keys = keysOf(environment);
+  const after = Math.max(query.afterCursor, await cursorBefore(link, keys, query.sinceMs));
+  if (limit <= 0 || !Number.isFinite(after)) return [];
+  const stream = (one: string): RedisCommand => ['xrange', keys.evidence(one), `${after + 1}-0`, '+', 'COUNT', String(limit)];
+  if (model !== undefined) {
+    const [reply] = await link.send('read evidence', [stream(model)]);
+    return streamOf(reply).map(evidenceOf);
+  }
+  const models: RedisCommand = ['smembers', keys.models];
+  let known = textsOf((await link.send('read evidence', [models]))[0]);
+  for (;;) {
+    const [names, ...replies] = await link.atomic('read evidence', [models, ...known.map(stream)]);
+    const present = textsOf(names);
+    // Models are never removed. Without the evidence of one that is new, a reader would go past it.
+    if (present.length === known.length) {
+      const all = replies.flatMap((reply) => streamOf(reply).map(evidenceOf));
+      return all.toSorted((a, b) => a.cursor - b.cursor).slice(0, limit);
+    }
+    known = present;
+  }
+}
+
+/** As evidence is never seen earlier than what has a smaller cursor, everything after this one was seen since. */
+async function cursorBefore(link: RedisLink, keys: EnvironmentKeys, sinceMs: number | undefined): Promise<number> {
+  if (sinceMs === undefined) return 0;
+  const [reply] = await link.send('read evidence', [
+    ['zrangebyscore', keys.evidenceSeen, scoreOf(sinceMs), '+inf', 'LIMIT', '0', '1'],
+  ]);
+  const [first] = textsOf(reply);
+  return first === undefined ? Infinity : Number(first) - 1;
+}
+
+async function forgetEvidence(link: RedisLink, keys: EnvironmentKeys, beforeMs: number): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const [reply] = await link.send('delete what is old', [
+      ['zrangebyscore', keys.evidenceStarts, '-inf', `(${scoreOf(beforeMs)}`, 'LIMIT', '0', String(ROWS_PER_TURN)],
+    ]);
+    const old = textsOf(reply);
+    if (old.length === 0) return total;
+    const parts = old.map((name) => ({
+      name,
+      cursor: name.slice(0, name.indexOf(' ')),
+      model: name.slice(name.indexOf(' ') + 1),
+    }));
+    const { answer } = await link.run('delete what is old', {
+      script: FORGET_EVIDENCE_SCRIPT,
+      keys: [keys.evidenceStarts, keys.evidenceSeen, ...parts.map(({ model }) => keys.evidence(model))],
+      args: parts.flatMap(({ name, cursor }) => [name, cursor]),
+    });
+    total += numberOf(answer);
+  }
+}
+
+async function forgetIdempotency(link: RedisLink, keys: EnvironmentKeys, beforeMs: number): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const { answer } = await link.run('delete what is old', {
+      script: FORGET_IDEMPOTENCY_SCRIPT,
+      keys: [keys.idempotency, keys.idempotencyAges],
+      args: [scoreOf(beforeMs), String(ROWS_PER_TURN)],
+    });
+    const gone = numberOf(answer);
+    total += gone;
+    if (gone < ROWS_PER_TURN) return total;
+  }
+}
+
+function evidenceOf({ number: cursor, fields }: StreamEntry): StoredEvidence {
+  return evidenceOfRow({ cursor, seen_at_ms: Number(fields['seen']), block: fields['block'] });
+}
+
+function gatewayOf(gateway: string, text: string): GatewayStatus {
+  const status = jsonOf(text);
+  return gatewayOfRow(typeof status === 'object' && status !== null ? { gateway, ...status } : status);
+}
+
+/** A number as a score: JSON has the shortest text that gives the same number again. */
+function scoreOf(value: number): string {
+  if (value === -Infinity) return '-inf';
+  return value === Infinity ? '+inf' : JSON.stringify(value);
+}

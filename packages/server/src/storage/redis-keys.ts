@@ -1,0 +1,80 @@
+/** The names of our keys on a Redis server. All keys of an environment lie in one slot of a cluster. */
+import type { DocumentKind } from './store.ts';
+
+// A record, so that a kind that is missing does not compile.
+const KINDS: Readonly<Record<DocumentKind, DocumentKind>> = {
+  flag: 'flag',
+  model: 'model',
+  plan: 'plan',
+  rollout: 'rollout',
+  segment: 'segment',
+  token: 'token',
+  version: 'version',
+};
+
+/** Every kind of document, in the order in which `readAll` gives them. */
+export const DOCUMENT_KINDS: readonly DocumentKind[] = Object.values(KINDS);
+
+/** The keys of one environment. */
+export interface EnvironmentKeys {
+  /** Text: format, revision and hash of the newest journal entry. Whoever changes it has committed. */
+  readonly head: string;
+  /** Stream: one entry for each commit, its id is the revision. */
+  readonly journal: string;
+  /** Hash: id → revision and body. */
+  readonly documents: (kind: DocumentKind) => string;
+  /** Sorted set: the revisions that changed a document. */
+  readonly history: (kind: DocumentKind, id: string) => string;
+  /** Hash: evaluation window → revision that decided it. */
+  readonly windows: (rollout: string) => string;
+  /** Stream: decisions on a rollout, their ids are revisions. */
+  readonly decisions: (rollout: string) => string;
+  /** Hash: key → digest of the request and answer; and a sorted set of their ages. */
+  readonly idempotency: string;
+  readonly idempotencyAges: string;
+  /** Sorted set: which reports were stored, by when they were. */
+  readonly reports: string;
+  /** Number: the last cursor given to evidence. */
+  readonly cursor: string;
+  /** Set: models that have evidence. */
+  readonly models: string;
+  /** Stream: evidence of a model, its ids are cursors. */
+  readonly evidence: (model: string) => string;
+  /** Sorted sets over evidence: cursors by when it was stored, cursors with models by when it began. */
+  readonly evidenceSeen: string;
+  readonly evidenceStarts: string;
+  /** Hashes: gateway → newest report's status; gateway → its boot and sequence. */
+  readonly gateways: string;
+  readonly gatewaySequences: string;
+  /** Written only so that WAIT has something to wait for. */
+  readonly fence: string;
+}
+
+/** The text between the braces alone decides about the slot, so it may not hold a brace itself. */
+export function keysOf(environment: string): EnvironmentKeys {
+  const key = (...parts: readonly string[]): string => [`{understudy:${encodeURIComponent(environment)}}`, ...parts].join(':');
+  return {
+    head: key('head'),
+    journal: key('journal'),
+    documents: (kind) => key('documents', kind),
+    history: (kind, id) => key('history', kind, id),
+    windows: (rollout) => key('windows', rollout),
+    decisions: (rollout) => key('decisions', rollout),
+    idempotency: key('idempotency'),
+    idempotencyAges: key('idempotency-ages'),
+    reports: key('reports'),
+    cursor: key('cursor'),
+    models: key('models'),
+    evidence: (model) => key('evidence', model),
+    evidenceSeen: key('evidence-seen'),
+    evidenceStarts: key('evidence-starts'),
+    gateways: key('gateways'),
+    gatewaySequences: key('gateway-sequences'),
+    fence: key('fence'),
+  };
+}
+
+/** The channel on which stores of one server and database tell each other of commits. */
+export function channelOf(database: number): string {
+  return `understudy:commits:${database}`;
+}

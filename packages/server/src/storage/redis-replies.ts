@@ -1,0 +1,98 @@
+/** Answers of a Redis server, parsed. An answer is outside data until one of these has looked at it. */
+import { AppError } from '@understudy/core/errors';
+import { z } from 'zod';
+import { documentOfRow } from './rows.ts';
+import type { DocumentKind, StoredDocument } from './store.ts';
+
+const TextReply = z.string().nullable();
+const TextsReply = z.array(z.string());
+const MaybeTextsReply = z.array(TextReply);
+const HashReply = z.record(z.string(), z.string());
+const StreamReply = z.array(z.tuple([z.string(), z.array(z.string())]));
+const NumberReply = z.int();
+
+export const textOf = (reply: unknown): string | undefined => parse(TextReply, reply) ?? undefined;
+export const textsOf = (reply: unknown): readonly string[] => parse(TextsReply, reply);
+export const maybeTextsOf = (reply: unknown): readonly (string | undefined)[] =>
+  parse(MaybeTextsReply, reply).map((text) => text ?? undefined);
+export const numberOf = (reply: unknown): number => parse(NumberReply, reply);
+
+/** Fields and values of a hash. */
+export function hashOf(reply: unknown): readonly (readonly [string, string])[] {
+  // Not through a schema of records: an id like "__proto__" would be lost.
+  if (typeof reply !== 'object' || reply === null) return Object.entries(parse(HashReply, reply));
+  return Object.entries(reply).map(([field, value]) => [field, parse(z.string(), value)]);
+}
+
+/** An entry of a stream: the number that its id begins with, and its fields. */
+export interface StreamEntry {
+  readonly number: number;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+export function streamOf(reply: unknown): readonly StreamEntry[] {
+  return parse(StreamReply, reply).map(([id, flat]) => {
+    const fields: Record<string, string> = {};
+    for (let at = 0; at < flat.length; at += 2) fields[flat[at] ?? ''] = flat[at + 1] ?? '';
+    return { number: Number(id.split('-', 1)[0]), fields };
+  });
+}
+
+/** JSON that we wrote. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new AppError('store.corrupt', 'cannot read the store: something in it is not JSON; restore the newest backup', {
+      cause: error,
+    });
+  }
+}
+
+/** A document as its hash holds it: revision, colon, body. */
+export function documentText(revision: number, body: string): string {
+  return `${revision}:${body}`;
+}
+
+export function documentOf(kind: DocumentKind, id: string, text: string): StoredDocument {
+  const colon = text.indexOf(':');
+  return documentOfRow({ kind, id, revision: Number(text.slice(0, colon)), body: text.slice(colon + 1) });
+}
+
+// Grows when an older release could not read what this one writes.
+const FORMAT = '1';
+
+/** Revision and hash of the newest journal entry, as the head holds them. */
+export function headText(revision: number, hash: string): string {
+  return `${FORMAT} ${revision} ${hash}`;
+}
+
+/** @throws AppError `config.invalid` when a newer release wrote it, `store.corrupt` when nobody of ours did */
+export function headOf(text: string): { readonly revision: number; readonly hash: string } {
+  const [format, revision, hash, ...rest] = text.split(' ');
+  if (format !== FORMAT && /^\d+$/.test(format ?? '')) {
+    throw new AppError(
+      'config.invalid',
+      `cannot read the store: its format is number ${format} and this release knows ${FORMAT}; run the newer release that wrote it`,
+    );
+  }
+  if (rest.length > 0 || !/^[1-9]\d*$/.test(revision ?? '') || !/^[0-9a-f]{64}$/.test(hash ?? '')) {
+    throw new AppError('store.corrupt', `cannot read the store: its head is "${text.slice(0, 100)}"; restore the newest backup`);
+  }
+  return { revision: Number(revision), hash: hash ?? '' };
+}
+
+/** As SQLite orders text: by its bytes. */
+export function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function parse<T>(schema: z.ZodType<T>, reply: unknown): T {
+  const parsed = schema.safeParse(reply);
+  if (parsed.success) return parsed.data;
+  throw new AppError(
+    'store.corrupt',
+    `cannot read an answer of the Redis server: ${z.prettifyError(parsed.error)}; give Understudy a database of its own, or restore the newest backup`,
+    { cause: parsed.error },
+  );
+}

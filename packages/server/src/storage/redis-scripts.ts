@@ -1,0 +1,136 @@
+/**
+ * The Lua scripts of the Redis store. Each is one atomic change. Documents, journal entries and answers pass through them
+ * as text that they never look into, and revisions as text that they never calculate with.
+ */
+import { scriptOf } from './redis-link.ts';
+
+/**
+ * Writes a commit when the head is still the one it was made on. Answers 1 when this commit is stored, now or by an
+ * earlier run, and 0 when another commit took its revision: then it never will be.
+ *
+ * KEYS: head, journal, idempotency, its ages, windows, decisions, then documents and history for each write.
+ * ARGV: expected head, new head, commit id, revision, time, channel, message, number of fields of the entry; these fields
+ * and their values; idempotency key and record; window and decision; then id and value of each write. A value begins with
+ * "=" when there is one and is empty otherwise.
+ */
+export const COMMIT_SCRIPT = scriptOf(`
+local id = ARGV[4] .. '-0'
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
+  local there = redis.call('XRANGE', KEYS[2], id, id)[1]
+  if there and there[2][1] == 'commit' and there[2][2] == ARGV[3] then return 1 end
+  return 0
+end
+local at = 9 + tonumber(ARGV[8])
+local function given(text) return string.sub(text, 1, 1) == '=' and string.sub(text, 2) end
+redis.call('XADD', KEYS[2], id, 'commit', ARGV[3], unpack(ARGV, 9, at - 1))
+redis.call('SET', KEYS[1], ARGV[2])
+local record, decision = given(ARGV[at + 1]), given(ARGV[at + 3])
+if record then
+  redis.call('HSET', KEYS[3], ARGV[at], record)
+  redis.call('ZADD', KEYS[4], ARGV[5], ARGV[at])
+end
+if decision then
+  redis.call('HSET', KEYS[5], ARGV[at + 2], ARGV[4])
+  redis.call('XADD', KEYS[6], id, 'window', ARGV[at + 2], 'at', ARGV[5], 'decision', decision)
+end
+local key = 7
+for n = at + 4, #ARGV, 2 do
+  local value = given(ARGV[n + 1])
+  if value then redis.call('HSET', KEYS[key], ARGV[n], value) else redis.call('HDEL', KEYS[key], ARGV[n]) end
+  redis.call('ZADD', KEYS[key + 1], ARGV[4], ARGV[4])
+  key = key + 2
+end
+redis.pcall('PUBLISH', ARGV[6], ARGV[7])
+return 1
+`);
+
+/**
+ * Stores a report unless it is stored already. Answers 1 when it was stored now, 0 otherwise.
+ *
+ * KEYS: reports, cursor, models, evidence by when it was seen, by when it began, gateways, their sequences; then the
+ * stream of each block's model. ARGV: name of the report, when it was seen, gateway, boot, sequence, status of the gateway
+ * or nothing; then model, beginning and content of each block.
+ */
+export const REPORT_SCRIPT = scriptOf(`
+if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 0 then return 0 end
+local blocks = (#ARGV - 6) / 3
+if blocks > 0 then
+  local seen = ARGV[2]
+  local newest = redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES')
+  if newest[2] and tonumber(newest[2]) > tonumber(seen) then seen = newest[2] end
+  local last = redis.call('INCRBY', KEYS[2], string.format('%.0f', blocks))
+  for n = 1, blocks do
+    local at = 4 + 3 * n
+    local cursor = last - blocks + n
+    -- Of one width, so that their order as text is their order as numbers.
+    local name = string.format('%016.0f', cursor)
+    redis.call('XADD', KEYS[7 + n], string.format('%.0f-0', cursor), 'seen', seen, 'block', ARGV[at + 2])
+    redis.call('ZADD', KEYS[4], seen, name)
+    redis.call('ZADD', KEYS[5], ARGV[at + 1], name .. ' ' .. ARGV[at])
+    redis.call('SADD', KEYS[3], ARGV[at])
+  end
+end
+if ARGV[6] ~= '' then
+  local sequence, boot = string.match(redis.call('HGET', KEYS[7], ARGV[3]) or '', '^(%d+) (.*)$')
+  if boot ~= ARGV[4] or tonumber(sequence) < tonumber(ARGV[5]) then
+    redis.call('HSET', KEYS[7], ARGV[3], ARGV[5] .. ' ' .. ARGV[4])
+    redis.call('HSET', KEYS[6], ARGV[3], ARGV[6])
+  end
+end
+return 1
+`);
+
+/**
+ * Deletes evidence. Answers how much of it was there.
+ *
+ * KEYS: evidence by when it began, by when it was seen, then the stream of each. ARGV: for each, its name in the one and
+ * in the other.
+ */
+export const FORGET_EVIDENCE_SCRIPT = scriptOf(`
+local gone = 0
+for n = 1, #ARGV, 2 do
+  gone = gone + redis.call('ZREM', KEYS[1], ARGV[n])
+  redis.call('ZREM', KEYS[2], ARGV[n + 1])
+  redis.call('XDEL', KEYS[3 + (n - 1) / 2], string.format('%.0f-0', tonumber(ARGV[n + 1])))
+end
+return gone
+`);
+
+/**
+ * Deletes some idempotency records that are older than asked. Answers how many.
+ *
+ * KEYS: idempotency, its ages. ARGV: before when, how many at most.
+ */
+export const FORGET_IDEMPOTENCY_SCRIPT = scriptOf(`
+local old = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])
+if #old > 0 then
+  redis.call('HDEL', KEYS[1], unpack(old))
+  redis.call('ZREM', KEYS[2], unpack(old))
+end
+return #old
+`);
+
+/**
+ * Runs every command that the other scripts need on keys of its own and leaves nothing behind. A user who lacks the
+ * permission for one of them must find out before a commit that would stop half-way.
+ *
+ * KEYS: a hash, a sorted set, a stream, a text, a number, a set; all in one slot.
+ */
+export const PERMISSIONS_SCRIPT = scriptOf(`
+redis.call('HSET', KEYS[1], 'a', '1')
+redis.call('HGET', KEYS[1], 'a')
+redis.call('HDEL', KEYS[1], 'a')
+redis.call('ZADD', KEYS[2], 'NX', '1', 'a')
+redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(1', 'LIMIT', 0, 1)
+redis.call('ZREM', KEYS[2], 'a')
+redis.call('XADD', KEYS[3], '1-0', 'a', '1')
+redis.call('XRANGE', KEYS[3], '1-0', '1-0')
+redis.call('XDEL', KEYS[3], '1-0')
+redis.call('SET', KEYS[4], 'a')
+redis.call('GET', KEYS[4])
+redis.call('INCRBY', KEYS[5], '1')
+redis.call('SADD', KEYS[6], 'a')
+redis.call('DEL', unpack(KEYS))
+return 1
+`);
