@@ -9,7 +9,7 @@ import { canonicalJson, jsonText } from './canonical-json.ts';
 import { hashOfEntry } from './journal-hash.ts';
 import type { Head, HeadWatch } from './redis-head.ts';
 import { channelOf, type EnvironmentKeys, keysOf } from './redis-keys.ts';
-import type { RedisCommand, RedisLink, ScriptRun } from './redis-link.ts';
+import type { RedisCommand, RedisLink, RedisRead, ScriptRun } from './redis-link.ts';
 import { documentOf, documentText, headText, numberOf, textOf } from './redis-replies.ts';
 import { COMMIT_SCRIPT } from './redis-scripts.ts';
 import { idempotencyOfRow } from './rows.ts';
@@ -30,7 +30,7 @@ export interface CommitParts {
 
 /** Each one breaks a promise on purpose, so that a test can show that it would notice. Never set otherwise. */
 export interface RedisPlantedBugs {
-  /** Overwrite whatever is there. */
+  /** Overwrite whatever is there, and decide whatever is decided. */
   readonly noCompareAndSet?: boolean;
   /** Take a commit whose answer was lost for one that never happened. */
   readonly noReadBack?: boolean;
@@ -101,11 +101,11 @@ async function readPresent({ link, heads }: CommitParts, commit: Commit, attempt
   const { environment, decision, idempotency, writes } = commit;
   const keys = keysOf(environment);
   const seen = heads.ask(environment);
-  const [head, idempotent, window, ...documents] = await link.atomic(attempt, [
+  const [head, idempotent, window, ...documents] = await link.readTogether(attempt, [
     ['get', keys.head],
     ['hget', keys.idempotency, idempotency?.key ?? ''],
     ['hget', keys.windows(decision?.rollout ?? ''), String(decision?.window ?? '')],
-    ...writes.map(({ kind, id }): RedisCommand => ['hget', keys.documents(kind), id]),
+    ...writes.map(({ kind, id }): RedisRead => ['hget', keys.documents(kind), id]),
   ]);
   return {
     head: seen(head),
@@ -123,10 +123,10 @@ function refusalOf(commit: Commit, present: Present, planted: RedisPlantedBugs):
   if (idempotency !== undefined && present.idempotent !== undefined) {
     return { outcome: 'replayed', record: recordOf(idempotency.key, present.idempotent) };
   }
+  if (planted.noCompareAndSet === true) return undefined;
   if (decision !== undefined && present.isDecided) {
     return { outcome: 'already-decided', rollout: decision.rollout, window: decision.window };
   }
-  if (planted.noCompareAndSet === true) return undefined;
   for (const [index, { kind, id, expectedRevision }] of writes.entries()) {
     const actualRevision = present.documents[index]?.revision ?? 0;
     if (actualRevision !== expectedRevision) return { outcome: 'conflict', kind, id, expectedRevision, actualRevision };
@@ -175,11 +175,19 @@ function commitRun({ storeId, database }: CommitParts, commit: Commit, { head, d
     script: COMMIT_SCRIPT,
     keys: commitKeys(keys, commit),
     args: [
-      ...[head.text, headText(revision, hash), randomUUID(), String(revision), time],
-      ...[channelOf(database), JSON.stringify([storeId, environment, revision])],
-      ...[String(fields.length), ...fields],
-      ...[idempotency?.key ?? '', idempotency === undefined ? '' : `=${recordText(idempotency)}`],
-      ...[String(decision?.window ?? ''), decision === undefined ? '' : `=${jsonText(decision.decision)}`],
+      head.text,
+      headText(revision, hash),
+      randomUUID(),
+      String(revision),
+      time,
+      channelOf(database),
+      JSON.stringify([storeId, environment, revision]),
+      String(fields.length),
+      ...fields,
+      idempotency?.key ?? '',
+      idempotency === undefined ? '' : `=${recordText(idempotency)}`,
+      String(decision?.window ?? ''),
+      decision === undefined ? '' : `=${jsonText(decision.decision)}`,
       ...writes.flatMap(({ id, body }) => [id, body === undefined ? '' : `=${documentText(revision, canonicalJson(body))}`]),
     ],
   };
@@ -188,7 +196,12 @@ function commitRun({ storeId, database }: CommitParts, commit: Commit, { head, d
 function commitKeys(keys: EnvironmentKeys, { writes, decision }: Commit): readonly string[] {
   const rollout = decision?.rollout ?? '';
   return [
-    ...[keys.head, keys.journal, keys.idempotency, keys.idempotencyAges, keys.windows(rollout), keys.decisions(rollout)],
+    keys.head,
+    keys.journal,
+    keys.idempotency,
+    keys.idempotencyAges,
+    keys.windows(rollout),
+    keys.decisions(rollout),
     ...writes.flatMap(({ kind, id }) => [keys.documents(kind), keys.history(kind, id)]),
   ];
 }

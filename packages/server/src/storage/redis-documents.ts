@@ -23,7 +23,7 @@ export function openDocuments(link: RedisLink, heads: HeadWatch): Pick<Store, Re
     readAll: async (environment) => {
       const keys = keysOf(environment);
       const seen = heads.ask(environment);
-      const [head, ...kinds] = await link.atomic('read all documents', [
+      const [head, ...kinds] = await link.readTogether('read all documents', [
         ['get', keys.head],
         ...DOCUMENT_KINDS.map((kind) => ['hgetall', keys.documents(kind)] as const),
       ]);

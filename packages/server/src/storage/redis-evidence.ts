@@ -2,7 +2,7 @@
 import type { GatewayReport, ServiceReport } from '@understudy/contract/report';
 import { jsonText } from './canonical-json.ts';
 import { type EnvironmentKeys, keysOf } from './redis-keys.ts';
-import type { RedisCommand, RedisLink, ScriptRun } from './redis-link.ts';
+import type { RedisLink, RedisRead, ScriptRun } from './redis-link.ts';
 import { byBytes, hashOf, jsonOf, numberOf, type StreamEntry, streamOf, textsOf } from './redis-replies.ts';
 import { FORGET_EVIDENCE_SCRIPT, FORGET_IDEMPOTENCY_SCRIPT, REPORT_SCRIPT } from './redis-scripts.ts';
 import { evidenceOfRow, gatewayOfRow } from './rows.ts';
@@ -46,11 +46,22 @@ function reportRun(environment: string, report: GatewayReport | ServiceReport, s
   return {
     script: REPORT_SCRIPT,
     keys: [
-      ...[keys.reports, keys.cursor, keys.models, keys.evidenceSeen, keys.evidenceStarts, keys.gateways, keys.gatewaySequences],
+      keys.reports,
+      keys.cursor,
+      keys.models,
+      keys.evidenceSeen,
+      keys.evidenceStarts,
+      keys.gateways,
+      keys.gatewaySequences,
       ...blocks.map(({ model }) => keys.evidence(model)),
     ],
     args: [
-      ...[JSON.stringify([gateway, boot, sequence]), scoreOf(seenAtMs), gateway, boot, String(sequence), status],
+      JSON.stringify([gateway, boot, sequence]),
+      scoreOf(seenAtMs),
+      gateway,
+      boot,
+      String(sequence),
+      status,
       ...blocks.flatMap((block) => [block.model, scoreOf(block.startMs), jsonText(block)]),
     ],
   };
@@ -61,15 +72,15 @@ async function readEvidence(link: RedisLink, environment: string, query: Evidenc
   const keys = keysOf(environment);
   const after = Math.max(query.afterCursor, await cursorBefore(link, keys, query.sinceMs));
   if (limit <= 0 || !Number.isFinite(after)) return [];
-  const stream = (one: string): RedisCommand => ['xrange', keys.evidence(one), `${after + 1}-0`, '+', 'COUNT', String(limit)];
+  const stream = (one: string): RedisRead => ['xrange', keys.evidence(one), `${after + 1}-0`, '+', 'COUNT', String(limit)];
   if (model !== undefined) {
     const [reply] = await link.send('read evidence', [stream(model)]);
     return streamOf(reply).map(evidenceOf);
   }
-  const models: RedisCommand = ['smembers', keys.models];
+  const models: RedisRead = ['smembers', keys.models];
   let known = textsOf((await link.send('read evidence', [models]))[0]);
   for (;;) {
-    const [names, ...replies] = await link.atomic('read evidence', [models, ...known.map(stream)]);
+    const [names, ...replies] = await link.readTogether('read evidence', [models, ...known.map(stream)]);
     const present = textsOf(names);
     // Models are never removed. Without the evidence of one that is new, a reader would go past it.
     if (present.length === known.length) {

@@ -51,6 +51,7 @@ export function isUnknownScript(error: unknown): boolean {
 export function prospectOf(error: unknown): Prospect | undefined {
   if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return undefined;
   if (!isAnswer(error)) return 'again';
+  if (lacksPermission(error)) return 'refused';
   if (isKilledScript(error) || TEMPORARY.has(wordOf(error))) return 'again';
   return wordOf(error) in REFUSALS ? 'refused' : undefined;
 }
@@ -61,8 +62,8 @@ export function failureOf(
   attempt: string,
   { place, outcome }: { readonly place: string; readonly outcome: string },
 ): AppError {
-  const cause = { cause: error };
-  const refusal = isAnswer(error) ? REFUSALS[wordOf(error)] : undefined;
+  const cause = { cause: withoutCommand(error) };
+  const refusal = isAnswer(error) ? REFUSALS[lacksPermission(error) ? 'NOPERM' : wordOf(error)] : undefined;
   if (refusal !== undefined) {
     return new AppError(
       refusal.code,
@@ -75,8 +76,20 @@ export function failureOf(
   return new AppError(code, `cannot ${attempt}: the Redis server ${place} ${said}; ${outcome}`, cause);
 }
 
+/** The same without what was sent, which the driver adds: it holds documents, and errors are logged. */
+export function withoutCommand(error: Error): Error {
+  const bare = new Error(error.message);
+  bare.name = error.name;
+  return bare;
+}
+
 /** When an answer was lost and could not be found out. */
 export const UNKNOWN_OUTCOME = 'whether it happened is unknown: ask again with the same idempotency key';
+
+/** The server says it in another way when it is a script that may not. */
+function lacksPermission(error: Error): boolean {
+  return wordOf(error) === 'NOPERM' || /can't run this command|NOPERM/.test(error.message);
+}
 
 function isKilledScript(error: Error): boolean {
   return error.message.includes('Script killed by user');

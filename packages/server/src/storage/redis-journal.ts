@@ -3,7 +3,7 @@ import { openJournalChecker } from './journal-check.ts';
 import { allDocumentsOf } from './redis-documents.ts';
 import type { HeadWatch } from './redis-head.ts';
 import { DOCUMENT_KINDS, keysOf } from './redis-keys.ts';
-import type { RedisCommand, RedisLink } from './redis-link.ts';
+import type { RedisCommand, RedisLink, RedisRead } from './redis-link.ts';
 import { type StreamEntry, streamOf, textsOf } from './redis-replies.ts';
 import { entryOfRow } from './rows.ts';
 import type { JournalCheck, JournalEntry, JournalQuery, Store } from './store.ts';
@@ -61,14 +61,7 @@ interface CheckParts {
 async function check({ link, heads }: CheckParts, environment: string): Promise<JournalCheck> {
   const keys = keysOf(environment);
   const checker = openJournalChecker();
-  const next = (): RedisCommand => [
-    'xrange',
-    keys.journal,
-    `${checker.revision() + 1}-0`,
-    '+',
-    'COUNT',
-    String(ENTRIES_PER_TURN),
-  ];
+  const next = (): RedisRead => ['xrange', keys.journal, `${checker.revision() + 1}-0`, '+', 'COUNT', String(ENTRIES_PER_TURN)];
   const accept = (entries: readonly StreamEntry[]): boolean =>
     entries.every((entry) => checker.accept(() => entryOf(environment, entry)));
   for (;;) {
@@ -78,7 +71,7 @@ async function check({ link, heads }: CheckParts, environment: string): Promise<
     if (entries.length === ENTRIES_PER_TURN) continue;
     // Nothing comes in between the last entries and what they lead to.
     const seen = heads.ask(environment);
-    const [last, head, ...kinds] = await link.atomic('check the documents', [
+    const [last, head, ...kinds] = await link.readTogether('check the documents', [
       next(),
       ['get', keys.head],
       ...DOCUMENT_KINDS.map((kind) => ['hgetall', keys.documents(kind)] as const),

@@ -7,10 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '@understudy/core/errors';
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { placeOf, type RedisAddress } from './redis-address.ts';
-import { failureOf, isAnswer, isUnknownScript, prospectOf, UNKNOWN_OUTCOME } from './redis-failure.ts';
+import { failureOf, isAnswer, isUnknownScript, prospectOf, UNKNOWN_OUTCOME, withoutCommand } from './redis-failure.ts';
 
 /** A command and its arguments. */
 export type RedisCommand = readonly [name: string, ...args: string[]];
+
+/** A command that changes nothing, with one key. */
+export type RedisRead = readonly [name: string, key: string, ...args: string[]];
 
 /** A Lua script and the digest that the server knows it by. */
 export interface RedisScript {
@@ -31,8 +34,8 @@ export interface RedisLink {
   readonly place: string;
   /** Sends commands together over one connection; gives their answers. Others' commands may come in between. */
   send(attempt: string, commands: readonly RedisCommand[]): Promise<readonly unknown[]>;
-  /** The same, and nothing comes in between. */
-  atomic(attempt: string, commands: readonly RedisCommand[]): Promise<readonly unknown[]>;
+  /** The same for commands that read one key each, and nothing comes in between. All keys lie in one slot. */
+  readTogether(attempt: string, reads: readonly RedisRead[]): Promise<readonly unknown[]>;
   /** Runs a script. `isRepeated`: its answer was lost once, so the one given may be that of a second run. */
   run(attempt: string, run: ScriptRun): Promise<{ readonly answer: unknown; readonly isRepeated: boolean }>;
   /** One command to every primary. */
@@ -46,6 +49,28 @@ const RETRY_FIRST_MS = 20;
 const RETRY_LONGEST_MS = 1000;
 // Cluster nodes may fail over without the one that answers noticing at once.
 const SLOTS_REFRESH_MS = 5000;
+
+/**
+ * A script rather than MULTI, which a server refuses while its memory is full, reads and all.
+ * KEYS: one for each command. ARGV: for each command the number of its words without the key, then these words.
+ */
+const READ_SCRIPT = scriptOf(`
+local answers, at = {}, 1
+for n = 1, #KEYS do
+  local words = tonumber(ARGV[at])
+  answers[n] = redis.call(ARGV[at + 1], KEYS[n], unpack(ARGV, at + 2, at + words))
+  at = at + words + 1
+end
+return answers
+`);
+
+function readRun(reads: readonly RedisRead[]): ScriptRun {
+  return {
+    script: READ_SCRIPT,
+    keys: reads.map(([, key]) => key),
+    args: reads.flatMap(([name, , ...args]) => [String(args.length + 1), name, ...args]),
+  };
+}
 
 export function scriptOf(lua: string): RedisScript {
   return { lua, sha1: createHash('sha1').update(lua).digest('hex') };
@@ -156,7 +181,8 @@ function linkOf(client: Redis | Cluster, parts: LinkParts): Base {
         return { answer: await once(), isRepeated: isUnknown };
       } catch (error) {
         const prospect = prospectOf(error);
-        if (!(error instanceof Error) || prospect === undefined) throw error;
+        if (!(error instanceof Error)) throw error;
+        if (prospect === undefined) throw isAnswer(error) ? withoutCommand(error) : error;
         isUnknown ||= mayChange && !isAnswer(error) && !isUnsent(error);
         const pauseMs = delayMs(times);
         if (isClosed || prospect === 'refused' || performance.now() + pauseMs > endMs) {
@@ -171,8 +197,11 @@ function linkOf(client: Redis | Cluster, parts: LinkParts): Base {
   return {
     isCluster,
     place,
-    send: async (attempt, commands) => (await persist(attempt, false, () => pipelined(client.pipeline(), commands))).answer,
-    atomic: async (attempt, commands) => (await persist(attempt, false, () => pipelined(client.multi(), commands))).answer,
+    send: async (attempt, commands) => (await persist(attempt, false, () => pipelined(client, commands))).answer,
+    readTogether: async (attempt, reads) => {
+      const asked = await persist(attempt, false, () => runScript(client, readRun(reads)));
+      return Array.isArray(asked.answer) ? asked.answer : [];
+    },
     run: (attempt, run) => persist(attempt, true, () => runScript(client, run)),
     everywhere: async (attempt, [name, ...args]) => {
       const nodes = 'nodes' in client ? client.nodes('master') : [client];
@@ -211,9 +240,8 @@ function isUnsent(error: Error): boolean {
   return error instanceof NotConnected || error.message.includes('enableOfflineQueue');
 }
 
-type Pipeline = ReturnType<Redis['pipeline']>;
-
-async function pipelined(pipeline: Pipeline, commands: readonly RedisCommand[]): Promise<readonly unknown[]> {
+async function pipelined(client: Redis | Cluster, commands: readonly RedisCommand[]): Promise<readonly unknown[]> {
+  const pipeline = client.pipeline();
   for (const [name, ...args] of commands) pipeline.call(name, ...args);
   const results = (await pipeline.exec()) ?? [];
   for (const [error] of results) if (error !== null) throw error;

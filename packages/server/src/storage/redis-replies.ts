@@ -6,22 +6,20 @@ import type { DocumentKind, StoredDocument } from './store.ts';
 
 const TextReply = z.string().nullable();
 const TextsReply = z.array(z.string());
-const MaybeTextsReply = z.array(TextReply);
-const HashReply = z.record(z.string(), z.string());
 const StreamReply = z.array(z.tuple([z.string(), z.array(z.string())]));
 const NumberReply = z.int();
 
 export const textOf = (reply: unknown): string | undefined => parse(TextReply, reply) ?? undefined;
 export const textsOf = (reply: unknown): readonly string[] => parse(TextsReply, reply);
-export const maybeTextsOf = (reply: unknown): readonly (string | undefined)[] =>
-  parse(MaybeTextsReply, reply).map((text) => text ?? undefined);
 export const numberOf = (reply: unknown): number => parse(NumberReply, reply);
 
-/** Fields and values of a hash. */
+/** Fields and values of a hash: a script answers with both in turn, a command of its own with an object. */
 export function hashOf(reply: unknown): readonly (readonly [string, string])[] {
-  // Not through a schema of records: an id like "__proto__" would be lost.
-  if (typeof reply !== 'object' || reply === null) return Object.entries(parse(HashReply, reply));
-  return Object.entries(reply).map(([field, value]) => [field, parse(z.string(), value)]);
+  if (typeof reply === 'object' && reply !== null && !Array.isArray(reply)) {
+    return Object.entries(reply).map(([field, value]) => [field, parse(z.string(), value)]);
+  }
+  const flat = textsOf(reply);
+  return flat.flatMap((field, at) => (at % 2 === 0 ? [[field, flat[at + 1] ?? ''] as const] : []));
 }
 
 /** An entry of a stream: the number that its id begins with, and its fields. */

@@ -30,8 +30,17 @@ const CHILD = fileURLToPath(new URL('./commit-loop.child.ts', import.meta.url));
  * @param tracer command and arguments to run the child under; empty for none
  * @param killAfterMs kills the child so long after its loop began
  */
-export async function runChild(task: ChildTask, tracer: readonly string[], killAfterMs?: number): Promise<ChildRun> {
-  const [command, ...rest] = [...tracer, process.execPath, CHILD, JSON.stringify(task)];
+export function runChild(task: ChildTask, tracer: readonly string[], killAfterMs?: number): Promise<ChildRun> {
+  return runLoop([...tracer, process.execPath, CHILD, JSON.stringify(task)], killAfterMs);
+}
+
+/**
+ * Runs any program that says `ready` and then `ack` with a number for each thing it was promised.
+ * @param words command and arguments
+ * @param killAfterMs kills the child so long after its loop began
+ */
+export async function runLoop(words: readonly string[], killAfterMs?: number): Promise<ChildRun> {
+  const [command = '', ...rest] = words;
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let errors = '';
