@@ -101,6 +101,13 @@ const importViolations: Planted[] = [
   ...oneForm(`${server}/runtimes`, ['../gateway/app.ts', '../storage/store.ts', '../commands/start.ts', '../control/app.ts']),
   ...oneForm(`${server}/cli`, ['../storage/store.ts', '../control/app.ts', '../config.ts', '../compose.ts']),
   ...oneForm(`${server}/protocols`, ['../storage/store.ts']),
+  ...oneForm(`${server}/followers`, [
+    '../control/app.ts',
+    '../engine/tick.ts',
+    '../gateway/app.ts',
+    '../import-command.ts',
+    'ioredis',
+  ]),
   ...oneForm(`${server}/gateway/deep`, [
     '../../storage/store.ts',
     '../../../../core/src/flag.ts',

@@ -19,6 +19,7 @@ import { openSdkKeys } from './control/sdk-keys.ts';
 import { openSdkSightings } from './control/sdk-sightings.ts';
 import { openSnapshotFeed, type SnapshotFeed } from './control/snapshot-feed.ts';
 import { type Engine, openEngine } from './engine/rollout-engine.ts';
+import { openRedisMirror } from './followers/redis-mirror.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { GATEWAY_DEFAULTS } from './gateway/gateway-options.ts';
 import type { Gateway, GatewayPorts } from './gateway/gateway-ports.ts';
@@ -118,6 +119,7 @@ export async function startUnderstudy(
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
     const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });
     opened.unshift(housekeeping);
+    if (config.mirrorRedis !== undefined) opened.unshift(openRedisMirror({ url: config.mirrorRedis, store, environment, log }));
     // Last of all: a token that was made by a start that failed would never have been shown.
     const adminToken = newAdminToken ? await createAdminToken(context) : await createFirstToken(context);
     return understudyOf({ controlUrl, gateway, control, adminToken, opened });

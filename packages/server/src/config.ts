@@ -39,6 +39,10 @@ export const ConfigSchema = z.strictObject({
     .default(1024)
     .meta({ description: 'Requests in work at once in the gateway; more are refused with 503.' }),
   evidenceDays: z.coerce.number().min(1).default(14).meta({ description: 'How long evidence is kept.' }),
+  mirrorRedis: z.string().optional().meta({
+    description:
+      'Keep hashes `rollout:{name}` on this Redis server in step, for programs that route by them: `redis://HOST:PORT`.',
+  }),
   drainGraceMs: z.coerce
     .number()
     .int()

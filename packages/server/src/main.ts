@@ -3,6 +3,7 @@ import { runProcess } from './cli/run-process.ts';
 import { systemClock } from './clock.ts';
 import { processEnvironment } from './config.ts';
 import { demoCommand } from './demo-command.ts';
+import { importRedisRolloutsCommand } from './import-command.ts';
 import { RELEASE } from './release.ts';
 import { serveCommand } from './serve.ts';
 
@@ -10,5 +11,5 @@ await runProcess({
   env: processEnvironment(),
   clock: systemClock,
   release: RELEASE,
-  extraCommands: [serveCommand, demoCommand],
+  extraCommands: [serveCommand, demoCommand, importRedisRolloutsCommand],
 });

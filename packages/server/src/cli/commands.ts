@@ -28,6 +28,7 @@ export const GROUPS: readonly CommandGroup[] = [
   { name: 'plan', summary: 'Plans of rollouts' },
   { name: 'flag', summary: 'Flags: save, switch, ramp, import' },
   { name: 'segment', summary: 'Segments of subjects, for the rules of flags' },
+  { name: 'import', summary: 'Take over what other programs keep' },
   { name: 'token', summary: 'Access tokens' },
   { name: 'gateway', summary: 'Gateways' },
   { name: 'context', summary: 'Stored addresses' },
