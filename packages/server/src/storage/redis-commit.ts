@@ -45,20 +45,35 @@ export interface RedisPlantedBugs {
 // Between commits of other processes there is room after a few tries; more tells them apart.
 const TRIES_WITHOUT_PAUSE = 5;
 const LONGEST_PAUSE_MS = 20;
+// Some seconds of work; whoever comes later is better told than kept.
+const MOST_WAITING = 1000;
+
+/** Commits of one environment that wait for one another. */
+interface Lane {
+  last: Promise<unknown>;
+  waiting: number;
+}
 
 /** Applies commits of one store; those of one environment one after another, because each needs the hash of the one before. */
 export function openCommits(parts: CommitParts): (commit: Commit) => Promise<CommitResult> {
-  const lanes = new Map<string, Promise<unknown>>();
+  const lanes = new Map<string, Lane>();
   return async (commit) => {
     refuseSenseless(commit);
-    const before = lanes.get(commit.environment) ?? Promise.resolve();
-    const mine = before.then(() => apply(parts, commit));
-    const settled = mine.catch(() => undefined);
-    lanes.set(commit.environment, settled);
+    const lane = lanes.get(commit.environment) ?? { last: Promise.resolve(), waiting: 0 };
+    if (lane.waiting >= MOST_WAITING) {
+      const problem = `${lane.waiting} commits wait for the Redis server ${parts.link.place}; nothing was changed, try again in a moment`;
+      throw new AppError('store.busy', `cannot commit "${commit.action}": ${problem}`);
+    }
+    lanes.set(commit.environment, lane);
+    lane.waiting += 1;
+    const mine = lane.last.then(() => apply(parts, commit));
+    // The next one begins whatever came of this one; its caller hears of that.
+    lane.last = mine.catch(() => undefined);
     try {
       return await mine;
     } finally {
-      if (lanes.get(commit.environment) === settled) lanes.delete(commit.environment);
+      lane.waiting -= 1;
+      if (lane.waiting === 0) lanes.delete(commit.environment);
     }
   };
 }

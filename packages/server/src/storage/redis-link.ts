@@ -85,6 +85,7 @@ export async function openRedisLink(address: RedisAddress): Promise<RedisLink> {
   const single = new driver.Redis({ ...optionsOf(address), host: address.host, port: address.port });
   let lastError: Error | undefined;
   single.on('error', (error: Error) => (lastError = error));
+  single.on('ready', () => (lastError = undefined));
   const opening = linkOf(single, { address, isCluster: false, lastError: () => lastError });
   try {
     const [info] = await opening.send('connect', [['INFO', 'cluster']]);
@@ -102,6 +103,7 @@ export async function openRedisLink(address: RedisAddress): Promise<RedisLink> {
     clusterOptionsOf(address),
   );
   cluster.on('error', (error: Error) => (lastError = error));
+  cluster.on('ready', () => (lastError = undefined));
   const link = linkOf(cluster, { address, isCluster: true, lastError: () => lastError });
   return { ...link, listen: () => listenerOf(driver, address) };
 }
@@ -131,6 +133,7 @@ function optionsOf(address: RedisAddress) {
     db: database,
     protocol: 2,
     connectionName: 'understudy',
+    disableClientInfo: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
@@ -204,8 +207,11 @@ function linkOf(client: Redis | Cluster, parts: LinkParts): Base {
     },
     run: (attempt, run) => persist(attempt, true, () => runScript(client, run)),
     everywhere: async (attempt, [name, ...args]) => {
-      const nodes = 'nodes' in client ? client.nodes('master') : [client];
-      const asked = await persist(attempt, false, () => Promise.all(nodes.map((node) => node.call(name, ...args))));
+      const ask = (): Promise<unknown[]> => {
+        const nodes = 'nodes' in client ? client.nodes('master') : [client];
+        return Promise.all(nodes.map((node) => node.call(name, ...args)));
+      };
+      const asked = await persist(attempt, false, ask);
       return asked.answer;
     },
     close: async () => {
@@ -219,7 +225,11 @@ function linkOf(client: Redis | Cluster, parts: LinkParts): Base {
 async function untilReady(client: Redis | Cluster, withinMs: number, lastError: LinkParts['lastError']): Promise<void> {
   if (client.status === 'ready') return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const late = (): void => reject(new NotConnected(lastError()?.message ?? 'no connection', { cause: lastError() }));
+  const late = (): void => {
+    const last = lastError();
+    // A wrong password is an answer, too, and says more than that there is no connection.
+    reject(last !== undefined && isAnswer(last) ? last : new NotConnected(last?.message ?? 'no connection'));
+  };
   const timer = setTimeout(late, Math.max(0, withinMs));
   const ready = (): void => resolve();
   client.once('ready', ready);
