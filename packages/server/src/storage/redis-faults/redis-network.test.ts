@@ -338,6 +338,11 @@ describeRedis('a cluster of three primaries', () => {
       expect(await store.gateways(environment)).toHaveLength(1);
       expect(await store.prune(environment, { evidenceMs: 9, idempotencyMs: 2e12 })).toEqual({ evidence: 2, idempotency: 1 });
     }
+    const waiting = await storeAt(`${patientFor(first?.url ?? '', 2000)}&wait-replicas=1`);
+    for (const environment of environments) {
+      const refusal = { code: 'store.write_failed', message: expect.stringContaining('0 of 1 replicas') };
+      await expect(waiting.commit({ ...put('waited', 0, 1), environment })).rejects.toMatchObject(refusal);
+    }
     expect(heard).toEqual(new Set(environments));
     expect(cluster.servers.map((one) => Number(one.cli('dbsize')) > 0)).toEqual([true, true, true]);
     expect(await inspectRedis(first?.url ?? '')).toMatchObject({ verdict: 'durable', isCluster: true });

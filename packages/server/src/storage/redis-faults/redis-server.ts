@@ -62,7 +62,10 @@ export async function startRedis(options: ServerOptions = {}): Promise<TestServe
   const words = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--appendonly', 'yes'];
   words.push('--appendfsync', 'always', '--save', '', '--logfile', '', ...settings);
   const cli = (...rest: readonly string[]): string =>
-    execFileSync('redis-cli', ['-e', '-p', String(port), ...rest], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+    execFileSync('redis-cli', ['-e', '-p', String(port), ...rest], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }).trim();
 
   async function start(): Promise<void> {
     const [command = program, ...rest] = [...under, program, ...words];
