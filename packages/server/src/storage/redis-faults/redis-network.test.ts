@@ -348,4 +348,27 @@ describeRedis('a cluster of three primaries', () => {
     expect(await inspectRedis(first?.url ?? '')).toMatchObject({ verdict: 'durable', isCluster: true });
     await expect(openRedisStore((first?.url ?? '').replace('/0?', '/1?'))).rejects.toMatchObject({ code: 'config.invalid' });
   }, 60_000);
+
+  it('goes on with a node that was killed and came back, and keeps what it had acknowledged', async () => {
+    const cluster = await startCluster();
+    closing.push(cluster);
+    const [first, ...others] = cluster.servers;
+    const store = await storeAt(patientFor(first?.url ?? '', 1000));
+    const environments = ['production', 'staging', 'a', 'b', 'c', 'd'];
+    for (const environment of environments) await store.commit({ ...put('fraud', 0, 1), environment });
+    for (const node of others) await node.kill();
+    const outcomes = await Promise.allSettled(environments.map((environment) => store.revision(environment)));
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason.code);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(new Set(refused)).toEqual(new Set(['store.busy']));
+    for (const node of others) await node.start();
+    for (const environment of environments) {
+      await expect
+        .poll(() => store.commit({ ...put('fraud', 1, 2), environment }).then(({ outcome }) => outcome, String), {
+          timeout: 30_000,
+        })
+        .toMatch(/^(committed|conflict)$/);
+      expect(await store.verifyJournal(environment)).toMatchObject({ intact: true, entries: 2 });
+    }
+  }, 90_000);
 });
