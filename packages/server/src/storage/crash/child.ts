@@ -31,22 +31,29 @@ const CHILD = fileURLToPath(new URL('./commit-loop.child.ts', import.meta.url));
  * @param killAfterMs kills the child so long after its loop began
  */
 export function runChild(task: ChildTask, tracer: readonly string[], killAfterMs?: number): Promise<ChildRun> {
-  return runLoop([...tracer, process.execPath, CHILD, JSON.stringify(task)], killAfterMs);
+  return runLoop(
+    [...tracer, process.execPath, CHILD, JSON.stringify(task)],
+    killAfterMs === undefined ? undefined : { afterMs: killAfterMs, first: 'ready' },
+  );
 }
 
 /**
  * Runs any program that says `ready` and then `ack` with a number for each thing it was promised.
  * @param words command and arguments
- * @param killAfterMs kills the child so long after its loop began
+ * @param kill kills the child so long after its first `ready` or `ack`
  */
-export async function runLoop(words: readonly string[], killAfterMs?: number): Promise<ChildRun> {
+export async function runLoop(
+  words: readonly string[],
+  kill?: { readonly afterMs: number; readonly first: 'ready' | 'ack' },
+): Promise<ChildRun> {
   const [command = '', ...rest] = words;
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let errors = '';
   let lastSignMs = performance.now();
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    if (output === '' && killAfterMs !== undefined) setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+    const isFirst = kill !== undefined && !output.includes(kill.first) && (output + text).includes(kill.first);
+    if (isFirst) setTimeout(() => child.kill('SIGKILL'), kill.afterMs);
     output += text;
     lastSignMs = performance.now();
   });
