@@ -70,6 +70,20 @@ const PlanFileGuard = z.discriminatedUnion('metric', [
     }).shape,
   }),
   z.strictObject({
+    metric: z.literal('feedback'),
+    name: GuardFields.feedback.name,
+    ...exactPartial({
+      better: GuardFields.feedback.better,
+      weight,
+      tolerance: GuardFields.feedback.tolerance,
+      promote: GuardFields.feedback.promote,
+      needed: GuardFields.feedback.needed.meta({
+        description:
+          'Proof is needed for each-step, for the promotion (default), or only afterwards: a late rollback is then all there is.',
+      }),
+    }).shape,
+  }),
+  z.strictObject({
     metric: z.literal('limit'),
     of: GuardFields.limit.of,
     share: GuardFields.limit.share,
@@ -201,6 +215,8 @@ function guardOf(guard: z.infer<typeof PlanFileGuard>): GuardConfig {
       return { ...DEFAULT_GUARDS.drift, ...guard };
     case 'score':
       return { ...DEFAULT_GUARDS.score, ...guard };
+    case 'feedback':
+      return { ...DEFAULT_GUARDS.feedback, ...guard };
     case 'limit':
       return { ...DEFAULT_GUARDS.limit, ...guard };
   }

@@ -45,6 +45,7 @@ const TallySchema: z.ZodType<Tally> = z.strictObject({
   classes: recordOf(MAX_NAMES.classes, z.string().max(200), z.int().positive()),
   bins: recordOf(MAX_NAMES.bins, z.string().regex(/^[0-9a-f]{8}$/), z.array(Count).max(MAX_BINS)),
   scores: recordOf(MAX_NAMES.scores, Name, MomentsSchema),
+  labels: recordOf(MAX_NAMES.scores, Name, MomentsSchema).exactOptional(),
 });
 
 export const EvidenceBlockSchema: z.ZodType<EvidenceBlock> = z.strictObject({

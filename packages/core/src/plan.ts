@@ -81,6 +81,12 @@ export function problemsOfPlan(plan: Plan): readonly string[] {
   ];
 }
 
+/** Whether passing a step promotes: none follows, or only the one that asks for nothing. */
+export function isLastStep(steps: readonly PlanStep[], step: number): boolean {
+  const next = steps[step + 1];
+  return next === undefined || (steps[step + 2] === undefined && asksForNothing(next));
+}
+
 /** The step nearest to equal shares, where a request tells most about the difference between the arms. */
 export function strictestStepOf(steps: readonly PlanStep[]): number {
   const distances = steps.map(({ trafficPercent }) => Math.abs(trafficPercent - 50));

@@ -2,7 +2,7 @@
 import { boundaryOf } from './bucketing.ts';
 import { formatDuration } from './duration.ts';
 import { AppError } from './errors.ts';
-import { asksForNothing, type Plan, type PlanStep } from './plan.ts';
+import { asksForNothing, isLastStep, type Plan, type PlanStep } from './plan.ts';
 import type { Baseline } from './model-version.ts';
 import type { PredictionBins } from './prediction-bins.ts';
 import type { GuardReading, Judgement, Verdict } from './policy.ts';
@@ -209,8 +209,7 @@ function decideStep(rollout: Rollout, state: Extract<RolloutState, { phase: 'ste
 function climb(rollout: Rollout, from: number, situation: Situation): Decision {
   const { verdict, guards, reason } = situation.judgement;
   const next: PlanStep | undefined = rollout.plan.steps[from + 1];
-  const isLast = rollout.plan.steps[from + 2] === undefined;
-  if (next === undefined || (isLast && asksForNothing(next))) return promote(rollout, situation, reason);
+  if (next === undefined || isLastStep(rollout.plan.steps, from)) return promote(rollout, situation, reason);
   return {
     action: 'advance',
     verdict,

@@ -14,6 +14,7 @@ import { openControlApi, type ControlApi, type ControlPorts } from './control/ap
 import { openArtifactIntake } from './control/artifact-intake.ts';
 import { type FlagFeed, openFlagFeed } from './control/flag-feed.ts';
 import { openMetricsPage, type RenderMetrics } from './control/metrics-page.ts';
+import { openFeedbackIntake, type OpenRequestId } from './control/feedback.ts';
 import { openObservations } from './control/observations.ts';
 import { openSdkKeys } from './control/sdk-keys.ts';
 import { openSdkSightings } from './control/sdk-sightings.ts';
@@ -22,6 +23,7 @@ import { type Engine, openEngine } from './engine/rollout-engine.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { GATEWAY_DEFAULTS } from './gateway/gateway-options.ts';
 import type { Gateway, GatewayPorts } from './gateway/gateway-ports.ts';
+import { openRequestId } from './gateway/request-id.ts';
 import { LATENCY_BOUNDS_MS } from './gateway/request-counters.ts';
 import { systemTimers } from './gateway/timers.ts';
 import { predictRows } from './gateway/predict-rows.ts';
@@ -108,12 +110,14 @@ export async function startUnderstudy(
       latencyBoundsMs: LATENCY_BOUNDS_MS,
       environment: () => loadEnvironment({ store, environment }),
     });
+    const idKey = await requestIdKey(directory);
     const gateway = await openGateway(
-      { ...gatewayOptions(config), requestIdKey: await requestIdKey(directory) },
+      { ...gatewayOptions(config), requestIdKey: idKey },
       gatewayPorts({ config, store, files, feed, metrics, log, clock }),
     );
     opened.unshift(gateway);
-    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols });
+    const openId: OpenRequestId = (id) => openRequestId(idKey, id);
+    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols, openId });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
     const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });
@@ -217,6 +221,7 @@ interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
   readonly gateway: Gateway;
   readonly flags: FlagFeed;
   readonly protocols: readonly FlagProtocol[];
+  readonly openId: OpenRequestId;
 }
 
 async function openControl(needs: ControlNeeds): Promise<ControlApi> {
@@ -242,14 +247,15 @@ async function openControl(needs: ControlNeeds): Promise<ControlApi> {
   return openControlApi(options, { store, clock, engine, artifacts, log, flags, metrics: page, ...openReporting(needs) });
 }
 
-/** Flag protocols, and where what their SDKs say goes. */
-function openReporting(needs: ControlNeeds): Pick<ControlPorts, 'observations' | 'sdks' | 'protocols'> {
-  const { config, store, clock, log, flags, protocols } = needs;
+/** Flag protocols, and where goes what is reported. */
+function openReporting(needs: ControlNeeds): Pick<ControlPorts, 'observations' | 'feedback' | 'sdks' | 'protocols'> {
+  const { config, store, clock, log, flags, protocols, openId } = needs;
+  const feedback = openFeedbackIntake({ store, environment: config.environment, clock, openId });
   const observations = openObservations({ store, environment: config.environment, clock });
   const sdks = openSdkSightings(clock);
   const keys = openSdkKeys({ tokens: flags, clock });
   const ports: ProtocolPorts = { world: flags, keys, outcomes: observations, clock, log, sighted: (sdk) => sdks.sighted(sdk) };
-  return { observations, sdks, protocols: protocols.map(({ prefix, open }) => ({ prefix, plugin: open(ports) })) };
+  return { observations, feedback, sdks, protocols: protocols.map(({ prefix, open }) => ({ prefix, plugin: open(ports) })) };
 }
 
 function portError(error: unknown): unknown {

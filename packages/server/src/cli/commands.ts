@@ -5,6 +5,7 @@ import { CONTEXT_COMMANDS } from './context-commands.ts';
 import { DOCTOR_COMMANDS } from './doctor-command.ts';
 import { ENVIRONMENT_COMMANDS } from './environment-commands.ts';
 import { EVALUATION_COMMANDS } from './evaluation-commands.ts';
+import { FEEDBACK_COMMANDS } from './feedback-commands.ts';
 import { FLAG_COMMANDS } from './flag-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
 import { PLAN_COMMANDS } from './plan-commands.ts';
@@ -26,6 +27,7 @@ export const GROUPS: readonly CommandGroup[] = [
   { name: 'version', summary: 'Versions: register, promote, mark healthy or unhealthy' },
   { name: 'rollout', summary: 'Rollouts: start, watch, pause, promote, roll back' },
   { name: 'plan', summary: 'Plans of rollouts' },
+  { name: 'feedback', summary: 'The truth about requests, told later' },
   { name: 'flag', summary: 'Flags: save, switch, ramp, import' },
   { name: 'segment', summary: 'Segments of subjects, for the rules of flags' },
   { name: 'token', summary: 'Access tokens' },
@@ -42,6 +44,7 @@ export function allCommands(extra: readonly Command[]): readonly Command[] {
     ...VERSION_COMMANDS,
     ...ROLLOUT_COMMANDS,
     ...PLAN_COMMANDS,
+    ...FEEDBACK_COMMANDS,
     ...FLAG_COMMANDS,
     ...SEGMENT_COMMANDS,
     ...EVALUATION_COMMANDS,

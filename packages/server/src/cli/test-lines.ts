@@ -54,6 +54,8 @@ export const LINES: Readonly<Record<string, readonly string[]>> = {
   'segment get': ['segment', 'get', 'testers'],
   'segment save': ['segment', 'save', 'segment.yaml', '--reason', 'r'],
   'segment delete': ['segment', 'delete', 'testers', '--reason', 'r'],
+  'feedback give': ['feedback', 'give', '1.ZnJhdWQ.x', '--wrong', '--score', 'rating=0.2'],
+  'feedback show': ['feedback', 'show', 'fraud'],
   eval: ['eval', 'checkout', '--attribute', 'key=42'],
   why: ['why', 'checkout', '--user', '{"key": "42"}', '--attribute', 'age=30'],
   replay: ['replay', 'digits'],

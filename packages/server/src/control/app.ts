@@ -7,6 +7,7 @@ import { guardAccess } from './access.ts';
 import { setAnswerHeaders } from './answer-headers.ts';
 import { answerBrokenRequest } from './broken-request.ts';
 import { answerError, type ControlLog } from './error-answer.ts';
+import type { FeedbackIntake } from './feedback.ts';
 import type { FlagFeed } from './flag-feed.ts';
 import { readJsonBodies } from './json-body.ts';
 import type { Observations } from './observations.ts';
@@ -37,6 +38,7 @@ export interface ControlPorts extends Pick<CommandContext, 'store' | 'clock'> {
   readonly metrics: MetricsPage;
   readonly log: ControlLog;
   readonly observations: Observations;
+  readonly feedback: FeedbackIntake;
   readonly sdks: Pick<SdkSightings, 'list'>;
   readonly flags: Pick<FlagFeed, 'now'>;
   readonly protocols: readonly MountedProtocol[];
@@ -66,7 +68,7 @@ const MAX_UPLOAD_BYTES = 2 * 1024 ** 3;
 /** Ready to listen when it resolves; a route that declares no access makes it reject. */
 export async function openControlApi(options: ControlOptions, ports: ControlPorts): Promise<ControlApi> {
   const { environment, release } = options;
-  const { store, clock, engine, artifacts, metrics, log, observations, sdks, flags, protocols } = ports;
+  const { store, clock, engine, artifacts, metrics, log, observations, feedback, sdks, flags, protocols } = ports;
   let isDraining = false;
   const app = openServer(log);
   app.addHook('onRequest', async (request, reply) => {
@@ -80,7 +82,7 @@ export async function openControlApi(options: ControlOptions, ports: ControlPort
   const metricsAccess = options.openMetrics === true ? 'public' : 'read';
   addProbes(app, { store, environment, metrics, metricsAccess, isDraining: () => isDraining });
   const own = ownListeners(options.ownPorts);
-  const context = { environment, release, store, clock, engine, artifacts, own, observations, sdks, flags };
+  const context = { environment, release, store, clock, engine, artifacts, own, observations, feedback, sdks, flags };
   await addRoutes(app, { context, maxUploadBytes: options.maxUploadBytes ?? MAX_UPLOAD_BYTES });
   for (const { prefix, plugin } of protocols) await mount(app, prefix, plugin);
   await app.ready();

@@ -19,22 +19,31 @@ export interface StepRequest extends Caller {
 export interface RolloutJudge {
   /** Decides once. @returns the decision when it was committed, undefined when nothing had to be written */
   evaluate(id: string, request?: StepRequest): Promise<Decision | undefined>;
-  /** The evidence so far, without deciding. */
+  /** The evidence so far, without deciding; no judgement on rollouts that are over for good. */
   lookAt(rollout: Rollout): Promise<{ readonly judgement?: Judgement; readonly arms: readonly ArmCounts[] }>;
-  /** Forgets rollouts that have ended. */
-  forgetAllBut(live: ReadonlySet<string>): void;
+  /** Forgets every rollout that is neither live nor promoted provisionally. */
+  keepOnly(rollouts: KeptRollouts): void;
 }
 
 // Somebody who changes a rollout between our read and our commit makes us look again; five times in a row is a bug.
 const MAX_LOOKS = 5;
 
+/** Ids of rollouts whose evidence still counts. */
+export interface KeptRollouts {
+  readonly live: ReadonlySet<string>;
+  readonly provisional: ReadonlySet<string>;
+}
+
 export function openRolloutJudge(context: CommandContext): RolloutJudge {
   const ledgers = new Map<string, StoredLedger>();
   const lastHolds = new Map<string, string>();
+  let provisional: ReadonlySet<string> = new Set();
+
+  const isJudged = ({ id, state }: Rollout): boolean => isLive(state) || provisional.has(id);
 
   async function look(rollout: Rollout): Promise<Look> {
     const ledger = ledgers.get(rollout.id) ?? openStoredLedger(context, rollout);
-    if (isLive(rollout.state)) ledgers.set(rollout.id, ledger);
+    if (isJudged(rollout)) ledgers.set(rollout.id, ledger);
     await ledger.catchUp();
     const versions = await getVersions(context, rollout.model);
     const challenger = versions.find((version) => version.version === rollout.challenger);
@@ -67,11 +76,13 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
     evaluate,
     async lookAt(rollout) {
       const { judgement, arms } = await look(rollout);
-      return isLive(rollout.state) ? { judgement, arms } : { arms };
+      return isJudged(rollout) ? { judgement, arms } : { arms };
     },
-    forgetAllBut(live) {
-      for (const id of ledgers.keys()) if (!live.has(id)) ledgers.delete(id);
-      for (const id of lastHolds.keys()) if (!live.has(id)) lastHolds.delete(id);
+    keepOnly(kept) {
+      provisional = kept.provisional;
+      const isKept = (id: string): boolean => kept.live.has(id) || kept.provisional.has(id);
+      for (const id of ledgers.keys()) if (!isKept(id)) ledgers.delete(id);
+      for (const id of lastHolds.keys()) if (!isKept(id)) lastHolds.delete(id);
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Schemas of the rows that a backend reads back. A row is outside data until one of these has parsed it. */
 import { AppError } from '@understudy/core/errors';
+import type { FeedbackSum } from '@understudy/core/feedback';
 import { DecisionSchema } from '@understudy/contract/documents';
 import { EvidenceBlockSchema, ReadinessSchema } from '@understudy/contract/report';
 import { z } from 'zod';
@@ -72,6 +73,24 @@ const EvidenceRow = z
   .strictObject({ cursor: z.int().positive(), seen_at_ms: z.number(), block: JsonText.pipe(EvidenceBlockSchema) })
   .transform(({ seen_at_ms: seenAtMs, ...rest }) => ({ ...rest, seenAtMs }));
 
+const FeedbackSumRow = z
+  .strictObject({
+    cohort: z.int(),
+    version: z.string(),
+    arm: z.enum(['champion', 'challenger', 'shadow']),
+    rollout: z.string().nullable(),
+    step: z.int().nullable(),
+    name: z.string(),
+    lag: z.int(),
+    count: z.int(),
+    sum: z.number(),
+    sum_squares: z.number(),
+  })
+  .transform(({ rollout, step, count, sum, sum_squares: sumSquares, ...rest }): FeedbackSum => {
+    const trial = rollout === null || step === null ? {} : { rollout, step };
+    return { ...rest, ...trial, moments: { count, sum, sumSquares } };
+  });
+
 const GatewayRow = z
   .strictObject({
     gateway: z.string(),
@@ -99,6 +118,10 @@ export function decisionOfRow(row: unknown): StoredDecision {
 
 export function evidenceOfRow(row: unknown): StoredEvidence {
   return parseRow('evidence', EvidenceRow, row);
+}
+
+export function feedbackSumOfRow(row: unknown): FeedbackSum {
+  return parseRow('feedback', FeedbackSumRow, row);
 }
 
 export function gatewayOfRow(row: unknown): GatewayStatus {

@@ -5,6 +5,7 @@ import { decisionOfRow, documentOfRow, headOfRow, idempotencyOfRow } from './row
 import { prepareCommit, refuseSenseless } from './sqlite-commit.ts';
 import { type Connection, type ConnectionOptions, openConnection } from './sqlite-connection.ts';
 import { openEvidence } from './sqlite-evidence.ts';
+import { openFeedbackTable } from './sqlite-feedback.ts';
 import { checkJournal, prepareJournal } from './sqlite-journal.ts';
 import type { Commit, CommitResult, EnvironmentDocuments, Store } from './store.ts';
 
@@ -26,6 +27,7 @@ export async function openSqliteStore(file: string, options: SqliteOptions = {})
     onCommit,
     ...openDocuments(connection),
     ...openEvidence(connection),
+    ...openFeedbackTable(connection),
     journal: async (environment, query) => read('read the journal', () => journal(environment, query)),
     verifyJournal: (environment) => checkJournal(connection, environment),
     close: async () => connection.close(),
