@@ -2,7 +2,7 @@
 import type { Flag } from '@understudy/core/flags/flag';
 import type { FlagsmithFeatureState } from '@understudy/core/flags/flagsmith-model';
 import { instantText } from '@understudy/core/flags/instant';
-import { type FlagsmithRendering, renderFlagsmith } from '@understudy/core/flags/render-flagsmith';
+import { renderFlagsmith } from '@understudy/core/flags/render-flagsmith';
 import type { FlagState, ProtocolPorts } from '../flag-world.ts';
 
 export interface Environment {
@@ -60,26 +60,11 @@ function environmentOf(state: FlagState, { key, updatedAtMs, nowMs, log }: View)
     document() {
       if (document === undefined) {
         if (losses.length > 0) log.info({ revision: state.revision, losses }, 'flagsmith.document_differs');
-        const states = data.feature_states.map((feature) => withoutKilled(feature, { state, nowMs }));
-        document = Buffer.from(JSON.stringify({ ...data, updated_at: instantText(updatedAtMs), feature_states: states }));
+        document = Buffer.from(JSON.stringify({ ...data, updated_at: instantText(updatedAtMs) }));
       }
       return document;
     },
   };
-}
-
-interface Moment {
-  readonly state: FlagState;
-  readonly nowMs: number;
-}
-
-/** A flag that is off for everybody is enabled as our evaluator says: not, unless it is a boolean whose off variant is true. */
-function withoutKilled(
-  feature: FlagsmithFeatureState,
-  { state, nowMs }: Moment,
-): FlagsmithRendering['data']['feature_states'][number] {
-  const { detail, isEnabled } = state.evaluator.evaluate(feature.feature.name, {}, { atMs: nowMs, random: () => 0 });
-  return detail.kind === 'off' || detail.kind === 'unscheduled' ? { ...feature, enabled: isEnabled } : feature;
 }
 
 /** Flags that came from Flagsmith are hashed with their environment's key, which therefore stays the key of all. */

@@ -174,13 +174,13 @@ describe('remote evaluation', () => {
 
 describe('local evaluation', () => {
   it('agrees with the server when the flag is hashed as Flagsmith does: split, ramp, pins, targeting, derived boolean', async () => {
-    const more = { pins: [{ variant: 'v2', keys: ['anna'] }], rules: [countryRule] };
+    const more = { pins: [{ variant: 'v2', keys: ['anna', 'bo,carl'] }], rules: [countryRule] };
     rig.set({ flags: [localFlag('model', 10_000, more), derivedFlag('model-v2', 'model')] });
     const client = openLocalClient();
-    const users = ['anna', ...USERS];
+    const users = ['anna', 'bo,carl', 'bo', 'carl', ...USERS];
     const before = await valuesOf(client, 'model', users);
     expect(before).toEqual(expectedOf('model', users));
-    expect(before[0]).toBe('v2');
+    expect(before.slice(0, 2)).toEqual(['v2', 'v2']);
     rig.set({ flags: [localFlag('model', 40_000, more), derivedFlag('model-v2', 'model')] });
     await client.updateEnvironment();
     const after = await valuesOf(client, 'model', users);
