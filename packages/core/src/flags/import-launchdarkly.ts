@@ -51,6 +51,7 @@ function importFlag(flag: LaunchDarklyFlag, flags: LaunchDarklyData['flags'], lo
   const names = namesOf(flag);
   const nameAt = (index: number): string => nameOrMissing(names, index, lose);
   const target = { nameAt, prefix: `${key}.${salt}`, lose };
+  loseEvents(flag, lose);
   return {
     key,
     type: typeOf(flag.variations),
@@ -62,13 +63,34 @@ function importFlag(flag: LaunchDarklyFlag, flags: LaunchDarklyData['flags'], lo
       return { flag: other, variants: [nameOrMissing(parent === undefined ? [] : namesOf(parent), variation, lose)] };
     }),
     pins: importTargets(flag, nameAt),
-    rules: rules.map(({ id, clauses = [], ...serve }): Rule => {
+    rules: rules.map(({ id, clauses = [], trackEvents: _events, ...serve }): Rule => {
       const all = clauses.map((clause) => importClause(clause, lose));
       return { ...(id === undefined ? {} : { id }), all, serve: importServe(serve, target) };
     }),
     fallthrough: importServe(flag.fallthrough ?? {}, target),
     bucketing: { profile: 'launchdarkly', salt: `${key}.${salt}` },
   };
+}
+
+/** Which events SDKs send besides their counts; it changes nobody's variant. */
+function loseEvents(flag: LaunchDarklyFlag, lose: Lose): void {
+  const { rules = [], debugEventsUntilDate, samplingRatio, migration } = flag;
+  const rulesWithEvents = rules.flatMap(({ trackEvents }, index) => (trackEvents === true ? [index + 1] : []));
+  const settings = [
+    flag.trackEvents === true ? 'trackEvents' : [],
+    flag.trackEventsFallthrough === true ? 'trackEventsFallthrough' : [],
+    rulesWithEvents.length > 0 ? `trackEvents of rule ${rulesWithEvents.join(', ')}` : [],
+    debugEventsUntilDate === undefined ? [] : 'debugEventsUntilDate',
+    flag.excludeFromSummaries === true ? 'excludeFromSummaries' : [],
+    samplingRatio === undefined || samplingRatio === 1 ? [] : 'samplingRatio',
+  ].flat();
+  if (settings.length > 0) {
+    lose(
+      `Its event settings are left out (${settings.join('; ')}): SDKs send counts for each variant, and no event for a single evaluation.`,
+    );
+  }
+  if (migration !== undefined)
+    lose('It is a migration flag; its stages are plain variants here, and consistency is not checked.');
 }
 
 /** LaunchDarkly numbers its variations; ours have names. */
