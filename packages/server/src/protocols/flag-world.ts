@@ -4,7 +4,7 @@ import type { Evaluator, FlagDocuments } from '@understudy/core/flags/evaluator'
 /** Everything about the flags of one environment at one revision. Replaced as a whole, never changed. */
 export interface FlagState {
   readonly environment: string;
-  /** Grows with every commit of the environment. */
+  /** Of the newest commit that changed what is served here; stays as it is when a schedule begins or ends. */
   readonly revision: number;
   /** Flags of people and those that follow rollouts, with their segments. */
   readonly documents: FlagDocuments;
