@@ -23,7 +23,7 @@ import { viewEvaluation, viewFlags, viewSegments } from './flag-view.ts';
 import { outcomeOf } from './outcome.ts';
 
 export const FLAG_HANDLERS = {
-  listFlags: async (context) => viewFlags(await loadFlagLibrary(context)),
+  listFlags: async (context) => viewFlags(await loadFlagLibrary(context), context.observations.unjudgedExposures),
   getFlag: (context, { params }) => flagByKey(context, params.flag),
   saveFlag: async (context, { caller, params, body }) => {
     refuseOtherKey('flag', { key: body.flag.key, address: params.flag });
@@ -73,7 +73,7 @@ export const FLAG_HANDLERS = {
 
 async function flagByKey(context: HandlerContext, key: string): Promise<FlagView> {
   const library = await loadFlagLibrary(context);
-  const found = viewFlags(library).find(({ flag }) => flag.key === key);
+  const found = viewFlags(library, context.observations.unjudgedExposures).find(({ flag }) => flag.key === key);
   if (found === undefined) throw unknownFlag(library, key);
   return found;
 }

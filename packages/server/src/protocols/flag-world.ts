@@ -36,15 +36,24 @@ export interface SdkKeys {
   check(secret: string): Promise<KeyCheck>;
 }
 
-/** What a service reports about requests that it decided by a flag. Values are counts and sums, so that batches can be added up. */
+/**
+ * What a reporter says about one variant of a flag: how often it was given, and apart from that what came of requests. Values
+ * are counts and sums, so that batches can be added up.
+ */
 export interface FlagOutcome {
-  /** Flag and variant that the requests were decided by. */
   readonly flag: string;
   readonly variant: string;
   /** Unique for each batch of a reporter, so that a repeated one counts once. */
   readonly batch: string;
   readonly atMs: number;
+  /**
+   * Evaluations that gave the variant. Nobody knows how those requests ended, or whether there was one: an exposure is never
+   * a success, and no part of {@link requests}.
+   */
+  readonly exposures: number;
+  /** Requests decided by the variant that are known to have ended, well or not: what errors are divided by. */
   readonly requests: number;
+  /** Those of {@link requests} that failed. */
   readonly errors: number;
   /** Milliseconds of single requests; few, or summarised in buckets `[upper bound in ms, count]`. */
   readonly latencies: readonly (readonly [ms: number, count: number])[];

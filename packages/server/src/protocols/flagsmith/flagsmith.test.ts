@@ -384,7 +384,7 @@ describe('usage counts', () => {
     const flags = await client.getIdentityFlags('anna');
     for (const flag of ['split', 'fixed', 'fixed', 'killed', 'unknown']) flags.getFeatureValue(flag);
     await client['analyticsProcessor']?.flush();
-    expect(rig.outcomes.map(({ flag, variant, requests, errors }) => [flag, variant, requests, errors])).toEqual([
+    expect(rig.outcomes.map(({ flag, variant, exposures, requests }) => [flag, variant, exposures, requests])).toEqual([
       ['fixed', 'v2', 2, 0],
       ['killed', 'v1', 1, 0],
     ]);

@@ -117,7 +117,7 @@ function addUsageRoute(app: FastifyInstance, protocol: Protocol): void {
 }
 
 function counts({ outcomes, unattributed }: ReturnType<typeof exposuresOf>): object {
-  return { attributed: outcomes.reduce((sum, { requests }) => sum + requests, 0), unattributed };
+  return { attributed: outcomes.reduce((sum, { exposures }) => sum + exposures, 0), unattributed };
 }
 
 /** The address is all that an SDK presents here: a key, or the environment's own, which is in the document that it has. */

@@ -4,7 +4,7 @@ import type { ProtocolPorts } from '../flag-world.ts';
 import { tagOf } from './entity-tag.ts';
 import { readMetricsReport, readRegistration } from './metrics-report.ts';
 import { UnleashProblem } from './problem.ts';
-import { outcomesOf } from './reported-outcomes.ts';
+import { hasErrorsAlone, outcomesOf } from './reported-outcomes.ts';
 import type { ReceivedBody } from './request-body.ts';
 import { sightingOf } from './sighting.ts';
 
@@ -43,6 +43,11 @@ export function openReportIntake(ports: ProtocolPorts, { isLocal, isBelieved, st
       if (state === undefined) throw new UnleashProblem(503, 'Understudy has no flags at the moment to count the metrics for');
       const batch = tagOf(`${String(request.headers['unleash-connection-id'])} ${request.body?.digest}`);
       const outcomes = isBelieved ? outcomesOf(report, state.documents, { batch, atMs: ports.clock.nowMs() }) : [];
+      if (isBelieved && hasErrorsAlone(report)) {
+        const problem =
+          'understudy_errors is left out: it is a part of understudy_requests, which the application does not count';
+        ports.log.warn({ application: report.appName ?? 'unknown', problem }, 'unleash.errors_left_out');
+      }
       if (outcomes.length > 0) await take(ports, outcomes);
       return reply.status(status).send();
     },

@@ -183,7 +183,7 @@ describe('a report', () => {
       payload,
     });
     expect(answer.statusCode).toBe(status);
-    expect(world.outcomes.map(({ requests }) => requests)).toEqual(status === 202 ? [1] : []);
+    expect(world.outcomes.map(({ exposures }) => exposures)).toEqual(status === 202 ? [1] : []);
     if (status !== 202)
       expect(answer.json()).toMatchObject({ message: expect.any(String), details: [{ message: expect.any(String) }] });
   });
