@@ -10,6 +10,7 @@ import { loadEnvironment } from './commands/queries.ts';
 import { createAdminToken, createFirstToken } from './commands/tokens.ts';
 import { type Config, storeDirectory } from './config.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { deriveSecrets, type SecretFor } from './derived-secret.ts';
 import { openControlApi, type ControlApi, type ControlPorts } from './control/app.ts';
 import { openArtifactIntake } from './control/artifact-intake.ts';
 import { type FlagFeed, openFlagFeed } from './control/flag-feed.ts';
@@ -108,12 +109,26 @@ export async function startUnderstudy(
       latencyBoundsMs: LATENCY_BOUNDS_MS,
       environment: () => loadEnvironment({ store, environment }),
     });
+    const key = await requestIdKey(directory);
     const gateway = await openGateway(
-      { ...gatewayOptions(config), requestIdKey: await requestIdKey(directory) },
+      { ...gatewayOptions(config), requestIdKey: key },
       gatewayPorts({ config, store, files, feed, metrics, log, clock }),
     );
     opened.unshift(gateway);
-    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols });
+    const secretFor = deriveSecrets(key);
+    const control = await openControl({
+      config,
+      store,
+      files,
+      engine,
+      gateway,
+      metrics,
+      log,
+      clock,
+      flags,
+      protocols,
+      secretFor,
+    });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
     const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });
@@ -217,6 +232,7 @@ interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
   readonly gateway: Gateway;
   readonly flags: FlagFeed;
   readonly protocols: readonly FlagProtocol[];
+  readonly secretFor: SecretFor;
 }
 
 async function openControl(needs: ControlNeeds): Promise<ControlApi> {
@@ -244,11 +260,12 @@ async function openControl(needs: ControlNeeds): Promise<ControlApi> {
 
 /** Flag protocols, and where what their SDKs say goes. */
 function openReporting(needs: ControlNeeds): Pick<ControlPorts, 'observations' | 'sdks' | 'protocols'> {
-  const { config, store, clock, log, flags, protocols } = needs;
+  const { config, store, clock, log, flags, protocols, secretFor } = needs;
   const observations = openObservations({ store, environment: config.environment, clock });
   const sdks = openSdkSightings(clock);
   const keys = openSdkKeys({ tokens: flags, clock });
-  const ports: ProtocolPorts = { world: flags, keys, outcomes: observations, clock, log, sighted: (sdk) => sdks.sighted(sdk) };
+  const { sighted } = sdks;
+  const ports: ProtocolPorts = { world: flags, keys, outcomes: observations, clock, log, sighted, secretFor };
   return { observations, sdks, protocols: protocols.map(({ prefix, open }) => ({ prefix, plugin: open(ports) })) };
 }
 

@@ -54,7 +54,7 @@ export function renderFlagsmith(documents: FlagDocuments, { atMs, environment }:
     ({ identifier }) => identifier,
   );
   const data: FlagsmithEnvironment = {
-    id: 1,
+    id: idOf(environment.name),
     api_key: environment.key,
     name: environment.name,
     updated_at: instantText(atMs),

@@ -8,9 +8,9 @@ const MODEL: Model = {
   champion: 'v1',
   routing: DEFAULT_ROUTING,
   watch: DEFAULT_WATCH,
-  lineage: [],
+  terms: [],
   createdAtMs: 0,
-  history: [],
+  rolloutCount: 0,
 };
 
 it.each([

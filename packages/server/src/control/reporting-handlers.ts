@@ -3,5 +3,5 @@ import type { Handlers } from './call.ts';
 
 export const REPORTING_HANDLERS = {
   reportObservations: ({ observations }, { body }) => observations.take(body),
-  listSdks: async ({ sdks, flags }) => sdks.list(flags.now()?.documents.flags ?? []),
+  listSdks: async ({ sdks, flags }) => sdks.list(flags.now()?.documents ?? { flags: [], segments: [] }),
 } satisfies Partial<Handlers>;

@@ -69,7 +69,7 @@ export interface OutcomeSink {
 /** One SDK that was heard of, for lists and for the warning about families that hash differently. */
 export interface SdkSighting {
   readonly family: 'unleash' | 'launchdarkly' | 'flagsmith' | 'ofrep';
-  /** Name and version as the SDK sends them, such as `unleash-node-sdk:6.12.1`; cut to 200 characters. */
+  /** Name and version as the SDK sends them, such as `unleash-node-sdk:6.12.1`. */
   readonly sdk: string;
   readonly application: string;
   /** Whether it evaluates by itself, with the hash of its family. */
@@ -83,6 +83,8 @@ export interface ProtocolPorts {
   readonly outcomes: OutcomeSink;
   readonly clock: { nowMs(): number };
   readonly log: { info(fields: object, event: string): void; warn(fields: object, event: string): void };
-  /** Remembered by family, sdk and application; bounded. */
+  /** Remembered by family, sdk, application and place of evaluation; texts are cut and the number is bounded. */
   sighted(sdk: SdkSighting): void;
+  /** 32 bytes that are the same in every process that serves these flags, and after a restart. Another purpose has others. */
+  secretFor(purpose: string): Uint8Array;
 }

@@ -2,6 +2,7 @@
 import { compileFlags, type FlagDocuments } from '@understudy/core/flags/evaluator';
 import type { Flag } from '@understudy/core/flags/flag';
 import { fastify, type FastifyInstance, type FastifyPluginCallback } from 'fastify';
+import { deriveSecrets } from '../derived-secret.ts';
 import { compileRegex } from '../regex.ts';
 import type { FlagOutcome, FlagState, KeyCheck, ProtocolPorts, SdkSighting } from './flag-world.ts';
 
@@ -55,6 +56,7 @@ export function openProtocolWorld(): ProtocolWorld {
       clock: { nowMs: () => Date.now() },
       log: { info: () => undefined, warn: () => undefined },
       sighted: (sdk) => void sightings.push(sdk),
+      secretFor: deriveSecrets(new Uint8Array(32)),
     },
   };
 }

@@ -18,20 +18,22 @@ export interface Environment {
   document(): Buffer;
 }
 
+// 132 bits.
+const KEY_CHARACTERS = 22;
+
 export interface Environments {
   /** The same environment for the same state. */
   of(state: FlagState): Environment;
 }
 
-/** @param key the environment's key; default that of the imported flags, or else the environment's name */
-export function followEnvironment({ clock, log }: Pick<ProtocolPorts, 'clock' | 'log'>, key?: string): Environments {
+export function followEnvironment({ clock, log, secretFor }: Pick<ProtocolPorts, 'clock' | 'log' | 'secretFor'>): Environments {
   let current: Environment | undefined;
   return {
     of(state) {
       if (current?.state === state) return current;
       const nowMs = clock.nowMs();
       const updatedAtMs = Math.max(Math.ceil(nowMs), (current?.updatedAtMs ?? 0) + 1);
-      const next = environmentOf(state, { key: key ?? keyOf(state), updatedAtMs, nowMs, log });
+      const next = environmentOf(state, { key: keyOf(state, secretFor), updatedAtMs, nowMs, log });
       if (current !== undefined && current.key !== next.key) {
         log.warn({ before: current.key, after: next.key }, 'flagsmith.environment_key_changed');
       }
@@ -67,11 +69,17 @@ function environmentOf(state: FlagState, { key, updatedAtMs, nowMs, log }: View)
   };
 }
 
-/** Flags that came from Flagsmith are hashed with their environment's key, which therefore stays the key of all. */
-function keyOf({ environment, documents }: FlagState): string {
+/**
+ * Flags that came from Flagsmith are hashed with their environment's key, which therefore stays the key of all. Otherwise it
+ * is one that nobody guesses, since it opens the event stream, and that every process finds again.
+ */
+function keyOf({ environment, documents }: FlagState, secretFor: ProtocolPorts['secretFor']): string {
   const prefixes = Map.groupBy(documents.flags.flatMap(prefixOf), (prefix) => prefix);
   const [most] = [...prefixes].toSorted(([, a], [, b]) => b.length - a.length);
-  return most?.[0] ?? environment;
+  if (most !== undefined) return most[0];
+  return Buffer.from(secretFor(`flagsmith environment ${environment}`))
+    .toString('base64url')
+    .slice(0, KEY_CHARACTERS);
 }
 
 function prefixOf({ fallthrough, bucketing }: Flag): readonly string[] {

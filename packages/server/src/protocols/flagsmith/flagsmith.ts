@@ -14,8 +14,6 @@ import { type Identity, identityOf } from './identity.ts';
 import { environmentAnswer, identityAnswer } from './remote-flags.ts';
 
 export interface FlagsmithOptions {
-  /** The environment's key in local hashes. Default: that of flags imported from Flagsmith, or else the environment's name. */
-  readonly environmentKey?: string;
   readonly maxStreams?: number;
 }
 
@@ -26,7 +24,7 @@ const SERVER_KEY_PREFIX = 'ser.';
 /** Ready to be registered under a prefix. */
 export function flagsmithProtocol(ports: ProtocolPorts, options: FlagsmithOptions = {}): FastifyPluginCallback {
   return (app, _options, done) => {
-    const environments = followEnvironment(ports, options.environmentKey);
+    const environments = followEnvironment(ports);
     const streams = openEventStreams({ maxStreams: options.maxStreams ?? MAX_STREAMS });
     const protocol: Protocol = { ports, environments, streams };
     const stop = ports.world.onChange((state) => streams.send(Buffer.from(updateEvent(environments.of(state)))));
@@ -106,7 +104,7 @@ function addUsageRoute(app: FastifyInstance, protocol: Protocol): void {
   const { outcomes, clock, log } = protocol.ports;
   for (const url of addressesOf('analytics/flags')) {
     app.post<{ Body: JsonBody | undefined }>(url, async (request, reply) => {
-      const { environment, key } = await enter(request, { protocol, isLocal: false });
+      const { environment, key } = await enter(request, { protocol, isLocal: undefined });
       const report = { body: request.body?.value, state: environment.state, batch: randomUUID(), atMs: clock.nowMs() };
       const exposures = exposuresOf(report);
       if (exposures.outcomes.length > 0) await outcomes.report(exposures.outcomes);
@@ -143,7 +141,8 @@ function updateEvent({ updatedAtMs }: Environment): string {
 
 interface Entrance {
   readonly protocol: Protocol;
-  readonly isLocal: boolean;
+  /** Undefined: the request does not say. */
+  readonly isLocal: boolean | undefined;
 }
 
 interface Entered extends Pick<Admission, 'key'> {
@@ -156,7 +155,7 @@ async function enter(request: FastifyRequest, { protocol, isLocal }: Entrance): 
   const [header = ''] = [request.headers['x-environment-key'] ?? ''].flat();
   const { key, state } = await admit(ports, header === '' ? [] : formsOf(header));
   const sdk = (request.headers['user-agent'] ?? 'unknown').slice(0, 200);
-  ports.sighted({ family: 'flagsmith', sdk, application: key.name, isLocal });
+  if (isLocal !== undefined) ports.sighted({ family: 'flagsmith', sdk, application: key.name, isLocal });
   return { key, environment: environments.of(state) };
 }
 

@@ -286,6 +286,13 @@ describe('POST /bulk', () => {
     expect(await answer.json()).toEqual({ code: 'request.invalid', message: expect.stringContaining(message) });
   });
 
+  it('shows that an SDK is there which only streams and reports', async () => {
+    await using rig = await openSdkRig();
+    rig.world.set({ flags: [] });
+    await rig.ask('/bulk', post([]));
+    expect(rig.world.sightings).toMatchObject([{ family: 'launchdarkly', isLocal: true }]);
+  });
+
   it('takes any content type, and is closed without a key', async () => {
     await using rig = await openSdkRig();
     rig.world.set({ flags: [] });

@@ -27,9 +27,9 @@ export function launchdarklyProtocol(ports: ProtocolPorts, limits: StreamLimits 
       return await reply.status(isReady ? 200 : 503).send({ status: isReady ? 'healthy' : 'starting' });
     });
     void app.register((guarded, _none, registered) => {
-      guarded.addHook('onRequest', async ({ method, headers }) => {
-        const keyName = await admitKey(headers.authorization, ports);
-        if (method === 'GET') ports.sighted(sightingOf(headers, keyName));
+      guarded.addHook('onRequest', async ({ headers }) => {
+        // Events as well: an SDK that streams asks for nothing else for days.
+        ports.sighted(sightingOf(headers, await admitKey(headers.authorization, ports)));
       });
       addDocumentRoutes(guarded, ports, { editions, streams });
       addEventRoutes(guarded, ports, editions);

@@ -523,6 +523,16 @@ describe('event streams', () => {
     expect((await tryStream(url)).status).toBe(401);
   });
 
+  it('open with an address that was given out before a restart, or by another process', async () => {
+    rig.set({ flags: [] });
+    const url = await streamUrl();
+    await rig.stop();
+    await rig.start();
+    const response = await tryStream(url);
+    expect(response.status).toBe(200);
+    await response.body?.cancel();
+  });
+
   it('have room for so many, and wait for the first state', async () => {
     rig.set({ flags: [] });
     const url = await streamUrl();

@@ -1,5 +1,5 @@
 /** The OpenFeature Remote Evaluation Protocol 0.3.0, with its event streams. `compose.ts` serves it under `/ofrep`. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { AppError } from '@understudy/core/errors';
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
 import { type Admission, admit } from '../edge/admission.ts';
@@ -14,11 +14,6 @@ import { versionOf } from './state-version.ts';
 import { signStreams, windowAt } from './stream-token.ts';
 
 export interface OfrepOptions {
-  /**
-   * Signs the addresses of event streams. Servers behind one address share it, or a stream would only open where its
-   * address came from. Default: random.
-   */
-  readonly streamSecret?: Uint8Array;
   readonly maxStreams?: number;
 }
 
@@ -33,7 +28,7 @@ const EVENTS = '/v1/events';
 export function ofrepProtocol(ports: ProtocolPorts, options: OfrepOptions = {}): FastifyPluginCallback {
   return (app, _options, done) => {
     const streams = openEventStreams({ maxStreams: options.maxStreams ?? MAX_STREAMS });
-    const secret = options.streamSecret ?? randomBytes(32);
+    const secret = ports.secretFor('ofrep event streams');
     const protocol: Protocol = { ports, streams, secret, answersOf: latestAnswers(), eventsAt: `${app.prefix}${EVENTS}` };
     const stop = ports.world.onChange((state) => streams.send(Buffer.from(refetchEvent(state, ports.clock.nowMs()))));
     app.addHook('preClose', async () => {
@@ -53,6 +48,7 @@ export function ofrepProtocol(ports: ProtocolPorts, options: OfrepOptions = {}):
 interface Protocol {
   readonly ports: ProtocolPorts;
   readonly streams: EventStreams;
+  /** Signs the addresses of event streams. */
   readonly secret: Uint8Array;
   /** The same answers for the same state. */
   readonly answersOf: (state: FlagState) => FlagAnswers;
