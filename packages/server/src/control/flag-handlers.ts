@@ -21,6 +21,7 @@ import { compileRegex } from '../regex.ts';
 import type { HandlerContext, Handlers } from './call.ts';
 import { viewEvaluation, viewFlags, viewSegments } from './flag-view.ts';
 import { outcomeOf } from './outcome.ts';
+import { subjectBucket } from './subject-bucket.ts';
 
 export const FLAG_HANDLERS = {
   listFlags: async (context) => viewFlags(await loadFlagLibrary(context), context.observations.unjudgedExposures),
@@ -42,6 +43,7 @@ export const FLAG_HANDLERS = {
     const circumstances = { atMs, random: Math.random };
     return viewEvaluation(explainFlag(documents, body.flag, { context: subject, circumstances, compileRegex }));
   },
+  bucketOfSubject: async (_context, { query: { subject } }) => ({ subject, bucket: subjectBucket(subject) }),
   importFlags: async (context, { caller, body }) => {
     const { from, dryRun, reason } = body;
     const imported = importOf(from, body.data);
