@@ -14,6 +14,7 @@ import type {
   LaunchDarklySegment,
   LaunchDarklyServe,
 } from './launchdarkly-model.ts';
+import { withSubjectsOnly } from './missing-subjects.ts';
 import { listsOf, type SimpleCondition } from './normal-form.ts';
 import type { Segment } from './segment.ts';
 
@@ -64,7 +65,7 @@ export function renderLaunchDarkly(documents: FlagDocuments, { atMs, revision }:
     const target = { documents, lose: loseAbout(flag.key) };
     return {
       version: revision,
-      ...renderFlag({ ...withRangesForSplits(flag), on: flag.on && isScheduled(flag.schedule, atMs) }, target),
+      ...renderFlag({ ...withWhatSdksCan(flag), on: flag.on && isScheduled(flag.schedule, atMs) }, target),
     };
   });
   const segments = documents.segments.map((segment) => {
@@ -72,6 +73,15 @@ export function renderLaunchDarkly(documents: FlagDocuments, { atMs, revision }:
   });
   const data = { flags: byKey(flags), segments: byKey(segments) };
   return { data, losses };
+}
+
+/** Chance is not to be had in an SDK: where a bucket is missing, it is a hash of the user's key. */
+function withWhatSdksCan(flag: Flag): Flag {
+  const { key, bucketing } = flag;
+  const ranged = withRangesForSplits(flag, (split) => ({
+    split: { ...split, bucketing: { profile: 'launchdarkly', salt: `${key}.${bucketing.salt}`, whenMissing: 'none' } },
+  }));
+  return withSubjectsOnly(ranged);
 }
 
 function byKey<Document extends { readonly key: string }>(documents: readonly Document[]): Readonly<Record<string, Document>> {

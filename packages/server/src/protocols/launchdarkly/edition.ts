@@ -5,8 +5,6 @@ import { gzip } from 'node:zlib';
 import type { Loss } from '@understudy/core/flags/import-report';
 import { type LaunchDarklyRendering, renderLaunchDarkly } from '@understudy/core/flags/render-launchdarkly';
 import type { FlagState } from '../flag-world.ts';
-import { withBucketRanges } from './bucket-ranges.ts';
-import { withSubjectsOnly } from './missing-subjects.ts';
 
 /** One flag or segment. */
 export interface Item {
@@ -43,7 +41,7 @@ const PUT_END = '}\n\n';
 /** @returns an edition with the number and the bytes of the one before when nothing that SDKs see has changed */
 export function editionOf(state: FlagState, atMs: number, before?: Edition): Edition {
   const number = Math.max(state.revision, (before?.number ?? 0) + 1);
-  const { data, losses } = renderLaunchDarkly(withSubjectsOnly(withBucketRanges(state.documents)), { atMs, revision: number });
+  const { data, losses } = renderLaunchDarkly(state.documents, { atMs, revision: number });
   const flags = itemsOf(data.flags, number, before?.flags);
   const segments = itemsOf(data.segments, number, before?.segments);
   if (before !== undefined && isSame(flags, before.flags) && isSame(segments, before.segments)) {
