@@ -125,7 +125,9 @@ function addStreamRoute(app: FastifyInstance, protocol: Protocol): void {
     const { key } = request.params;
     const state = ports.world.now();
     const isOwn = state !== undefined && environments.of(state).key === key;
-    const environment = environments.of(isOwn ? state : (await admit(ports, formsOf(key))).state);
+    const environment = environments.of(
+      isOwn ? state : (await admit(ports, { secrets: formsOf(key), place: 'a part of the address' })).state,
+    );
     // An update at once: what changed while nobody listened is seen by its time.
     streams.open(reply, updateEvent(environment));
   };
@@ -153,8 +155,11 @@ interface Entered extends Pick<Admission, 'key'> {
 async function enter(request: FastifyRequest, { protocol, isLocal }: Entrance): Promise<Entered> {
   const { ports, environments } = protocol;
   const [header = ''] = [request.headers['x-environment-key'] ?? ''].flat();
-  const { key, state } = await admit(ports, header === '' ? [] : formsOf(header));
-  const sdk = (request.headers['user-agent'] ?? 'unknown').slice(0, 200);
+  const { key, state } = await admit(ports, {
+    secrets: header === '' ? [] : formsOf(header),
+    place: 'the header "X-Environment-Key"',
+  });
+  const sdk = request.headers['user-agent'] ?? 'unknown';
   if (isLocal !== undefined) ports.sighted({ family: 'flagsmith', sdk, application: key.name, isLocal });
   return { key, environment: environments.of(state) };
 }

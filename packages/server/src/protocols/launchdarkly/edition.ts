@@ -1,9 +1,9 @@
 /** The flags of one state as LaunchDarkly's SDKs read them, serialised once, and the news between two such editions. Streams and polls depend on it. */
-import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Loss } from '@understudy/core/flags/import-report';
 import { type LaunchDarklyRendering, renderLaunchDarkly } from '@understudy/core/flags/render-launchdarkly';
+import { tagOf } from '../edge/entity-tag.ts';
 import type { FlagState } from '../flag-world.ts';
 
 /** One flag or segment. */
@@ -30,7 +30,8 @@ export interface Edition {
   readonly put: Buffer;
   /** The answer to `GET /sdk/latest-all`: a part of {@link put}. */
   readonly all: Buffer;
-  readonly etag: string;
+  /** Of {@link all}. */
+  readonly tag: string;
   readonly allCompressed: () => Promise<Buffer>;
   readonly allFlags: () => string;
 }
@@ -49,10 +50,10 @@ export function editionOf(state: FlagState, atMs: number, before?: Edition): Edi
   }
   const put = Buffer.from(`${PUT_BEGIN}{"flags":${objectOf(flags)},"segments":${objectOf(segments)}}${PUT_END}`);
   const all = put.subarray(PUT_BEGIN.length, put.byteLength - PUT_END.length);
-  const etag = `W/"${createHash('sha256').update(all).digest('base64url')}"`;
+  const tag = tagOf(all);
   let compressed: Promise<Buffer> | undefined;
   const allCompressed = (): Promise<Buffer> => (compressed ??= compress(all));
-  return { state, number, data, losses, flags, segments, put, all, etag, allCompressed, allFlags: () => objectOf(flags) };
+  return { state, number, data, losses, flags, segments, put, all, tag, allCompressed, allFlags: () => objectOf(flags) };
 }
 
 /** What streams are told when one edition follows another; undefined when nothing changed. */
