@@ -3,7 +3,7 @@ import type { Bucketing } from './bucketing-profile.ts';
 import { type AttributeCondition, type Condition, NOBODY, type Operator } from './condition.ts';
 import { type AttributeReference, DEFAULT_KIND, literalAttribute } from './context.ts';
 import type { Flag, Pin, Prerequisite, Rule, Serve } from './flag.ts';
-import type { Import, Lose, Loss } from './import-report.ts';
+import { openLosses, type Import, type Lose } from './import-report.ts';
 import type {
   LaunchDarklyClause,
   LaunchDarklyData,
@@ -34,11 +34,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map([
 
 /** The import cannot fail: what does not fit is reported. */
 export function importLaunchDarkly({ flags, segments = {} }: LaunchDarklyData): Import {
-  const losses: Loss[] = [];
-  const loseAbout =
-    (about: string): Lose =>
-    (sentence) =>
-      void losses.push({ about, sentence });
+  const { losses, loseAbout } = openLosses();
   return {
     flags: Object.values(flags).map((flag) => importFlag(flag, flags, loseAbout(flag.key))),
     segments: Object.values(segments).map((segment) => importSegment(segment, loseAbout(segment.key))),

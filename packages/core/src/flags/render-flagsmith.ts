@@ -5,11 +5,11 @@ import { withRangesForSplits } from './bucket-attribute.ts';
 import type { Bucketing } from './bucketing-profile.ts';
 import { DEFAULT_KIND } from './context.ts';
 import type { FlagDocuments } from './evaluator.ts';
-import { type Flag, isEnabledVariant, isScheduled, type Rule, type Serve, type Slice } from './flag.ts';
+import { type Flag, isEnabledVariant, isScheduled, type Rule, type Serve, slicesOf } from './flag.ts';
 import type { FlagsmithDocumentRule, FlagsmithEnvironment, FlagsmithFeatureState } from './flagsmith-model.ts';
 import { flagsmithRule, isListable, keysRule } from './flagsmith-rules.ts';
 import { flagsmithValue } from './flagsmith-value.ts';
-import type { Lose, Loss } from './import-report.ts';
+import { openLosses, type Lose, type Loss } from './import-report.ts';
 import { instantText } from './instant.ts';
 
 /** Whose documents they are, and when they are written. */
@@ -37,11 +37,7 @@ interface Feature {
 
 /** A schedule has no place there: the documents must be written again when one begins or ends. */
 export function renderFlagsmith(documents: FlagDocuments, { atMs, environment }: FlagsmithTarget): FlagsmithRendering {
-  const losses: Loss[] = [];
-  const loseAbout =
-    (about: string): Lose =>
-    (sentence) =>
-      void losses.push({ about, sentence });
+  const { losses, loseAbout } = openLosses();
   const flags = documents.flags.map((flag) => ({
     ...withRangesForSplits(flag),
     on: flag.on && isScheduled(flag.schedule, atMs),
@@ -219,10 +215,6 @@ function nameOf(serve: Serve): string {
 
 function bucketingOf({ fallthrough, bucketing }: Flag): Bucketing {
   return 'split' in fallthrough ? (fallthrough.split.bucketing ?? bucketing) : bucketing;
-}
-
-function slicesOf(serve: Serve): readonly Slice[] {
-  return 'variant' in serve ? [{ variant: serve.variant, weight: BUCKET_COUNT }] : serve.split.slices;
 }
 
 /** The last slice is the control value; the others are options, in the order of their ids. */

@@ -5,7 +5,7 @@ import type { AttributeCondition, Operator } from './condition.ts';
 import { type AttributeReference, DEFAULT_KIND } from './context.ts';
 import type { FlagDocuments } from './evaluator.ts';
 import { type Flag, isEnabledVariant, isScheduled, type Serve } from './flag.ts';
-import type { Lose, Loss } from './import-report.ts';
+import { openLosses, type Lose, type Loss } from './import-report.ts';
 import { firstSalt, isHashedWith, launchDarklyHash, launchDarklySalt } from './launchdarkly-hash.ts';
 import type {
   LaunchDarklyClause,
@@ -56,11 +56,7 @@ const OPERATORS: Readonly<Partial<Record<Operator, string>>> = {
 
 /** A schedule has no place there: the documents must be written again when one begins or ends. */
 export function renderLaunchDarkly(documents: FlagDocuments, { atMs, revision }: Rendering): LaunchDarklyRendering {
-  const losses: Loss[] = [];
-  const loseAbout =
-    (about: string): Lose =>
-    (sentence) =>
-      void losses.push({ about, sentence });
+  const { losses, loseAbout } = openLosses();
   const flags = documents.flags.map((flag) => {
     const target = { documents, lose: loseAbout(flag.key) };
     return {

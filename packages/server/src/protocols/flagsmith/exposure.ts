@@ -1,6 +1,6 @@
 /** What Flagsmith's SDKs count: how often a flag was asked, not what it answered. The Flagsmith protocol depends on it. */
 import type { JsonValue } from '@understudy/core/flags/context';
-import { type Flag, isScheduled, type Serve } from '@understudy/core/flags/flag';
+import { type Flag, isScheduled, type Serve, slicesOf } from '@understudy/core/flags/flag';
 import { isJsonObject } from '../edge/json-shape.ts';
 import type { FlagOutcome, FlagState } from '../flag-world.ts';
 
@@ -47,5 +47,5 @@ function onlyVariantOf(flag: Flag, atMs: number): string | undefined {
 }
 
 function variantsOf(serve: Serve): readonly string[] {
-  return 'variant' in serve ? [serve.variant] : serve.split.slices.map(({ variant }) => variant);
+  return slicesOf(serve).map(({ variant }) => variant);
 }

@@ -1,6 +1,6 @@
 /** The frontend API: evaluated here, for browsers and phones, which never see a rule. */
-import type { JsonValue } from '@understudy/core/flags/context';
 import { isEnabledVariant } from '@understudy/core/flags/flag';
+import { unleashPayload } from '@understudy/core/flags/unleash-model';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { FlagState, ProtocolPorts } from '../flag-world.ts';
 import { quoted, tagOf, tagsOf } from '../edge/entity-tag.ts';
@@ -100,13 +100,7 @@ function togglesOf(
     const { variant: name } = evaluator.evaluate(key, context, circumstances);
     const served = name === undefined ? undefined : variants.find((variant) => variant.name === name);
     if (served === undefined || !isEnabledVariant(served, type)) return [];
-    const variant = { name, enabled: true, feature_enabled: true, featureEnabled: true, payload: payloadOf(served.value) };
+    const variant = { name, enabled: true, feature_enabled: true, featureEnabled: true, payload: unleashPayload(served.value) };
     return [{ name: key, enabled: true, impressionData: false, variant }];
   });
-}
-
-/** As the renderer for server SDKs writes it. */
-function payloadOf(value: JsonValue): { readonly type: string; readonly value: string } {
-  if (typeof value === 'string') return { type: 'string', value };
-  return { type: typeof value === 'number' ? 'number' : 'json', value: JSON.stringify(value) };
 }
