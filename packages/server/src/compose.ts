@@ -10,6 +10,7 @@ import { loadEnvironment } from './commands/queries.ts';
 import { createAdminToken, createFirstToken } from './commands/tokens.ts';
 import { type Config, storeDirectory } from './config.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { deriveSecrets } from './derived-secret.ts';
 import { openControlApi, type ControlApi, type ControlPorts } from './control/app.ts';
 import { openArtifactIntake } from './control/artifact-intake.ts';
 import { type FlagFeed, openFlagFeed } from './control/flag-feed.ts';
@@ -116,8 +117,7 @@ export async function startUnderstudy(
       gatewayPorts({ config, store, files, feed, metrics, log, clock }),
     );
     opened.unshift(gateway);
-    const openId: OpenRequestId = (id) => openRequestId(idKey, id);
-    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols, openId });
+    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols, idKey });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
     const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });
@@ -221,7 +221,8 @@ interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
   readonly gateway: Gateway;
   readonly flags: FlagFeed;
   readonly protocols: readonly FlagProtocol[];
-  readonly openId: OpenRequestId;
+  /** Signs request ids; other secrets of the installation are derived from it. */
+  readonly idKey: Uint8Array;
 }
 
 async function openControl(needs: ControlNeeds): Promise<ControlApi> {
@@ -249,12 +250,16 @@ async function openControl(needs: ControlNeeds): Promise<ControlApi> {
 
 /** Flag protocols, and where goes what is reported. */
 function openReporting(needs: ControlNeeds): Pick<ControlPorts, 'observations' | 'feedback' | 'sdks' | 'protocols'> {
-  const { config, store, clock, log, flags, protocols, openId } = needs;
-  const feedback = openFeedbackIntake({ store, environment: config.environment, clock, openId });
-  const observations = openObservations({ store, environment: config.environment, clock });
+  const { config, store, clock, log, flags, protocols, idKey } = needs;
+  const { environment } = config;
+  const openId: OpenRequestId = (id) => openRequestId(idKey, id);
+  const feedback = openFeedbackIntake({ store, environment, clock, openId });
+  const observations = openObservations({ store, environment, clock });
   const sdks = openSdkSightings(clock);
   const keys = openSdkKeys({ tokens: flags, clock });
-  const ports: ProtocolPorts = { world: flags, keys, outcomes: observations, clock, log, sighted: (sdk) => sdks.sighted(sdk) };
+  const { sighted } = sdks;
+  const secretFor = deriveSecrets(idKey);
+  const ports: ProtocolPorts = { world: flags, keys, outcomes: observations, clock, log, sighted, secretFor };
   return { observations, feedback, sdks, protocols: protocols.map(({ prefix, open }) => ({ prefix, plugin: open(ports) })) };
 }
 

@@ -335,6 +335,7 @@ function flagAnswers(text: string) {
         { step: 'fallthrough' as const, sentence: text },
       ],
     },
+    bucketOfSubject: { subject: text, bucket: 4711 },
     importFlags: {
       outcome: 'written' as const,
       message: text,

@@ -7,5 +7,5 @@ export const REPORTING_HANDLERS = {
   reportObservations: ({ observations }, { body }) => observations.take(body),
   giveFeedback: ({ feedback }, { body }) => feedback.take(body.feedback),
   getFeedback: ({ feedback, clock }, { params, query }) => feedback.look(params.model, clock.nowMs() - query.hours * HOUR_MS),
-  listSdks: async ({ sdks, flags }) => sdks.list(flags.now()?.documents.flags ?? []),
+  listSdks: async ({ sdks, flags }) => sdks.list(flags.now()?.documents ?? { flags: [], segments: [] }),
 } satisfies Partial<Handlers>;

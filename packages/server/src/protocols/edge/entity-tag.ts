@@ -1,9 +1,12 @@
-/** Entity tags: what an answer was, so that an SDK that has it already gets 304. All answers of the protocol that are polled depend on it. */
+/** Entity tags: what an answer was, so that an SDK that has it already gets 304. Whatever is polled depends on it. */
 import { createHash } from 'node:crypto';
 
 /** A tag of some content, without quotes: equal content has equal tags, in every process. */
-export function tagOf(content: string): string {
-  return createHash('sha256').update(content).digest('base64url').slice(0, 22);
+export function tagOf(...parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256');
+  // So that parts which only together are the same differ.
+  for (const part of parts) hash.update(part).update('\0');
+  return hash.digest('base64url').slice(0, 22);
 }
 
 /** A tag as a header has it. */

@@ -1,17 +1,12 @@
-/** Splits of contexts that have nobody to bucket: SDKs would give all of them the first slice, which in a rollout is the challenger. */
-import type { Condition } from '@understudy/core/flags/condition';
-import type { FlagDocuments } from '@understudy/core/flags/evaluator';
-import type { Flag, Rule, Serve, Split } from '@understudy/core/flags/flag';
+/** Splits of contexts that have nobody to bucket: LaunchDarkly's SDKs would give all of them the first slice, which in a rollout is the challenger. Its renderer depends on it. */
+import type { Condition } from './condition.ts';
+import type { Flag, Rule, Serve, Split } from './flag.ts';
 
 /**
- * The same documents, in which such contexts get the last slice unless the flag wants the first one for them. Where the
- * flag wants chance, which SDKs do not have, the last slice is the one that is on trial least.
+ * The same flag, in which such contexts get the last slice unless the flag wants the first one for them. Where the flag wants
+ * chance, which SDKs do not have, the last slice is the one that is on trial least.
  */
-export function withSubjectsOnly({ flags, segments }: FlagDocuments): FlagDocuments {
-  return { flags: flags.map(rewrite), segments };
-}
-
-function rewrite(flag: Flag): Flag {
+export function withSubjectsOnly(flag: Flag): Flag {
   const rules = flag.rules.flatMap((rule) => divided(rule, flag) ?? [rule]);
   const rest = divided({ id: 'fallthrough', all: [], serve: flag.fallthrough }, flag);
   if (rest === undefined) return { ...flag, rules };

@@ -1,5 +1,5 @@
-/** Values as Flagsmith has them. Remote answers depend on it; the environment document is written by core in the same way. */
-import type { JsonValue } from '@understudy/core/flags/context';
+/** Values as Flagsmith has them, in its environment document and in remote answers. */
+import type { JsonValue } from './context.ts';
 
 /** Texts, whole numbers and booleans stay what they are; anything else becomes a text. */
 export function flagsmithValue(value: JsonValue | undefined): string | number | boolean | null {
