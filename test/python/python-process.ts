@@ -109,6 +109,8 @@ function startPython(args: readonly string[], env: Readonly<Record<string, strin
 
 function assertPython(): void {
   if (existsSync(PYTHON) && existsSync(join(ROOT, '.cache/python/requirements.sha256'))) return;
-  const why = existsSync(PROBLEM) ? readFileSync(PROBLEM, 'utf8') : 'They come with `npm test`, or `sh scripts/python-packages.sh`.';
+  const why = existsSync(PROBLEM)
+    ? readFileSync(PROBLEM, 'utf8')
+    : 'They come with `npm test`, or `sh scripts/python-packages.sh`.';
   throw new Error(`the Python SDKs that this test runs are not installed. ${why}`);
 }

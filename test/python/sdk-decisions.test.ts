@@ -145,11 +145,14 @@ describeWithPython('the Python SDK', () => {
     expect(await asked(name, 'of-everybody', 'none')).toEqual(expected);
   });
 
-  it.each(SDKS.filter((sdk) => sdk.agreesOnRollouts))('$name gives the rollout’s challenger to the same users', async ({ name }) => {
-    const expected = expectedOf('fraud-version');
-    expect(new Set(expected)).toEqual(new Set(['v1', 'v2']));
-    expect(await asked(name, 'fraud-version', 'none')).toEqual(expected);
-  });
+  it.each(SDKS.filter((sdk) => sdk.agreesOnRollouts))(
+    '$name gives the rollout’s challenger to the same users',
+    async ({ name }) => {
+      const expected = expectedOf('fraud-version');
+      expect(new Set(expected)).toEqual(new Set(['v1', 'v2']));
+      expect(await asked(name, 'fraud-version', 'none')).toEqual(expected);
+    },
+  );
 
   it('launchdarkly gives the rollout’s challenger to the share that it is sent, by its own hash', async () => {
     const key = keys.get('launchdarkly') ?? '';
