@@ -4,7 +4,17 @@ import os
 
 from ldclient import Config, Context, LDClient
 
-from serving import FALLBACK, SHADOW_FLAG, UNDERSTUDY_URL, VERSION_FLAG, Decision, Outcome, Subject, create_app
+from serving import (
+    FALLBACK,
+    SHADOW_FLAG,
+    START_WAIT_SECONDS,
+    UNDERSTUDY_URL,
+    VERSION_FLAG,
+    Decision,
+    Outcome,
+    Subject,
+    create_app,
+)
 
 ADDRESS = f"{UNDERSTUDY_URL}/launchdarkly"
 
@@ -20,7 +30,7 @@ class LaunchDarklyFlags:
             events_uri=ADDRESS,
             flush_interval=float(os.environ.get("LAUNCHDARKLY_FLUSH_SECONDS", "5")),
         )
-        self._client = LDClient(config, start_wait=5)
+        self._client = LDClient(config, start_wait=START_WAIT_SECONDS)
 
     def is_ready(self) -> bool:
         return self._client.is_initialized()

@@ -29,6 +29,9 @@ FALLBACK = os.environ.get("FALLBACK_VERSION", "v1")
 SHADOW_VERSION = os.environ.get("SHADOW_VERSION", "v2")
 UNDERSTUDY_URL = os.environ.get("UNDERSTUDY_URL", "http://127.0.0.1:7070").rstrip("/")
 
+# How long a start waits for the first flags before it goes on with the fallback.
+START_WAIT_SECONDS = float(os.environ.get("START_WAIT_SECONDS", "5"))
+
 # A version that answers in 1 ms keeps far fewer busy; beyond it the copy is dropped and the user is not made to wait.
 MAX_SHADOWS_IN_FLIGHT = 32
 

@@ -8,7 +8,17 @@ from UnleashClient import UnleashClient
 from UnleashClient.events import BaseEvent, UnleashEventType
 from UnleashClient.impact_metrics import MetricFlagContext
 
-from serving import FALLBACK, SHADOW_FLAG, UNDERSTUDY_URL, VERSION_FLAG, Decision, Outcome, Subject, create_app
+from serving import (
+    FALLBACK,
+    SHADOW_FLAG,
+    START_WAIT_SECONDS,
+    UNDERSTUDY_URL,
+    VERSION_FLAG,
+    Decision,
+    Outcome,
+    Subject,
+    create_app,
+)
 
 
 class UnleashFlags:
@@ -35,7 +45,7 @@ class UnleashFlags:
             [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
         )
         self._client.initialize_client()
-        self._is_ready.wait(timeout=5)
+        self._is_ready.wait(timeout=START_WAIT_SECONDS)
 
     def _on_event(self, event: BaseEvent) -> None:
         if event.event_type == UnleashEventType.READY:

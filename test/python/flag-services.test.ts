@@ -1,9 +1,12 @@
 // The FastAPI services of examples/python with the SDKs they come with: split, targeting, ramp, kill switch, outage, rollback.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Flag } from '@understudy/core/flags/flag';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../running-understudy.ts';
-import { evaluatedHere, type Served, SERVICES } from './flag-services.ts';
-import { describeWithPython } from './python-process.ts';
+import { evaluatedHere, predict, type Served, SERVICES } from './flag-services.ts';
+import { describeWithPython, startService } from './python-process.ts';
 import { type ByFamily, openServiceWorld, type ServiceWorld } from './service-world.ts';
 
 const FAMILIES = SERVICES.map(({ family }) => ({ family }));
@@ -212,6 +215,36 @@ describeWithPython('a FastAPI service with the SDK of', { timeout: PATIENCE_MS }
       expect(version.health.state).toBe('unhealthy');
     });
   });
+});
+
+describeWithPython('a FastAPI service that never reached Understudy, with the SDK of', { timeout: PATIENCE_MS }, () => {
+  it.concurrent.each(KEEPING_FLAGS)(
+    '$family says that it has no flags, and serves the fallback',
+    async ({ family, keyVariable }) => {
+      const directory = await mkdtemp(join(tmpdir(), 'understudy-python-'));
+      const service = await startService(`${family}_service`, {
+        // Nobody listens on this port.
+        UNDERSTUDY_URL: 'http://127.0.0.1:9',
+        START_WAIT_SECONDS: '0.1',
+        UNLEASH_CACHE_DIRECTORY: directory,
+        [keyVariable]: 'sdk-key',
+      });
+      try {
+        expect((await fetch(`${service.url}/readyz`)).status).toBe(503);
+        expect(service.log.filter((line) => line.includes('no flags yet'))).toHaveLength(1);
+        expect(
+          await predict(service.url, { user: 'ana', features: [60, 1, 23.4, 76.67, 247, 148, 65, 3.8, 5.1358, 77] }),
+        ).toMatchObject({
+          status: 200,
+          version: 'v1',
+        });
+      } finally {
+        // It has nothing to send and nobody to send it to.
+        await service.stop('SIGKILL');
+        await rm(directory, { recursive: true, force: true });
+      }
+    },
+  );
 });
 
 // Pinned to the shadow, so that its comparison tells that the flag has arrived.

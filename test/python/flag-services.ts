@@ -76,7 +76,8 @@ export async function startFlagService(running: Running, kind: ServiceKind, dire
   return { ...kind, service, key, ask: (asked) => predict(service.url, asked) };
 }
 
-async function predict(url: string, { user, region = 'eu-south', features }: Asked): Promise<Served> {
+/** One prediction of a service. */
+export async function predict(url: string, { user, region = 'eu-south', features }: Asked): Promise<Served> {
   const headers = { 'content-type': 'application/json', 'x-user-id': user, 'x-region': region };
   const response = await fetch(`${url}/predict`, { method: 'POST', headers, body: JSON.stringify({ features }) });
   const { version, prediction }: { version?: string; prediction?: number } = JSON.parse(await response.text());

@@ -21,8 +21,8 @@ export const describeWithPython: typeof describe.skip = isSkipped ? describe.ski
 export interface PythonProcess {
   /** What it wrote to stderr, line by line. */
   readonly log: readonly string[];
-  /** Asks it to end, and waits until it has. */
-  stop(): Promise<void>;
+  /** Ends it, and waits until it has; SIGTERM unless told, so that it can send what it still has. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 /** A service of `examples/python`. */
@@ -75,7 +75,7 @@ interface Started {
   onLine(listener: (line: string) => void): void;
   /** Rejects when the program ends before it was asked to. */
   readonly failed: Promise<never>;
-  stop(): Promise<void>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 function startPython(args: readonly string[], env: Readonly<Record<string, string>>): Started {
@@ -100,8 +100,8 @@ function startPython(args: readonly string[], env: Readonly<Record<string, strin
     log,
     onLine: (listener) => void lines.on('line', listener),
     failed,
-    async stop() {
-      child.kill('SIGTERM');
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal);
       await ended;
     },
   };
