@@ -72,10 +72,10 @@ export function startDriver(script: string, args: readonly string[]): PythonDriv
 interface Started {
   readonly child: ChildProcess;
   readonly log: readonly string[];
-  onLine(listener: (line: string) => void): void;
+  readonly onLine: (listener: (line: string) => void) => void;
   /** Rejects when the program ends before it was asked to. */
   readonly failed: Promise<never>;
-  stop(signal?: NodeJS.Signals): Promise<void>;
+  readonly stop: (signal?: NodeJS.Signals) => Promise<void>;
 }
 
 function startPython(args: readonly string[], env: Readonly<Record<string, string>>): Started {
