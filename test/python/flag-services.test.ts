@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Flag } from '@understudy/core/flags/flag';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../running-understudy.ts';
 import { evaluatedHere, predict, type Served, SERVICES } from './flag-services.ts';
 import { describeWithPython, startService } from './python-process.ts';
@@ -31,8 +31,8 @@ function kindsOf(served: readonly Served[] | undefined): ReadonlySet<string> {
 describeWithPython('a FastAPI service with the SDK of', { timeout: PATIENCE_MS }, () => {
   beforeAll(async () => {
     world = await openServiceWorld();
+    return () => world.close();
   }, PATIENCE_MS);
-  afterAll(() => world.close());
 
   it.each(FAMILIES)('$family is ready with its flags, and serves the champion', async ({ family }) => {
     const { service } = world.serviceOf(family);

@@ -107,7 +107,8 @@ function startPython(args: readonly string[], env: Readonly<Record<string, strin
   };
 }
 
-function assertPython(): void {
+/** @throws Error that says how to get the Python SDKs when they are missing */
+export function assertPython(): void {
   if (existsSync(PYTHON) && existsSync(join(ROOT, '.cache/python/requirements.sha256'))) return;
   const why = existsSync(PROBLEM)
     ? readFileSync(PROBLEM, 'utf8')

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import type { Bucketing } from '@understudy/core/flags/bucketing-profile';
 import type { Flag } from '@understudy/core/flags/flag';
 import type { SdkFamily } from '@understudy/core/token';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { FAST_PLAN, type Running, startForTest, until } from '../running-understudy.ts';
 import { evaluatedAsLaunchDarkly, evaluatedHere } from './flag-services.ts';
-import { describeWithPython, type PythonDriver, startDriver } from './python-process.ts';
+import { assertPython, describeWithPython, type PythonDriver, startDriver } from './python-process.ts';
 
 interface Sdk {
   readonly name: string;
@@ -118,6 +118,7 @@ async function openWorld(): Promise<void> {
 
 describeWithPython('the Python SDK', () => {
   beforeAll(async () => {
+    assertPython();
     await openWorld();
     for (const { name, family } of SDKS) {
       const body = { name, scopes: ['flags' as const], sdk: family };
@@ -126,12 +127,12 @@ describeWithPython('the Python SDK', () => {
       drivers.set(name, startDriver('sdk_driver.py', [name, running.controlUrl, secret, directory]));
     }
     decisions = await evaluatedHere(running, SUBJECTS);
+    return async () => {
+      await Promise.all([...drivers.values()].map((driver) => driver.stop()));
+      await running.close();
+      await rm(directory, { recursive: true, force: true });
+    };
   }, 60_000);
-  afterAll(async () => {
-    await Promise.all([...drivers.values()].map((driver) => driver.stop()));
-    await running.close();
-    await rm(directory, { recursive: true, force: true });
-  });
 
   it.each(SDKS)('$name decides a flag with pins, a rule and three slices as the server does', async ({ name }) => {
     const expected = expectedOf(`of-${name}`);

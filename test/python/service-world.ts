@@ -15,6 +15,7 @@ import {
   SERVICES,
   startFlagService,
 } from './flag-services.ts';
+import { assertPython } from './python-process.ts';
 
 /** Something for each service, by its family. */
 export type ByFamily<Value> = ReadonlyMap<string, Value>;
@@ -56,6 +57,7 @@ export interface ServiceWorld {
 
 /** Starts everything, with v1 as the champion of every model. */
 export async function openServiceWorld(): Promise<ServiceWorld> {
+  assertPython();
   const running = await startForTest();
   const { admin } = running;
   const directory = await mkdtemp(join(tmpdir(), 'understudy-python-'));
