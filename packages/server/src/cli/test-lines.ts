@@ -54,6 +54,7 @@ export const LINES: Readonly<Record<string, readonly string[]>> = {
   'segment get': ['segment', 'get', 'testers'],
   'segment save': ['segment', 'save', 'segment.yaml', '--reason', 'r'],
   'segment delete': ['segment', 'delete', 'testers', '--reason', 'r'],
+  'sdk list': ['sdk', 'list'],
   eval: ['eval', 'checkout', '--attribute', 'key=42'],
   why: ['why', 'checkout', '--user', '{"key": "42"}', '--attribute', 'age=30'],
   replay: ['replay', 'digits'],
