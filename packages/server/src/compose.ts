@@ -1,5 +1,5 @@
 /** Wires one process: store, engine, control API and gateway, each given just what it needs. `serve.ts` and tests start it. */
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@understudy/core/errors';
@@ -64,7 +64,7 @@ export interface ComposeOptions {
   readonly clock?: Clock;
   /** Creates an admin token although there are tokens: for whoever lost theirs but owns the machine. */
   readonly newAdminToken?: boolean;
-  /** Flag protocols to serve on the control port. */
+  /** Flag protocols to serve on the control port; all when left out. */
   readonly protocols?: readonly FlagProtocol[];
 }
 
@@ -74,13 +74,16 @@ export interface FlagProtocol {
   readonly open: (ports: ProtocolPorts) => FastifyPluginCallback;
 }
 
-/** What SDKs of other systems are served with. */
-const FLAG_PROTOCOLS: readonly FlagProtocol[] = [
-  { prefix: '/unleash', open: (ports) => unleashProtocol(ports) },
-  { prefix: '/launchdarkly', open: (ports) => launchdarklyProtocol(ports) },
-  { prefix: '/flagsmith', open: (ports) => flagsmithProtocol(ports) },
-  { prefix: '/ofrep', open: (ports) => ofrepProtocol(ports) },
-];
+/** What SDKs of other systems are served with. The secret outlives the process, so that pages find their streams after a restart. */
+function flagProtocols(installationKey: Uint8Array): readonly FlagProtocol[] {
+  const streamSecret = createHmac('sha256', installationKey).update('ofrep event streams').digest();
+  return [
+    { prefix: '/unleash', open: (ports) => unleashProtocol(ports) },
+    { prefix: '/launchdarkly', open: (ports) => launchdarklyProtocol(ports) },
+    { prefix: '/flagsmith', open: (ports) => flagsmithProtocol(ports) },
+    { prefix: '/ofrep', open: (ports) => ofrepProtocol(ports, { streamSecret }) },
+  ];
+}
 
 /**
  * Starts everything.
@@ -88,7 +91,7 @@ const FLAG_PROTOCOLS: readonly FlagProtocol[] = [
  */
 export async function startUnderstudy(
   config: Config,
-  { log, onFatal, clock = systemClock, newAdminToken = false, protocols = FLAG_PROTOCOLS }: ComposeOptions,
+  { log, onFatal, clock = systemClock, newAdminToken = false, protocols }: ComposeOptions,
 ): Promise<Understudy> {
   const directory = storeDirectory(config.store);
   await mkdir(directory, { recursive: true });
@@ -108,12 +111,14 @@ export async function startUnderstudy(
       latencyBoundsMs: LATENCY_BOUNDS_MS,
       environment: () => loadEnvironment({ store, environment }),
     });
+    const installationKey = await requestIdKey(directory);
     const gateway = await openGateway(
-      { ...gatewayOptions(config), requestIdKey: await requestIdKey(directory) },
+      { ...gatewayOptions(config), requestIdKey: installationKey },
       gatewayPorts({ config, store, files, feed, metrics, log, clock }),
     );
     opened.unshift(gateway);
-    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols });
+    const served = protocols ?? flagProtocols(installationKey);
+    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols: served });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
     const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });

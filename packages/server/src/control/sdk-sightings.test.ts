@@ -48,4 +48,14 @@ describe('SDKs that were heard of', () => {
     expect(listed[0]).toMatchObject({ application: 'app-1', firstSeenAtMs: 3, seenAtMs: 1002 });
     expect(listed.some(({ application }) => application === 'shop')).toBe(false);
   });
+
+  it('are told apart when one application decides by itself and also asks the server', () => {
+    const sightings = openSdkSightings({ nowMs: () => 5 });
+    for (const isLocal of [true, false]) sightings.sighted({ ...SDK, isLocal });
+    const warned = sightings.list([flagWith('unleash')]).map(({ isLocal, warnings }) => [isLocal, warnings.length]);
+    expect(warned).toEqual([
+      [false, 0],
+      [true, 1],
+    ]);
+  });
 });
