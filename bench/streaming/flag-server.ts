@@ -1,6 +1,7 @@
 // Our server with an environment of flags, as one process that can be restarted in place. The rows on streaming depend on it.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from '@understudy/contract/client';
 import type { Flag } from '@understudy/core/flags/flag';
 import { cacheFolder, REPOSITORY_FOLDER } from '../harness/folders.ts';
@@ -13,12 +14,17 @@ import type { ClientsRequest } from './messages.ts';
 // As many flags as a team has, so that answers have the size of real ones.
 const FLAGS = 20;
 
+// On SIGUSR2 the process collects its garbage and says what is left. Otherwise it is the server that everybody runs.
+const TELL = "const { heapUsed, external } = (gc(), process.memoryUsage()); console.error('live bytes: ' + (heapUsed + external) + ';')";
+const MEASURED = ['--expose-gc', '--import', `data:text/javascript,process.on('SIGUSR2', () => { ${TELL} })`];
+
 export interface FlagServer extends Pick<ClientsRequest, 'origin' | 'flag' | 'keys'> {
   readonly admin: Client;
   /** Ends the process and starts it again on the same port and data; resolves when it listens. */
   restart(): Promise<void>;
-  readonly pid: number;
   residentMegabytes(): Promise<number>;
+  /** What is still in use after a garbage collection, buffers included. */
+  liveMegabytes(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -28,7 +34,7 @@ export async function startFlagServer(): Promise<FlagServer> {
   const start = async (): Promise<RunningProcess> => {
     const main = join(REPOSITORY_FOLDER, 'packages/server/src/main.ts');
     const ports = ['--control-port', String(controlPort), '--gateway-port', String(gatewayPort), '--drain-grace-ms', '0'];
-    const args = [main, 'serve', '--store', `sqlite:${folder}`, ...ports, '--log-level', 'warn'];
+    const args = [...MEASURED, main, 'serve', '--store', `sqlite:${folder}`, ...ports, '--log-level', 'warn'];
     const started = await startProcess({ name: 'understudy', command: process.execPath, args, core: SERVER_CORE });
     await waitForPort(controlPort, started);
     return started;
@@ -56,10 +62,8 @@ export async function startFlagServer(): Promise<FlagServer> {
       await server.stop();
       server = await start();
     },
-    get pid() {
-      return server.pid;
-    },
     residentMegabytes: () => residentMegabytesOf(server.pid),
+    liveMegabytes: () => liveMegabytesOf(server),
     async stop() {
       await server.stop();
       await rm(folder, { recursive: true, force: true });
@@ -90,4 +94,16 @@ async function residentMegabytesOf(pid: number): Promise<number> {
   const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
   if (kilobytes === undefined) throw new Error(`process ${pid} says nothing of its memory`);
   return Number(kilobytes) / 1024;
+}
+
+async function liveMegabytesOf(server: RunningProcess): Promise<number> {
+  const told = (): readonly RegExpMatchArray[] => [...server.output().matchAll(/live bytes: (\d+);/g)];
+  const before = told().length;
+  process.kill(server.pid, 'SIGUSR2');
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const bytes = told()[before]?.[1];
+    if (bytes !== undefined) return Number(bytes) / 1024 ** 2;
+    await sleep(50);
+  }
+  throw new Error(`the server did not say what memory it uses: ${server.output()}`);
 }
