@@ -9,7 +9,6 @@ interface Client {
   seenAtMs: number | undefined;
 }
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the suite that starts this process wrote it
 const { clientsPerFamily, keys, ...place } = JSON.parse(process.argv[2] ?? '') as ClientsRequest;
 const count = clientsPerFamily * FAMILIES.length;
 const clients: Client[] = [];

@@ -23,6 +23,8 @@ export interface ServerEvent {
 export interface EventStream {
   /** Breaks the connection and comes back at once, as after a network that failed for everybody. */
   breakAndReturn(): void;
+  /** For good. */
+  close(): void;
 }
 
 // What EventSource does when no server has told it anything.
@@ -36,7 +38,7 @@ export function openEventStream(listener: StreamListener): EventStream {
   let request: ClientRequest | undefined;
 
   function comeBack(which: number, afterMs: number): void {
-    if (which !== attempt) return;
+    if (which !== attempt || which < 0) return;
     attempt += 1;
     const next = attempt;
     setTimeout(() => void connect(next), afterMs);
@@ -70,6 +72,10 @@ export function openEventStream(listener: StreamListener): EventStream {
 
   void connect(attempt);
   return {
+    close() {
+      attempt = -1;
+      request?.destroy();
+    },
     breakAndReturn() {
       const broken = request;
       comeBack(attempt, 0);
@@ -91,8 +97,5 @@ function eventsOf(frame: string): readonly ServerEvent[] {
   const fields = frame.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]);
   const field = (name: string): string | undefined => fields.find(([key]) => key === name)?.[1];
   const [retry, data, name = 'message'] = [field('retry'), field('data'), field('event')];
-  return [
-    ...(retry === undefined ? [] : [{ name: 'retry', data: retry }]),
-    ...(data === undefined ? [] : [{ name, data }]),
-  ];
+  return [...(retry === undefined ? [] : [{ name: 'retry', data: retry }]), ...(data === undefined ? [] : [{ name, data }])];
 }

@@ -6,8 +6,8 @@ import type { ClientsRequest, Family } from './messages.ts';
 
 /** What a client tells. */
 export interface Witness {
-  saw(isOn: boolean): void;
-  problem(text: string): void;
+  readonly saw: (isOn: boolean) => void;
+  readonly problem: (text: string) => void;
 }
 
 export type Place = Pick<ClientsRequest, 'origin' | 'flag'> & { readonly key: string };
@@ -137,6 +137,5 @@ function isAway(error: unknown): boolean {
 }
 
 function parsed<T>(text: string): T {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a benchmark of our own answers, whose shapes the tests hold
   return JSON.parse(text) as T;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from '@understudy/contract/client';
 import type { Flag } from '@understudy/core/flags/flag';
+import { cpuMicrosOf } from '../harness/cpu-time.ts';
 import { cacheFolder, REPOSITORY_FOLDER } from '../harness/folders.ts';
 import { type RunningProcess, SERVER_CORE, startProcess } from '../harness/running-process.ts';
 import { freePort, waitForPort } from '../harness/tcp-port.ts';
@@ -15,13 +16,16 @@ import type { ClientsRequest } from './messages.ts';
 const FLAGS = 20;
 
 // On SIGUSR2 the process collects its garbage and says what is left. Otherwise it is the server that everybody runs.
-const TELL = "const { heapUsed, external } = (gc(), process.memoryUsage()); console.error('live bytes: ' + (heapUsed + external) + ';')";
+const TELL =
+  "const { heapUsed, external } = (gc(), process.memoryUsage()); console.error('live bytes: ' + (heapUsed + external) + ';')";
 const MEASURED = ['--expose-gc', '--import', `data:text/javascript,process.on('SIGUSR2', () => { ${TELL} })`];
 
 export interface FlagServer extends Pick<ClientsRequest, 'origin' | 'flag' | 'keys'> {
   readonly admin: Client;
   /** Ends the process and starts it again on the same port and data; resolves when it listens. */
   restart(): Promise<void>;
+  /** User and system time since the process was started. */
+  cpuMs(): Promise<number>;
   residentMegabytes(): Promise<number>;
   /** What is still in use after a garbage collection, buffers included. */
   liveMegabytes(): Promise<number>;
@@ -62,6 +66,7 @@ export async function startFlagServer(): Promise<FlagServer> {
       await server.stop();
       server = await start();
     },
+    cpuMs: async () => (await cpuMicrosOf([server.pid])) / 1000,
     residentMegabytes: () => residentMegabytesOf(server.pid),
     liveMegabytes: () => liveMegabytesOf(server),
     async stop() {

@@ -118,16 +118,19 @@ describe('the list of SDKs', () => {
     { family: 'ofrep', sdk: 'node', isLocal: false, differs: [] },
   ] as const;
 
-  it.each(KNOWN)('names $family (by itself: $isLocal), and warns of the flags that it hashes otherwise', async ({ family, sdk, isLocal, differs }) => {
-    const list = await world.server.admin('listSdks', {});
-    const found = list.find((one) => one.family === family && one.sdk === sdk && one.isLocal === isLocal);
-    expect(found, JSON.stringify(list)).toBeDefined();
-    const warning = found?.warnings.join() ?? '';
-    for (const flag of [VERSION_FLAG, 'by-launchdarkly', 'by-flagsmith', 'by-attribute']) {
-      const named = differs.some((other) => other === flag);
-      expect(warning.includes(`"${flag}"`), `${flag} in ${warning}`).toBe(named);
-    }
-  });
+  it.each(KNOWN)(
+    'names $family (by itself: $isLocal), and warns of the flags that it hashes otherwise',
+    async ({ family, sdk, isLocal, differs }) => {
+      const list = await world.server.admin('listSdks', {});
+      const found = list.find((one) => one.family === family && one.sdk === sdk && one.isLocal === isLocal);
+      expect(found, JSON.stringify(list)).toBeDefined();
+      const warning = found?.warnings.join() ?? '';
+      for (const flag of [VERSION_FLAG, 'by-launchdarkly', 'by-flagsmith', 'by-attribute']) {
+        const named = differs.some((other) => other === flag);
+        expect(warning.includes(`"${flag}"`), `${flag} in ${warning}`).toBe(named);
+      }
+    },
+  );
 
   it('is shown by the command line, with the warnings', async () => {
     const { controlUrl: url, token } = world.server;

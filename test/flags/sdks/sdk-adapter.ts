@@ -38,5 +38,5 @@ export interface SdkAdapter {
 export const NO_VALUE = 'the default of the caller';
 
 export function known(value: unknown): string | undefined {
-  return value === NO_VALUE || value === undefined || value === null ? undefined : String(value);
+  return typeof value === 'string' && value !== NO_VALUE ? value : undefined;
 }
