@@ -65,7 +65,7 @@ export function predictedLabelOf(answer: unknown): number | undefined {
 }
 
 /** The admin token that the first start shows once. */
-async function firstTokenOf(server: RunningProcess): Promise<string> {
+export async function firstTokenOf(server: RunningProcess): Promise<string> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const [token] = /us_[\w-]+/.exec(server.output()) ?? [];
     if (token !== undefined) return token;

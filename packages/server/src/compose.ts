@@ -67,7 +67,7 @@ export interface ComposeOptions {
   readonly clock?: Clock;
   /** Creates an admin token although there are tokens: for whoever lost theirs but owns the machine. */
   readonly newAdminToken?: boolean;
-  /** Flag protocols to serve on the control port. */
+  /** Flag protocols to serve on the control port; all when left out. */
   readonly protocols?: readonly FlagProtocol[];
 }
 

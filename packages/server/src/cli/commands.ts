@@ -11,6 +11,7 @@ import { MODEL_COMMANDS } from './model-commands.ts';
 import { PLAN_COMMANDS } from './plan-commands.ts';
 import { REPLAY_COMMANDS } from './replay-command.ts';
 import { ROLLOUT_COMMANDS } from './rollout-commands.ts';
+import { SDK_COMMANDS } from './sdk-commands.ts';
 import { SEGMENT_COMMANDS } from './segment-commands.ts';
 import { SIMULATE_COMMANDS } from './simulate-command.ts';
 import { TOKEN_COMMANDS } from './token-commands.ts';
@@ -30,6 +31,7 @@ export const GROUPS: readonly CommandGroup[] = [
   { name: 'feedback', summary: 'The truth about requests, told later' },
   { name: 'flag', summary: 'Flags: save, switch, ramp, import' },
   { name: 'segment', summary: 'Segments of subjects, for the rules of flags' },
+  { name: 'sdk', summary: 'SDKs of other systems that read flags' },
   { name: 'token', summary: 'Access tokens' },
   { name: 'gateway', summary: 'Gateways' },
   { name: 'context', summary: 'Stored addresses' },
@@ -47,6 +49,7 @@ export function allCommands(extra: readonly Command[]): readonly Command[] {
     ...FEEDBACK_COMMANDS,
     ...FLAG_COMMANDS,
     ...SEGMENT_COMMANDS,
+    ...SDK_COMMANDS,
     ...EVALUATION_COMMANDS,
     ...REPLAY_COMMANDS,
     ...SIMULATE_COMMANDS,

@@ -57,6 +57,7 @@ export const LINES: Readonly<Record<string, readonly string[]>> = {
   'feedback give': ['feedback', 'give', '1.ZnJhdWQ.x', '--wrong', '--score', 'rating=0.2'],
   'feedback show': ['feedback', 'show', 'fraud'],
   bucket: ['bucket', 'user-42'],
+  'sdk list': ['sdk', 'list'],
   eval: ['eval', 'checkout', '--attribute', 'key=42'],
   why: ['why', 'checkout', '--user', '{"key": "42"}', '--attribute', 'age=30'],
   replay: ['replay', 'digits'],

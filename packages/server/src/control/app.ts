@@ -16,6 +16,7 @@ import type { ArtifactIntake, EngineWindow, MetricsPage } from './ports.ts';
 import { addProbes } from './probes.ts';
 import { compileRequestSchema } from './request-schema.ts';
 import { addRoutes } from './routes.ts';
+import { endOf } from './server-end.ts';
 import type { SdkSightings } from './sdk-sightings.ts';
 import { explainUnknown, type KnownRoute } from './unknown-route.ts';
 import { ownListeners } from './upstream-address.ts';
@@ -71,6 +72,7 @@ export async function openControlApi(options: ControlOptions, ports: ControlPort
   const { store, clock, engine, artifacts, metrics, log, observations, feedback, sdks, flags, protocols } = ports;
   let isDraining = false;
   const app = openServer(log);
+  const end = endOf(app);
   app.addHook('onRequest', async (request, reply) => {
     setAnswerHeaders(request, reply);
     if (isDraining) reply.header('connection', 'close');
@@ -91,7 +93,7 @@ export async function openControlApi(options: ControlOptions, ports: ControlPort
     drain: () => {
       isDraining = true;
     },
-    close: () => app.close(),
+    close: end,
     inject: app.inject.bind(app),
   };
 }

@@ -38,7 +38,7 @@ export function openSdkSightings(clock: Clock): SdkSightings {
       const sdk = sighting.sdk.slice(0, MAX_TEXT);
       const application = sighting.application.slice(0, MAX_TEXT);
       const { family, isLocal } = sighting;
-      // One application may do both, with two clients.
+      // One application may do both: only the part of it that buckets by itself is warned about.
       const key = JSON.stringify([family, sdk, application, isLocal]);
       const known = seen.get(key);
       const atMs = clock.nowMs();

@@ -2,6 +2,7 @@
 import type { Server } from 'node:http';
 import type { Snapshot } from '@understudy/core/snapshot';
 import type { Clock } from '../clock.ts';
+import { type SilentConnections, watchSilentConnections } from '../silent-connections.ts';
 import { type Admission, openAdmission } from './admission.ts';
 import { type Authentication, openAuthentication } from './authentication.ts';
 import { drainServer } from './drain.ts';
@@ -21,6 +22,7 @@ export async function openGateway(options: GatewayOptions, ports: GatewayPorts):
   const { table, recorder, authentication, life } = parts;
   const { clock, timers } = ports;
   const server = await listen(openRequestHandler(handlerContextOf(parts, options, ports)), options);
+  const silent = watchSilentConnections(server);
   const unsubscribe = ports.snapshots.subscribe((snapshot: Snapshot) => {
     const isFirst = table.revision < 0;
     if (!table.apply(snapshot)) return;
@@ -38,7 +40,7 @@ export async function openGateway(options: GatewayOptions, ports: GatewayPorts):
     readiness: () => table.readiness(),
     problems: () => table.problems(),
   };
-  return gatewayOf({ server, life, options, timers, endReports, closeVersions: () => table.close() }, views);
+  return gatewayOf({ server, silent, life, options, timers, endReports, closeVersions: () => table.close() }, views);
 }
 
 /** What lives as long as the gateway. */
@@ -116,6 +118,7 @@ interface Life {
 
 interface Ending {
   readonly server: Server;
+  readonly silent: SilentConnections;
   readonly life: Life;
   readonly options: GatewayOptions;
   readonly timers: GatewayPorts['timers'];
@@ -125,13 +128,14 @@ interface Ending {
 
 /** The gateway's own end; both ways may be called more than once. */
 function gatewayOf(
-  { server, life, options, timers, endReports, closeVersions }: Ending,
+  { server, silent, life, options, timers, endReports, closeVersions }: Ending,
   views: Pick<Gateway, 'stats' | 'readiness' | 'problems'>,
 ): Gateway {
   let ending: Promise<boolean> | undefined;
   const drain = async (): Promise<boolean> => {
     life.phase = 'draining';
     const isClean = await drainServer(server, timers, {
+      silent,
       graceMs: options.drainGraceMs,
       limitMs: options.drainLimitMs,
       onClosing() {

@@ -29,7 +29,8 @@ export function ofrepProtocol(ports: ProtocolPorts, options: OfrepOptions = {}):
   return (app, _options, done) => {
     const streams = openEventStreams({ maxStreams: options.maxStreams ?? MAX_STREAMS });
     const secret = ports.secretFor('ofrep event streams');
-    const protocol: Protocol = { ports, streams, secret, answersOf: latestAnswers(), eventsAt: `${app.prefix}${EVENTS}` };
+    const eventStreamsAt = latestEventStreams(secret, `${app.prefix}${EVENTS}`);
+    const protocol: Protocol = { ports, streams, secret, answersOf: latestAnswers(), eventStreamsAt };
     const stop = ports.world.onChange((state) => streams.send(Buffer.from(refetchEvent(state, ports.clock.nowMs()))));
     app.addHook('preClose', async () => {
       stop();
@@ -52,8 +53,8 @@ interface Protocol {
   readonly secret: Uint8Array;
   /** The same answers for the same state. */
   readonly answersOf: (state: FlagState) => FlagAnswers;
-  /** Path of the event streams, prefix included. */
-  readonly eventsAt: string;
+  /** Where changes are heard of, as bulk answers say it. */
+  readonly eventStreamsAt: (place: StreamPlace) => string;
 }
 
 function latestAnswers(): Protocol['answersOf'] {
@@ -126,7 +127,7 @@ function addBulk(app: FastifyInstance, protocol: Protocol): void {
     const tag = tagOf(version, String(windowAt(atMs)), flags, request.body?.bytes ?? '');
     reply.header('etag', quoted(tag));
     if (tagsOf(request.headers['if-none-match']).includes(tag)) return reply.status(304).send();
-    const eventStreams = JSON.stringify([eventStreamOf(protocol, { environment: state.environment, version, atMs })]);
+    const eventStreams = protocol.eventStreamsAt({ environment: state.environment, version, atMs });
     const metadata = JSON.stringify({ revision: state.revision, environment: state.environment });
     const text = `{"flags":[${flags}],"eventStreams":${eventStreams},"metadata":${metadata}}`;
     return reply.type('application/json; charset=utf-8').send(text);
@@ -144,9 +145,18 @@ interface StreamPlace {
   readonly atMs: number;
 }
 
-function eventStreamOf({ secret, eventsAt }: Protocol, { environment, version, atMs }: StreamPlace): object {
-  const query = new URLSearchParams({ token: signStreams(secret, environment).issue(atMs), since: version });
-  return { type: 'sse', endpoint: { requestUri: `${eventsAt}?${query.toString()}` }, inactivityDelaySec: INACTIVITY_SECONDS };
+/** The same for all who ask about the same version within one window: when thousands refetch, signing for each would be what takes longest. */
+function latestEventStreams(secret: Uint8Array, eventsAt: string): Protocol['eventStreamsAt'] {
+  let latest: { readonly about: string; readonly text: string } | undefined;
+  return ({ environment, version, atMs }) => {
+    const about = JSON.stringify([environment, version, windowAt(atMs)]);
+    if (latest?.about !== about) {
+      const query = new URLSearchParams({ token: signStreams(secret, environment).issue(atMs), since: version });
+      const endpoint = { requestUri: `${eventsAt}?${query.toString()}` };
+      latest = { about, text: JSON.stringify([{ type: 'sse', endpoint, inactivityDelaySec: INACTIVITY_SECONDS }]) };
+    }
+    return latest.text;
+  };
 }
 
 type EventsRequest = FastifyRequest<{ Querystring: { readonly token?: unknown; readonly since?: unknown } }>;
