@@ -1,6 +1,6 @@
 /** SDKs that were heard of lately, and what to know about those that bucket differently from a flag. The list of SDKs is made of it. */
 import type { SdkView } from '@understudy/contract/sdk-endpoints';
-import type { Profile } from '@understudy/core/flags/bucketing-profile';
+import { PROFILES, type Profile } from '@understudy/core/flags/bucketing-profile';
 import type { Flag, Serve } from '@understudy/core/flags/flag';
 import type { Clock } from '../clock.ts';
 
@@ -26,6 +26,7 @@ const OWN_PROFILES: Readonly<Record<Sighting['family'], readonly Profile[]>> = {
   launchdarkly: ['launchdarkly', 'attribute'],
   flagsmith: ['flagsmith', 'attribute'],
   ofrep: [],
+  understudy: PROFILES,
 };
 
 export function openSdkSightings(clock: Clock): SdkSightings {
