@@ -109,7 +109,7 @@ describe.each(['snapshot', 'stream'])('who may read the %s', (place) => {
     rig.set({});
     const response = await ask(headersOf({ key: CLIENT_KEY }));
     expect(response.status).toBe(403);
-    const { error }: { error: { code: string; message: string } } = await response.json();
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
     expect(error.code).toBe('auth.forbidden');
     expect(error.message).toMatch(/"pages" is for browsers.*openRemoteFlags.*--scope flags/);
   });
@@ -153,7 +153,8 @@ describe('GET /flags/v1/stream', () => {
     const id = /^"(.*)"$/.exec((await snapshot()).headers.get('etag') ?? '')?.[1] ?? '';
     const again = await listen(how === 'since' ? { query: `?since=${id}` } : { headers: { 'last-event-id': id } });
     const behind = await listen({ headers: { 'last-event-id': '0-other' } });
-    await eventually(() => behind.ids().length === 1);
+    await eventually(() => behind.ids().length === 1 && again.text().includes('data:'));
+    expect(again.text()).toMatch(/^retry: \d+\n\nevent: current\ndata: 1-[\w-]{16}\n\n$/);
     rig.set({ flags: [splitFlag('model', 20_000)] });
     await eventually(() => again.ids().length === 1);
     expect(again.ids()[0]).toMatch(/^2-/);

@@ -74,7 +74,7 @@ function addStream(app: FastifyInstance, protocol: Protocol): void {
   app.get('/v1/stream', { exposeHeadRoute: false }, async (request: StreamRequest, reply: FastifyReply) => {
     const { edition, secret } = await enter(request, protocol);
     const seen = [request.headers['last-event-id']].flat()[0] ?? request.query.since;
-    protocol.streams.open(reply, seen === edition.id ? Buffer.alloc(0) : edition.event, secret);
+    protocol.streams.open(reply, seen === edition.id ? edition.confirmation : edition.event, secret);
   });
 }
 

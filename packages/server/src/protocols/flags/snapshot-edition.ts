@@ -18,6 +18,8 @@ export interface SnapshotEdition {
   readonly compressed: () => Promise<Buffer>;
   /** The body as an event. */
   readonly event: Buffer;
+  /** The event that tells a client which has this edition that it is the newest. */
+  readonly confirmation: Buffer;
 }
 
 /** @returns the edition of a state; the same one as long as the documents are the same */
@@ -47,5 +49,6 @@ function editionOf({ environment, revision, documents }: FlagState): SnapshotEdi
     body,
     compressed: () => (compressed ??= compress(body)),
     event: Buffer.from(`id: ${id}\nevent: snapshot\ndata: ${text}\n\n`),
+    confirmation: Buffer.from(`event: current\ndata: ${id}\n\n`),
   };
 }
