@@ -18,7 +18,12 @@ await build({
   platform: 'neutral',
   external: /^node:/,
   // Readable to whoever looks into what they have installed; comments are in the types.
-  output: { dir: DIST, format: 'esm', minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } }, chunkFileNames: '[name].js' },
+  output: {
+    dir: DIST,
+    format: 'esm',
+    minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } },
+    chunkFileNames: '[name].js',
+  },
   resolve: { mainFields: ['module', 'main'] },
 });
 emitTypes();
@@ -34,18 +39,12 @@ for (const name of readdirSync(DIST).filter((file) => file.endsWith('.js'))) {
 function emitTypes(): void {
   const types = join(DIST, 'types');
   const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
-  execFileSync(
-    process.execPath,
-    [
-      tsc,
-      ...['--ignoreConfig', '--declaration', '--emitDeclarationOnly', '--rootDir', join(ROOT, 'packages'), '--outDir', types],
-      ...['--target', 'es2024', '--lib', 'es2024,dom,dom.iterable,dom.asynciterable', '--module', 'nodenext', '--types', 'node'],
-      ...['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', '--rewriteRelativeImportExtensions'],
-      ...Object.values(ENTRIES).map((file) => join(SDK, `src/${file}.ts`)),
-      ...coreFiles(),
-    ],
-    { stdio: 'inherit' },
-  );
+  const flags =
+    '--ignoreConfig --declaration --emitDeclarationOnly --strict --exactOptionalPropertyTypes --skipLibCheck ' +
+    '--rewriteRelativeImportExtensions --target es2024 --lib es2024,dom,dom.iterable,dom.asynciterable --module nodenext --types node';
+  const files = [...Object.values(ENTRIES).map((file) => join(SDK, `src/${file}.ts`)), ...coreFiles()];
+  const places = ['--rootDir', join(ROOT, 'packages'), '--outDir', types];
+  execFileSync(process.execPath, [tsc, ...flags.split(' '), ...places, ...files], { stdio: 'inherit' });
   for (const path of readdirSync(types, { recursive: true, encoding: 'utf8' }).map((name) => join(types, name))) {
     if (statSync(path).isFile()) writeFileSync(path, publishable(readFileSync(path, 'utf8'), { path, types }));
   }

@@ -54,7 +54,11 @@ function compiledOf(
     const evaluate = (flag: string): Evaluation => evaluator.evaluate(flag, context, circumstances);
     const evaluation = evaluate(key);
     if (subjectKey === undefined && isKeyless(key, { flags, segments, context, evaluate })) {
-      return failedAnswer('TARGETING_KEY_MISSING', `flag "${key}" divides users by their key, and the subject has none`, revision);
+      return failedAnswer(
+        'TARGETING_KEY_MISSING',
+        `flag "${key}" divides users by their key, and the subject has none`,
+        revision,
+      );
     }
     return answerOf(evaluation, revision);
   };
@@ -120,4 +124,3 @@ function spread<Document extends Keyed>(
   }
   return reached;
 }
-

@@ -63,7 +63,9 @@ async function readChecked(path: string): Promise<Checked> {
   const end = content.indexOf('\n');
   const text = content.slice(end + 1);
   const [head, mark = '', digest] = content.slice(0, Math.max(0, end)).split(' ');
-  return head === HEAD && digest === digestOf(text) ? { text, mark } : { problem: `${path} is damaged: its content does not have the checksum that it names` };
+  return head === HEAD && digest === digestOf(text)
+    ? { text, mark }
+    : { problem: `${path} is damaged: its content does not have the checksum that it names` };
 }
 
 function digestOf(text: string): string {

@@ -63,7 +63,8 @@ export function openFlagValues(answer: (flag: string, subject: Subject) => RawAn
       typedDetails(flag, answer(flag, subject), { fallback, isType: isString, type: 'string' }),
     numberDetails: (flag, subject, fallback) =>
       typedDetails(flag, answer(flag, subject), { fallback, isType: isNumber, type: 'number' }),
-    jsonDetails: (flag, subject, fallback) => typedDetails(flag, answer(flag, subject), { fallback, isType: isJson, type: 'JSON' }),
+    jsonDetails: (flag, subject, fallback) =>
+      typedDetails(flag, answer(flag, subject), { fallback, isType: isJson, type: 'JSON' }),
   };
   return {
     ...values,

@@ -17,7 +17,7 @@ export function openListeners<Event>(tell: TellProblem): Listeners<Event> {
       return () => void listeners.delete(listener);
     },
     call(event) {
-      for (const listener of [...listeners]) {
+      for (const listener of listeners) {
         try {
           listener(event);
         } catch (error) {

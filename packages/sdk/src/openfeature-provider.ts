@@ -4,7 +4,14 @@ import type { JsonValue } from '@understudy/core/flags/context';
 import type { Flags } from './open-flags.ts';
 import type { OutcomeFacts } from './outcome.ts';
 import { ProviderEvents } from './provider-events.ts';
-import { attributesOf, objectDetails, type ProviderContext, type Resolution, resolutionOf, ResolutionError } from './provider-resolution.ts';
+import {
+  attributesOf,
+  objectDetails,
+  type ProviderContext,
+  type Resolution,
+  resolutionOf,
+  ResolutionError,
+} from './provider-resolution.ts';
 
 /** What `track` is told about a request. */
 export interface TrackedFacts {
@@ -38,7 +45,8 @@ export class UnderstudyProvider {
       if (status.state === 'stale') this.events.emit('PROVIDER_STALE', { message: 'the server cannot be reached' });
       if (status.state === 'closed') this.events.emit('PROVIDER_ERROR', { message: 'the flags were closed' });
     });
-    if (revision === undefined) throw new ResolutionError('PROVIDER_NOT_READY', 'no flags came from the server, and none were kept');
+    if (revision === undefined)
+      throw new ResolutionError('PROVIDER_NOT_READY', 'no flags came from the server, and none were kept');
     // After this promise, which makes the provider ready.
     if (state === 'stale') setTimeout(() => this.#tellStale());
   }
@@ -59,7 +67,11 @@ export class UnderstudyProvider {
     return resolutionOf(this.#flags.numberDetails(flag, attributesOf(context), fallback));
   }
 
-  async resolveObjectEvaluation<T extends JsonValue>(flag: string, fallback: T, context: ProviderContext): Promise<Resolution<T>> {
+  async resolveObjectEvaluation<T extends JsonValue>(
+    flag: string,
+    fallback: T,
+    context: ProviderContext,
+  ): Promise<Resolution<T>> {
     const subject = attributesOf(context);
     return resolutionOf(objectDetails((given) => this.#flags.jsonDetails(flag, subject, given), fallback));
   }

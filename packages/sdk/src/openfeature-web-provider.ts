@@ -1,7 +1,14 @@
 /** A provider for OpenFeature's SDK for pages, on flags that the server evaluates. It needs no package of OpenFeature. */
 import type { JsonValue } from '@understudy/core/flags/context';
 import { ProviderEvents } from './provider-events.ts';
-import { attributesOf, objectDetails, type ProviderContext, type Resolution, resolutionOf, ResolutionError } from './provider-resolution.ts';
+import {
+  attributesOf,
+  objectDetails,
+  type ProviderContext,
+  type Resolution,
+  resolutionOf,
+  ResolutionError,
+} from './provider-resolution.ts';
 import type { RemoteFlags } from './remote-flags.ts';
 
 /**
@@ -26,7 +33,8 @@ export class UnderstudyWebProvider {
       if (status.state === 'live') this.events.emit('PROVIDER_READY');
       if (status.state === 'stale') this.events.emit('PROVIDER_STALE', { message: 'the server cannot be reached' });
     });
-    if (revision === undefined) throw new ResolutionError('PROVIDER_NOT_READY', 'no values came from the server, and none were kept');
+    if (revision === undefined)
+      throw new ResolutionError('PROVIDER_NOT_READY', 'no values came from the server, and none were kept');
     if (state === 'stale') setTimeout(() => this.#tellStale());
   }
 

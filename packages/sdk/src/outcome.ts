@@ -1,9 +1,7 @@
 /** What came of one request, checked and written as the server takes it. Nothing here throws at whoever reports. */
 
 /** What a request was decided by: a version of a model, or a variant of a flag that follows one. */
-export type Decided =
-  | { readonly model: string; readonly version: string }
-  | { readonly flag: string; readonly variant: string };
+export type Decided = { readonly model: string; readonly version: string } | { readonly flag: string; readonly variant: string };
 
 /** How a request went. All of it may be left out: then it is a request that went well. */
 export interface OutcomeFacts {
@@ -84,7 +82,9 @@ function decidedProblem(decided: Decided): string | undefined {
   if ('model' in decided) {
     return unless(NAME.test(decided.model) && NAME.test(decided.version), 'the model or the version is no name');
   }
-  const isText = [decided.flag, decided.variant].every((part) => typeof part === 'string' && part !== '' && part.length <= MAX.flag);
+  const isText = [decided.flag, decided.variant].every(
+    (part) => typeof part === 'string' && part !== '' && part.length <= MAX.flag,
+  );
   return unless(isText, 'it names neither a model and its version nor a flag and its variant');
 }
 

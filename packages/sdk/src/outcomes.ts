@@ -80,8 +80,18 @@ export function reportOutcomes(options: ReportOutcomesOptions, ports: SdkPorts =
   }
 
   return {
-    report: (outcome) => take('observation', outcome.atMs, guarded(() => writeOutcome(outcome, ports.nowMs()))),
-    score: (score) => take('count', score.atMs, guarded(() => writeLateScore(score, ports.nowMs()))),
+    report: (outcome) =>
+      take(
+        'observation',
+        outcome.atMs,
+        guarded(() => writeOutcome(outcome, ports.nowMs())),
+      ),
+    score: (score) =>
+      take(
+        'count',
+        score.atMs,
+        guarded(() => writeLateScore(score, ports.nowMs())),
+      ),
     flush: async () => (await pump.send()) === 'empty',
     status: () => ({ waiting: queue.size + pump.inFlight(), ...tally }),
     async close() {

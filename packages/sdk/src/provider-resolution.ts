@@ -68,10 +68,7 @@ function jsonOf(value: unknown): JsonValue | undefined {
 }
 
 /** A value of the same JSON type as the default; OpenFeature's type of objects promises no more. */
-export function objectDetails<T extends JsonValue>(
-  ask: (fallback: JsonValue) => Details<JsonValue>,
-  fallback: T,
-): Details<T> {
+export function objectDetails<T extends JsonValue>(ask: (fallback: JsonValue) => Details<JsonValue>, fallback: T): Details<T> {
   const details = ask(fallback);
   if (isOfSameKind(details.value, fallback)) return { ...details, value: details.value };
   const message = `flag "${details.flag}" has a value of another type than its default`;

@@ -97,7 +97,11 @@ async function listen(options: RemoteUpstreamOptions, path: string, closing: Abo
   let isHeard = false;
   let retryMs: number | undefined;
   try {
-    const response = await ports.fetch(new URL(path, url), { headers: { accept: 'text/event-stream' }, signal, cache: 'no-store' });
+    const response = await ports.fetch(new URL(path, url), {
+      headers: { accept: 'text/event-stream' },
+      signal,
+      cache: 'no-store',
+    });
     if (response.status !== 200 || response.body === null) return refusal(options, response, await response.text());
     await readEvents(response.body, {
       ...ports,

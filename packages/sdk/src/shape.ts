@@ -19,7 +19,9 @@ export const json: Shape = (value, where) => (value === undefined ? `${where} is
 /** One of a few texts: another one cannot be evaluated. */
 export function oneOf(known: readonly string[]): Shape {
   return (value, where) =>
-    typeof value === 'string' && known.includes(value) ? undefined : `${where} is ${JSON.stringify(value)}, which is unknown here`;
+    typeof value === 'string' && known.includes(value)
+      ? undefined
+      : `${where} is ${JSON.stringify(value)}, which is unknown here`;
 }
 
 /** A list of things of one shape. */

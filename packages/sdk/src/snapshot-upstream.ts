@@ -119,7 +119,11 @@ async function ask(options: SnapshotUpstreamOptions, { signal }: Limits): Promis
 }
 
 function get({ url, key, ports }: SnapshotUpstreamOptions, place: string, init: RequestInit): Promise<Response> {
-  const headers = { authorization: `Bearer ${key}`, 'x-understudy-sdk': SDK_RELEASE, ...Object.fromEntries(new Headers(init.headers)) };
+  const headers = {
+    authorization: `Bearer ${key}`,
+    'x-understudy-sdk': SDK_RELEASE,
+    ...Object.fromEntries(new Headers(init.headers)),
+  };
   return ports.fetch(`${url.replace(/\/+$/, '')}/flags/v1/${place}`, { ...init, headers, redirect: 'error', cache: 'no-store' });
 }
 

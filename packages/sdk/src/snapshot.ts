@@ -35,7 +35,9 @@ function isSnapshot(value: unknown): value is Snapshot {
 }
 
 const format: Shape = (value) =>
-  value === 1 ? undefined : `it is of the format ${JSON.stringify(value)}, and this SDK reads 1; a newer @understudy/sdk may read it`;
+  value === 1
+    ? undefined
+    : `it is of the format ${JSON.stringify(value)}, and this SDK reads 1; a newer @understudy/sdk may read it`;
 
 const reference = record({ attribute: text }, { kind: text });
 const bucketing = record(

@@ -43,7 +43,11 @@ const HEARTBEAT = Buffer.from(':\n\n');
 // Spread, so that the clients of a server that restarts do not all come back at the same moment.
 const RECONNECT_MS = { least: 500, spread: 1000 } as const;
 
-export function openEventStreams({ maxStreams, maxPendingBytes = MAX_PENDING_BYTES, isWelcome }: EventStreamLimits): EventStreams {
+export function openEventStreams({
+  maxStreams,
+  maxPendingBytes = MAX_PENDING_BYTES,
+  isWelcome,
+}: EventStreamLimits): EventStreams {
   const streams = new Set<Stream>();
   let isClosed = false;
   const send = (event: Buffer): void => {
