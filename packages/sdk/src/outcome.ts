@@ -34,7 +34,7 @@ export type LateScore = Decided & { readonly name: string; readonly value: numbe
 
 /** An entry of a batch as JSON, or why there is none. */
 export type EntryReading =
-  | { readonly outcome: 'written'; readonly text: string }
+  | { readonly outcome: 'written'; readonly text: string; readonly atMs: number }
   | { readonly outcome: 'invalid'; readonly problem: string };
 
 const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/i;
@@ -61,7 +61,7 @@ export function writeOutcome(outcome: Outcome, nowMs: number): EntryReading {
   const known = reason !== undefined && REASONS.includes(reason) ? { reason } : {};
   const who = isSubject ? { subject } : {};
   const text = JSON.stringify({ ...decidedOf(outcome), atMs, latencyMs, error, prediction, scores, ...who, ...known });
-  return { outcome: 'written', text };
+  return { outcome: 'written', text, atMs };
 }
 
 /** Writes a score that stands alone. */
@@ -70,7 +70,7 @@ export function writeLateScore(score: LateScore, nowMs: number): EntryReading {
   const problem = decidedProblem(score) ?? timeProblem(atMs) ?? scoreProblem(name, value);
   if (problem !== undefined) return { outcome: 'invalid', problem };
   const scores = { [name]: { count: 1, sum: value, sumSquares: value * value } };
-  return { outcome: 'written', text: JSON.stringify({ ...decidedOf(score), atMs, requests: 0, scores }) };
+  return { outcome: 'written', text: JSON.stringify({ ...decidedOf(score), atMs, requests: 0, scores }), atMs };
 }
 
 function decidedOf(decided: Decided): Decided {

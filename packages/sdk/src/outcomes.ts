@@ -69,12 +69,12 @@ export function reportOutcomes(options: ReportOutcomesOptions, ports: SdkPorts =
   const beat = startBeat({ pump, ports, everyMs: options.everyMs ?? 1000 });
   let isClosed = false;
 
-  function take(kind: 'observation' | 'count', atMs: number | undefined, reading: EntryReading): void {
+  function take(kind: 'observation' | 'count', reading: EntryReading): void {
     if (reading.outcome === 'invalid') {
       tally.dropped += 1;
       tell({ code: 'outcome.invalid', message: `a report is dropped: ${reading.problem}` });
     } else if (isClosed) drop(1, 'reporting is closed');
-    else if (!queue.add({ kind, atMs: atMs ?? ports.nowMs(), text: reading.text })) {
+    else if (!queue.add({ kind, atMs: reading.atMs, text: reading.text })) {
       drop(1, 'as many wait as may, because the server does not take them');
     } else if (queue.size >= FULL_BATCH) beat.hurry();
   }
@@ -83,13 +83,11 @@ export function reportOutcomes(options: ReportOutcomesOptions, ports: SdkPorts =
     report: (outcome) =>
       take(
         'observation',
-        outcome.atMs,
         guarded(() => writeOutcome(outcome, ports.nowMs())),
       ),
     score: (score) =>
       take(
         'count',
-        score.atMs,
         guarded(() => writeLateScore(score, ports.nowMs())),
       ),
     flush: async () => (await pump.send()) === 'empty',
