@@ -45,7 +45,7 @@ function portsWithoutNetwork() {
     nowMs: Date.now,
     random: Math.random,
     after(ms, call) {
-      const timer = setTimeout(call, ms);
+      const timer = setTimeout(() => call(), ms);
       return () => clearTimeout(timer);
     },
   };

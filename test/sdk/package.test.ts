@@ -1,10 +1,11 @@
 // The published package: built, packed, installed where there is nothing else, and run on every Node it promises.
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import type { Flag } from '@understudy/core/flags/flag';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openServed, type Served } from './served.ts';
@@ -29,9 +30,11 @@ beforeAll(async () => {
   await copyFile(new URL('consumer.mjs', import.meta.url), join(folder, 'app/consumer.mjs'));
   served = await openServed();
   await served.admin('saveFlag', { params: { flag: 'checkout' }, body: { flag: CHECKOUT, revision: 0, reason: 'test' } });
-  await served.admin('createModel', { body: { name: 'ship' } });
-  await served.admin('registerVersion', { params: { model: 'ship' }, body: { version: 'v1', external: true } });
-  await served.admin('promoteVersion', { params: { model: 'ship', version: 'v1' }, body: { reason: 'first' } });
+  for (const model of ['ship', 'fraud']) {
+    await served.admin('createModel', { body: { name: model } });
+    await served.admin('registerVersion', { params: { model }, body: { version: 'v1', external: true } });
+    await served.admin('promoteVersion', { params: { model, version: 'v1' }, body: { reason: 'first' } });
+  }
 }, 120_000);
 afterAll(async () => {
   await served?.close();
@@ -122,6 +125,22 @@ async function expectEverything(answers: Record<string, unknown>): Promise<void>
   expect(new Set(expected)).toEqual(new Set(['express', 'classic', 'odd']));
 }
 
+/** Every file that an entry leads to. */
+async function filesOf(entry: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const files = new Map<string, readonly string[]>();
+  const waiting = [entry];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (files.has(path)) continue;
+    // Comments of what is inlined talk of imports too.
+    const text = (await readFile(path, 'utf8')).replaceAll(/^\s*\*.*$/gm, '');
+    const found = text.matchAll(/^(?:import|export)\b[^;'"]*["']([^"']+)["'];?$|\bimport\(\s*["']([^"']+)["']/gm);
+    const imports = [...found].map(([, named, dynamic]) => named ?? dynamic ?? '');
+    files.set(path, imports);
+    for (const target of imports) if (target.startsWith('.')) waiting.push(join(dirname(path), target));
+  }
+  return files;
+}
+
 describe('the installed package', () => {
   it('does on our Node what the server does', async () => {
     const answers = await consume(process.execPath);
@@ -179,6 +198,55 @@ describe('the installed package', () => {
     expect(stdout).toBe('');
   }, 60_000);
 
+  it('has the sizes that its README names', async () => {
+    const readme = await readFile(join(SDK, 'README.md'), 'utf8');
+    for (const [entry, file] of [
+      ['', 'index'],
+      ['/browser', 'browser'],
+      ['/openfeature', 'openfeature'],
+    ] as const) {
+      const [, size, compressed] = new RegExp(`sdk${entry}\` .*\\| (\\d+) KiB +\\| (\\d+) KiB`).exec(readme) ?? [];
+      const files = [...(await filesOf(join(SDK, `dist/${file}.js`))).keys()];
+      const contents = await Promise.all(files.map((path) => readFile(path)));
+      const sizeOf = (parts: readonly Buffer[]): number => parts.reduce((sum, { length }) => sum + length, 0) / 1024;
+      expect(Math.abs(sizeOf(contents) - Number(size))).toBeLessThan(1.5 + Number(size) * 0.05);
+      expect(Math.abs(sizeOf(contents.map((content) => gzipSync(content))) - Number(compressed))).toBeLessThan(
+        1.5 + Number(compressed) * 0.05,
+      );
+    }
+  });
+
+  it('does what docs/sdk.md shows, block by block', async () => {
+    const place = join(folder, 'docs');
+    await mkdir(join(place, 'node_modules/@understudy'), { recursive: true });
+    await symlink(join(folder, 'app/node_modules/@understudy/sdk'), join(place, 'node_modules/@understudy/sdk'));
+    await symlink(join(ROOT, 'node_modules/@openfeature'), join(place, 'node_modules/@openfeature'));
+    const page = await readFile(join(ROOT, 'docs/sdk.md'), 'utf8');
+    const blocks = [...page.matchAll(/```js\n([\s\S]*?)```/g)].map(([, text]) => text ?? '');
+    expect(blocks.length).toBeGreaterThanOrEqual(6);
+    const told =
+      'console.log(JSON.stringify({ checkout, isPro, state, source, ageMs, decided: decision.version, version, banner, sent: outcomes.status() }));';
+    const model = 'const predictWith = async (version) => version.length;';
+    await writeFile(join(place, 'page.mjs'), [model, ...blocks, told].join('\n'));
+    const env = {
+      UNDERSTUDY_URL: served.url,
+      UNDERSTUDY_KEY: await served.keyFor('flags'),
+      UNDERSTUDY_FEEDBACK_KEY: await served.keyFor('feedback'),
+      UNDERSTUDY_CLIENT_KEY: await served.keyFor('flags-client'),
+    };
+    const { stdout } = await run(process.execPath, ['page.mjs'], { cwd: place, env, timeout: 60_000 });
+    const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as unknown;
+    expect(last).toMatchObject({
+      checkout: await serverSays('user-42'),
+      isPro: false,
+      state: 'live',
+      decided: 'v1',
+      version: 'v1',
+      banner: 'none',
+      sent: { waiting: 0, dropped: 0, sent: 4 },
+    });
+  }, 90_000);
+
   it('is what publint expects of a package', async () => {
     const { stdout } = await run(process.execPath, [join(ROOT, 'node_modules/publint/src/cli.js'), SDK, '--strict']);
     expect(stdout).toContain('All good');
@@ -186,22 +254,6 @@ describe('the installed package', () => {
 });
 
 describe('the entry for browsers', () => {
-  /** Every file that an entry leads to. */
-  async function filesOf(entry: string): Promise<ReadonlyMap<string, readonly string[]>> {
-    const files = new Map<string, readonly string[]>();
-    const waiting = [entry];
-    for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-      if (files.has(path)) continue;
-      const text = await readFile(path, 'utf8');
-      // At the beginning of a line: comments of what is inlined talk of imports too.
-      const found = text.matchAll(/^(?:import|export)\b[^;'"]*["']([^"']+)["'];?$|\bimport\(\s*["']([^"']+)["']/gm);
-      const imports = [...found].map(([, named, dynamic]) => named ?? dynamic ?? '');
-      files.set(path, imports);
-      for (const target of imports) if (target.startsWith('.')) waiting.push(join(dirname(path), target));
-    }
-    return files;
-  }
-
   it('imports nothing but its own files, which name nothing of Node', async () => {
     const files = await filesOf(join(SDK, 'dist/browser.js'));
     expect([...files.values()].flat().filter((target) => !target.startsWith('./'))).toEqual([]);

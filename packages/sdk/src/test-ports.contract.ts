@@ -25,7 +25,7 @@ export function testPorts(serve: Serve): TestPorts {
     },
     async fetch(input, init = {}) {
       const { pathname } = new URL(input instanceof Request ? input.url : input);
-      asked.push({ path: pathname, headers: new Headers(init.headers), body: String(init.body ?? '') });
+      asked.push({ path: pathname, headers: new Headers(init.headers), body: typeof init.body === 'string' ? init.body : '' });
       return await serve(pathname, init, asked.length);
     },
     async pass(ms) {
