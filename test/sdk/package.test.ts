@@ -132,7 +132,7 @@ async function filesOf(entry: string): Promise<ReadonlyMap<string, readonly stri
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     if (files.has(path)) continue;
     // Comments of what is inlined talk of imports too.
-    const text = (await readFile(path, 'utf8')).replaceAll(/^\s*\*.*$/gm, '');
+    const text = (await readFile(path, 'utf8')).replaceAll(/^\s*(?:\/?\*|\/\/).*$/gm, '');
     const found = text.matchAll(/^(?:import|export)\b[^;'"]*["']([^"']+)["'];?$|\bimport\(\s*["']([^"']+)["']/gm);
     const imports = [...found].map(([, named, dynamic]) => named ?? dynamic ?? '');
     files.set(path, imports);
