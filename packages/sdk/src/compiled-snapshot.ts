@@ -1,15 +1,13 @@
 /** A snapshot ready to be asked. It takes the place of the one before as a whole, and only when it could be made. */
-import type { Context } from '@understudy/core/flags/context';
-import type { Evaluation } from '@understudy/core/flags/evaluation';
+import type { Evaluation, EvaluationDetail } from '@understudy/core/flags/evaluation';
 import { compileFlags, type DocumentProblem } from '@understudy/core/flags/evaluator';
-import type { Flag } from '@understudy/core/flags/flag';
 import { isKeyMissing } from '@understudy/core/flags/missing-key';
 import { prerequisitesOfFlag, segmentsOfFlag, segmentsOfSegment } from '@understudy/core/flags/references';
 import { failedAnswer, type RawAnswer } from './flag-values.ts';
 import { compileRegex } from './linear-regex.ts';
 import type { SdkPorts } from './ports.ts';
 import { type Snapshot, readSnapshot } from './snapshot.ts';
-import { readSubject, type Subject } from './subject.ts';
+import { placeOf, readSubject, type Subject } from './subject.ts';
 
 /** Flags that can be asked. */
 export interface CompiledSnapshot {
@@ -48,17 +46,18 @@ function compiledOf(
   const evaluator = compileFlags(documents, { compileRegex });
   const flags = new Map(documents.flags.map((flag) => [flag.key, flag]));
   const segments = new Map(documents.segments.map((segment) => [segment.key, segment]));
+  const place = placeOf(environment);
+  // What most questions need and nothing more: this is asked millions of times.
   const ask = (key: string, subject: Subject): RawAnswer => {
-    const { context, key: subjectKey } = readSubject(subject, environment);
+    const { context, key: subjectKey } = readSubject(subject, place);
     const circumstances = { atMs: nowMs(), random };
-    const evaluate = (flag: string): Evaluation => evaluator.evaluate(flag, context, circumstances);
-    const evaluation = evaluate(key);
-    if (subjectKey === undefined && isKeyless(key, { flags, segments, context, evaluate })) {
-      return failedAnswer(
-        'TARGETING_KEY_MISSING',
-        `flag "${key}" divides users by their key, and the subject has none`,
-        revision,
-      );
+    const evaluation = evaluator.evaluate(key, context, circumstances);
+    if (subjectKey === undefined) {
+      const detailOf = (asked: string): EvaluationDetail => evaluator.evaluate(asked, context, circumstances).detail;
+      if (isKeyMissing(key, { flags, segments, context, detailOf })) {
+        const message = `flag "${key}" divides users by their key, and the subject has none`;
+        return failedAnswer('TARGETING_KEY_MISSING', message, revision);
+      }
     }
     return answerOf(evaluation, revision);
   };
@@ -73,17 +72,6 @@ function compiledOf(
       }
     },
   };
-}
-
-interface Keyless {
-  readonly flags: ReadonlyMap<string, Flag>;
-  readonly segments: Parameters<typeof isKeyMissing>[1]['segments'];
-  readonly context: Context;
-  readonly evaluate: (flag: string) => Evaluation;
-}
-
-function isKeyless(key: string, { evaluate, ...question }: Keyless): boolean {
-  return isKeyMissing(key, { ...question, detailOf: (asked) => evaluate(asked).detail });
 }
 
 function answerOf({ value, variant, reason, detail }: Evaluation, revision: number): RawAnswer {

@@ -103,7 +103,10 @@ function typedDetails<T extends JsonValue>(
 ): Details<T> {
   const { value } = answer;
   if (value === undefined || value === null) return { ...answer, flag, value: wanted.fallback };
-  if (wanted.isType(value)) return { ...answer, flag, value };
+  if (wanted.isType(value)) {
+    const { variant, reason, revision, errorCode, errorMessage } = answer;
+    return { flag, value, variant, reason, revision, errorCode, errorMessage };
+  }
   const message = `flag "${flag}" has a value of the type ${typeof value}, not ${wanted.type}`;
   return { ...failedAnswer('TYPE_MISMATCH', message, answer.revision), flag, value: wanted.fallback };
 }

@@ -1,4 +1,5 @@
 /** Sends a batch of reports once. What becomes of it, and whether to send it again, is decided by whoever calls. */
+import { boundedText } from './bounded-text.ts';
 import type { QueuedEntry } from './outcome-queue.ts';
 import type { SdkPorts } from './ports.ts';
 import { sentenceOf, type TellProblem } from './problem.ts';
@@ -31,6 +32,7 @@ export interface OutcomeSenderOptions {
 }
 
 const ANSWER_MS = 10_000;
+const MAX_ANSWER_LENGTH = 64 * 1024;
 // Another server may be there in a moment, and these statuses say so.
 const PASSING = new Set([408, 425, 429]);
 
@@ -80,7 +82,7 @@ function post({ url, key, ports }: OutcomeSenderOptions, body: string, signal: A
 
 async function resultOf(response: Response, tell: TellProblem): Promise<BatchResult> {
   const { status } = response;
-  const text = (await response.text()).slice(0, 20_000);
+  const { text } = await boundedText(response, MAX_ANSWER_LENGTH);
   if (status === 200) {
     const left = leftOut(text);
     if (left !== undefined) tell({ code: 'outcomes.refused', message: `the server leaves reports out: ${left}` });

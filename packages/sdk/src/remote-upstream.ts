@@ -1,5 +1,6 @@
 /** Has one context evaluated by a server, and hears from it when to ask again. `remote-flags.ts` keeps itself up to date by it. */
 import type { JsonValue } from '@understudy/core/flags/context';
+import { boundedText } from './bounded-text.ts';
 import { readEvents } from './event-stream.ts';
 import { pause, type SdkPorts } from './ports.ts';
 import { sentenceOf, type TellProblem } from './problem.ts';
@@ -29,6 +30,8 @@ export interface RemoteUpstreamOptions {
 const ANSWER_MS = 10_000;
 const IDLE_MS = 45_000;
 const MAX_EVENT_LENGTH = 64 * 1024;
+// More than a page could use.
+const MAX_VALUES_LENGTH = 16 * 1024 * 1024;
 // All pages hear of a change at once; their questions need not come at once.
 const REFETCH_SPREAD_MS = 200;
 
@@ -75,8 +78,12 @@ async function ask(options: RemoteUpstreamOptions, closing: AbortSignal): Promis
       news.confirm('poll');
       return { outcome: 'heard' };
     }
-    const body = await response.text();
+    const { text: body, isWhole } = await boundedText(response, MAX_VALUES_LENGTH);
     if (response.status !== 200) return refusal(options, response, body);
+    if (!isWhole) {
+      tell({ code: 'snapshot.too_large', message: `the values of flags have more than ${MAX_VALUES_LENGTH} characters` });
+      return { outcome: 'failed' };
+    }
     return !closing.aborted && news.take(response.headers.get('etag') ?? '', body) ? { outcome: 'heard' } : { outcome: 'failed' };
   } catch (error) {
     if (!closing.aborted) tell({ code: 'server.unreachable', message: `no values of flags from ${url}: ${sentenceOf(error)}` });
@@ -102,7 +109,8 @@ async function listen(options: RemoteUpstreamOptions, path: string, closing: Abo
       signal,
       cache: 'no-store',
     });
-    if (response.status !== 200 || response.body === null) return refusal(options, response, await response.text());
+    if (response.status !== 200 || response.body === null)
+      return refusal(options, response, (await boundedText(response, 500)).text);
     await readEvents(response.body, {
       ...ports,
       signal: ending.signal,

@@ -1,4 +1,5 @@
 /** Gets snapshots from a server, by stream and by poll. `open-flags.ts` keeps itself up to date by it. */
+import { boundedText } from './bounded-text.ts';
 import { readEvents } from './event-stream.ts';
 import type { SdkPorts } from './ports.ts';
 import { sentenceOf, type TellProblem } from './problem.ts';
@@ -109,9 +110,9 @@ async function ask(options: SnapshotUpstreamOptions, { signal }: Limits): Promis
     return { outcome: 'heard' };
   }
   if (response.status !== 200) return refusal(options, response);
-  const body = await response.text();
-  if (body.length > MAX_SNAPSHOT_LENGTH) {
-    tell({ code: 'snapshot.too_large', message: `the snapshot has ${body.length} characters, more than ${MAX_SNAPSHOT_LENGTH}` });
+  const { text: body, isWhole } = await boundedText(response, MAX_SNAPSHOT_LENGTH);
+  if (!isWhole) {
+    tell({ code: 'snapshot.too_large', message: `the snapshot has more than ${MAX_SNAPSHOT_LENGTH} characters` });
     return { outcome: 'failed' };
   }
   const id = /^(?:W\/)?"(.*)"$/.exec(response.headers.get('etag') ?? '')?.[1] ?? '';
@@ -130,7 +131,7 @@ function get({ url, key, ports }: SnapshotUpstreamOptions, place: string, init: 
 /** An answer without a snapshot. */
 async function refusal({ url, tell }: SnapshotUpstreamOptions, response: Response): Promise<Attempt> {
   const { status, headers } = response;
-  const said = (await response.text().catch(() => '')).slice(0, 500);
+  const { text: said } = await boundedText(response, 500);
   const isForGood = status === 401 || status === 403;
   tell({
     code: isForGood ? 'key.refused' : 'server.refused',

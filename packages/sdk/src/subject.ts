@@ -15,9 +15,13 @@ export interface ReadSubject {
   readonly key: string | undefined;
 }
 
-/** @param environment its name, which conditions can ask for as the server's do */
-export function readSubject(subject: Subject, environment: string): ReadSubject {
-  const place = { key: environment, name: environment };
+/** The environment as an entity, which conditions can ask for as the server's do. */
+export function placeOf(environment: string): Attributes {
+  return { key: environment, name: environment };
+}
+
+/** @param place {@link placeOf} */
+export function readSubject(subject: Subject, place: Attributes): ReadSubject {
   if (typeof subject === 'string') {
     return withKey({ user: subject === '' ? {} : { key: subject }, environment: place });
   }
