@@ -30,6 +30,7 @@ import { systemTimers } from './gateway/timers.ts';
 import { predictRows } from './gateway/predict-rows.ts';
 import type { openLog } from './log.ts';
 import type { ProtocolPorts } from './protocols/flag-world.ts';
+import { flagsProtocol } from './protocols/flags/flags.ts';
 import { flagsmithProtocol } from './protocols/flagsmith/flagsmith.ts';
 import { launchdarklyProtocol } from './protocols/launchdarkly/launchdarkly.ts';
 import { ofrepProtocol } from './protocols/ofrep/ofrep.ts';
@@ -77,12 +78,13 @@ export interface FlagProtocol {
   readonly open: (ports: ProtocolPorts) => FastifyPluginCallback;
 }
 
-/** What SDKs of other systems are served with. */
+/** What SDKs are served with: those of other systems, and our own. */
 const FLAG_PROTOCOLS: readonly FlagProtocol[] = [
   { prefix: '/unleash', open: (ports) => unleashProtocol(ports) },
   { prefix: '/launchdarkly', open: (ports) => launchdarklyProtocol(ports) },
   { prefix: '/flagsmith', open: (ports) => flagsmithProtocol(ports) },
   { prefix: '/ofrep', open: (ports) => ofrepProtocol(ports) },
+  { prefix: '/flags', open: (ports) => flagsProtocol(ports) },
 ];
 
 /**

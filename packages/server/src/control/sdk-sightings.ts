@@ -58,7 +58,8 @@ export function openSdkSightings(clock: Clock): SdkSightings {
 }
 
 function warningsOf({ family, sdk, application, isLocal }: Seen, { flags, segments }: FlagDocuments): string[] {
-  if (!isLocal || family === 'ofrep') return [];
+  // Our own SDK computes every hash.
+  if (!isLocal || family === 'ofrep' || family === 'understudy') return [];
   const foreign = flags.flatMap((flag) => {
     const profiles = foreignHashes(flag, family, segments);
     return profiles.length === 0 ? [] : [`"${flag.key}" (${profiles.join(', ')})`];

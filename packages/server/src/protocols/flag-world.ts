@@ -68,7 +68,7 @@ export interface OutcomeSink {
 
 /** One SDK that was heard of, for lists and for the warning about families that hash differently. */
 export interface SdkSighting {
-  readonly family: 'unleash' | 'launchdarkly' | 'flagsmith' | 'ofrep';
+  readonly family: 'unleash' | 'launchdarkly' | 'flagsmith' | 'ofrep' | 'understudy';
   /** Name and version as the SDK sends them, such as `unleash-node-sdk:6.12.1`. */
   readonly sdk: string;
   readonly application: string;

@@ -1,11 +1,11 @@
-/** Whether an answer hangs on a targeting key that the context does not have. OFREP's answers depend on it. */
-import { BUCKET_COUNT } from '@understudy/core/bucketing';
-import type { Bucketing } from '@understudy/core/flags/bucketing-profile';
-import type { Condition } from '@understudy/core/flags/condition';
-import { compileReader, type Context, DEFAULT_KIND } from '@understudy/core/flags/context';
-import type { EvaluationDetail } from '@understudy/core/flags/evaluation';
-import type { Flag, Split } from '@understudy/core/flags/flag';
-import type { Segment } from '@understudy/core/flags/segment';
+/** Whether an answer hangs on a targeting key that the context does not have. Answers of OFREP and of our SDK depend on it. */
+import { BUCKET_COUNT } from '../bucketing.ts';
+import type { Bucketing } from './bucketing-profile.ts';
+import type { Condition } from './condition.ts';
+import { compileReader, type Context, DEFAULT_KIND } from './context.ts';
+import type { EvaluationDetail } from './evaluation.ts';
+import type { Flag, Split } from './flag.ts';
+import type { Segment } from './segment.ts';
 
 /** A context without a targeting key, and what it is asked about. */
 export interface KeylessQuestion {
