@@ -15,6 +15,8 @@ export interface RecorderOptions {
   readonly stratum?: string;
   /** Reports leave at multiples of this on the clock, so that all gateways close their intervals together. */
   readonly flushEveryMs: number;
+  /** Called when an interval ends, before its report. */
+  readonly onInterval?: () => void;
   /** State of the gateway at the moment of a report. */
   readonly state: () => RecorderState;
 }
@@ -56,6 +58,7 @@ export function openRecorder(options: RecorderOptions, ports: RecorderPorts): Re
     return { gateway: options.gateway, boot: options.boot, sequence, revision, readiness: readiness.slice(0, 10_000) };
   };
   const flush = (): Promise<void> => {
+    options.onInterval?.();
     const blocks: EvidenceBlock[] = [];
     for (const cell of live) {
       const block = cell.take(startMs);
