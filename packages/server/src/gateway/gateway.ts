@@ -10,7 +10,6 @@ import type { GatewayOptions } from './gateway-options.ts';
 import type { Gateway, GatewayPorts, GatewayStats } from './gateway-ports.ts';
 import { addressOf, listen } from './http-server.ts';
 import { type Lease, openLease, openLeaseWatch } from './lease.ts';
-import type { ReportSink } from './ports.ts';
 import { openRecorder, type Recorder, type RecorderState } from './recorder.ts';
 import { openRequestCounters, type RequestCounters } from './request-counters.ts';
 import { type HandlerContext, openRequestHandler } from './request-handler.ts';
@@ -68,13 +67,10 @@ function openParts(options: GatewayOptions, ports: GatewayPorts): Parts {
   const counters = openRequestCounters();
   const ids = openRequestIds(options.requestIdKey, `${options.gateway} ${options.boot}`);
   const lease = openLease(clock.nowMs());
-  const reports: ReportSink = async (report, signal) => {
-    await ports.reports(report, signal);
-    lease.acknowledged(clock.nowMs());
-  };
+  const onDelivered = (): void => lease.acknowledged(clock.nowMs());
   const state = (): RecorderState => ({ revision: Math.max(0, table.revision), readiness: table.readiness(clock.nowMs()) });
   const onInterval = openLeaseWatch(() => table.trials(clock.nowMs()), ports.log);
-  const recorder = openRecorder({ ...options, state, onInterval }, { ...ports, reports });
+  const recorder = openRecorder({ ...options, state, onInterval, onDelivered }, ports);
   const trials = { lease, counts, log: ports.log, random: ports.random };
   const table: RoutingTable = openRoutingTable({
     openRuntime: ports.openRuntime,

@@ -17,6 +17,8 @@ export interface RecorderOptions {
   readonly flushEveryMs: number;
   /** Called when an interval ends, before its report. */
   readonly onInterval?: () => void;
+  /** Called when the control plane has taken a report. */
+  readonly onDelivered?: () => void;
   /** State of the gateway at the moment of a report. */
   readonly state: () => RecorderState;
 }
@@ -50,7 +52,7 @@ export function openRecorder(options: RecorderOptions, ports: RecorderPorts): Re
   const { clock, timers } = ports;
   const stratum = options.stratum === undefined ? {} : { stratum: options.stratum };
   const live = new Set<EvidenceCell>();
-  const outbox = openReportOutbox(ports.reports, timers);
+  const outbox = openReportOutbox(ports.reports, timers, options.onDelivered);
   let startMs = wholeSecond(clock.nowMs());
 
   const reportOf = (sequence: number): Omit<GatewayReport, 'blocks'> => {
