@@ -249,8 +249,8 @@ const PlanStepSchema: z.ZodType<PlanStep> = z.strictObject({
   minSamples: z.int().nonnegative(),
 });
 
-/** Gateways report once a second: a shorter lease would end at a slow answer. */
-export const LEAST_LEASE_MS = 5000;
+/** Gateways hear from the control plane every five seconds at the latest: a shorter lease would end at a slow answer. */
+export const LEAST_LEASE_MS = 15_000;
 
 export const StartCheckSchema = z.enum(['refuse', 'warn']);
 export const OnExpirySchema = z.enum(['hold', 'roll-back', 'promote']);

@@ -165,7 +165,7 @@ describe('a plan that says everything', () => {
       policy,
       checkEveryMs: 100 + someMs,
       startCheck: 'refuse',
-      leaseMs: 5000 + someMs,
+      leaseMs: 15_000 + someMs,
       ...(minSamples % 3 === 0 ? {} : { pinnedPercent: 7.5 }),
       ...(minSamples % 2 === 0 ? {} : { timeBox: { afterMs: 1 + 5 * someMs, onExpiry: 'roll-back' } }),
     }));
