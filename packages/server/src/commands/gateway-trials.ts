@@ -23,7 +23,7 @@ function cutOffSentences(gateways: readonly GatewayStatus[], rollout: Rollout, a
   return trialsOf(gateways, rollout, atMs).flatMap(({ gateway, trial: { breaker } }) => {
     if (breaker.state === 'closed') return [];
     const { champion, challenger } = breaker.seen;
-    const counts = `${countsOf(challenger)} failed, champion ${countsOf(champion)}`;
+    const counts = `${countsOf(challenger)} requests failed, champion ${countsOf(champion)}`;
     const since = `gateway ${gateway} has cut ${rollout.challenger} off since ${timeOf(breaker.sinceMs)}: ${counts}`;
     return breaker.state === 'open' ? [since] : [`${since}; it is trying single requests, ${breaker.successes} succeeded so far`];
   });
@@ -64,7 +64,7 @@ function trialsOf(
     );
 }
 
-/** `7 of 7 requests` */
+/** `7 of 7` */
 function countsOf({ failures, requests }: ArmOutcomes): string {
   return `${failures} of ${requests}`;
 }

@@ -13,6 +13,8 @@ import {
 } from './gateway-rig.contract.ts';
 
 const BODY = { features: [1, 2, 3] };
+/** A first feature that no version survives. */
+const POISON = 666;
 const CHAMPION = { 'x-tier': 'iron' };
 
 /** Half of the users; a rule sends `x-tier: gold` to the challenger. */
@@ -42,7 +44,9 @@ async function openBench(options: RigOptions = {}): Promise<Bench> {
     openRuntime: (_model, { version }) =>
       Promise.resolve(
         sumRuntime(0, (inputs) =>
-          works[version === 'v2' ? 'v2' : 'v1'] ? Promise.resolve([sumOf(inputs, 0)]) : Promise.reject(new Error('dead')),
+          inputs[0]?.data[0] !== POISON && works[version === 'v2' ? 'v2' : 'v1']
+            ? Promise.resolve([sumOf(inputs, 0)])
+            : Promise.reject(new Error('dead')),
         ),
       ),
     ...options,
@@ -139,6 +143,17 @@ it('stays closed when the champion fails alike', async () => {
   bench.works.v1 = bench.works.v2 = false;
   expect(new Set(await reasonsOf(bench, 100))).toEqual(new Set(['500']));
   expect(rig.gateway.stats().breakerOpenings).toBe(0);
+  expect(stateOf(bench)).toBe('closed');
+});
+
+it('does not blame the challenger for what the champion cannot answer either', async () => {
+  const bench = await openBench();
+  await using rig = bench.rig;
+  await reasonsOf(bench, 40);
+  for (let index = 0; index < 20; index++) {
+    const answer = await rig.post('/predict/sum', { features: [POISON, 1, 1] }, { 'x-tier': 'gold' });
+    expect(answer.status).toBe(500);
+  }
   expect(stateOf(bench)).toBe('closed');
 });
 
