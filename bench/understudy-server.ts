@@ -15,6 +15,7 @@ export type UnderstudyArm = { readonly kind: 'onnx'; readonly file: string } | {
 /** Settings of the process that a measure needs otherwise. */
 export interface UnderstudySettings {
   readonly drainGraceMs?: number;
+  readonly maxInFlight?: number;
   /** Requests without a token may predict. */
   readonly isAnonymous?: boolean;
 }
@@ -55,7 +56,19 @@ export async function startUnderstudy({ models, core, settings = {} }: Understud
   const ports = ['--control-port', String(controlPort), '--gateway-port', String(gatewayPort)];
   const grace = settings.drainGraceMs === undefined ? [] : ['--drain-grace-ms', String(settings.drainGraceMs)];
   const anonymous = settings.isAnonymous === true ? ['--allow-anonymous-predict'] : [];
-  const args = [main, 'serve', '--store', `sqlite:${dataFolder}`, ...ports, ...grace, ...anonymous, '--log-level', 'warn'];
+  const limit = settings.maxInFlight === undefined ? [] : ['--max-in-flight', String(settings.maxInFlight)];
+  const args = [
+    main,
+    'serve',
+    '--store',
+    `sqlite:${dataFolder}`,
+    ...ports,
+    ...grace,
+    ...limit,
+    ...anonymous,
+    '--log-level',
+    'warn',
+  ];
   const pinned = core === undefined ? {} : { core };
   const start = (): Promise<RunningProcess> => startProcess({ name: 'understudy', command: process.execPath, args, ...pinned });
   let server = await start();

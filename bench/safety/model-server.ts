@@ -19,8 +19,11 @@ export interface Capacity {
 
 const ANSWER = '{"prediction":1}';
 
-/** @param capacity left out: answers at once */
-export async function startModelServer(capacity?: Capacity): Promise<ModelServer> {
+/**
+ * @param capacity left out: answers at once
+ * @param wantedPort 0 picks a free one
+ */
+export async function startModelServer(capacity?: Capacity, wantedPort = 0): Promise<ModelServer> {
   let fault: Fault | undefined;
   const work = openWork(capacity);
   const server = createServer((req, res) => {
@@ -31,7 +34,7 @@ export async function startModelServer(capacity?: Capacity): Promise<ModelServer
     else if (fault === undefined) work(() => answer(res, ANSWER));
   });
   server.keepAliveTimeout = 60_000;
-  server.listen(0, '127.0.0.1');
+  server.listen(wantedPort, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;

@@ -1,21 +1,26 @@
 // Twice the load that the model server can take: how much of what it could do still reaches users in time.
+import { join } from 'node:path';
+import { type RunningProcess, startProcess } from '../harness/running-process.ts';
+import { freePort, waitForPort } from '../harness/tcp-port.ts';
 import type { Row } from '../row.ts';
 import type { SuiteOptions } from '../suite.ts';
 import { startUnderstudy } from '../understudy-server.ts';
 import { type Answered, openSender, sendAtRate, sendInTurn } from './load.ts';
-import { startModelServer } from './model-server.ts';
 
-// 800 requests a second in theory: far below what gateway and sender can do on one core, so that nothing else is the limit.
+// Some 700 requests a second: far below what gateway and sender can do, so that nothing else is the limit.
 const CAPACITY = { workers: 4, serviceMs: 5 } as const;
-const USERS = 16;
+/** What is set for such a server: four times what it works on at once, so that nobody waits for more than four turns. */
+const MAX_IN_FLIGHT = 4 * CAPACITY.workers;
+const USERS = 12;
 const SECONDS = 8;
 const IN_TIME_MS = 1000;
 const LEAST_GOODPUT = 0.8;
 
 export async function measureOverload(options: SuiteOptions): Promise<readonly Row[]> {
-  const model = await startModelServer(CAPACITY);
+  const model = await startLimited();
   const arm = { kind: 'http', origin: model.origin } as const;
-  const server = await startUnderstudy({ models: [{ name: 'digits', champion: arm, challenger: arm, challengerPercent: 10 }] });
+  const digits = { name: 'digits', champion: arm, challenger: arm, challengerPercent: 10 };
+  const server = await startUnderstudy({ models: [digits], settings: { maxInFlight: MAX_IN_FLIGHT } });
   const sender = openSender({ url: server.predictUrl, token: server.token });
   try {
     const startMs = performance.now();
@@ -31,8 +36,17 @@ export async function measureOverload(options: SuiteOptions): Promise<readonly R
   } finally {
     sender.close();
     await server.stop();
-    await model.close();
+    await model.process.stop();
   }
+}
+
+async function startLimited(): Promise<{ readonly origin: string; readonly process: RunningProcess }> {
+  const port = await freePort();
+  const file = join(import.meta.dirname, 'model-server.child.ts');
+  const args = [file, port, CAPACITY.workers, CAPACITY.serviceMs].map(String);
+  const started = await startProcess({ name: 'model server', command: process.execPath, args });
+  await waitForPort(port, started);
+  return { origin: `http://127.0.0.1:${port}`, process: started };
 }
 
 function goodOf(answers: readonly Answered[]): readonly Answered[] {
