@@ -25,7 +25,6 @@ export interface Breaker {
    * first, and the challenger's only when the champion could answer: what nobody can answer speaks against nobody.
    * @param random uniform in [0, 1): spreads the next try
    */
-  // oxlint-disable-next-line max-params -- the hot path, where an object for each request would be felt
   record(atMs: number, arm: keyof PairedOutcomes, isFailure: boolean, random: number): BreakerChange | undefined;
   /** The end of a probe; `unknown` when it never came to an answer, which leaves everything as it was. */
   endProbe(atMs: number, outcome: 'succeeded' | 'failed' | 'unknown', random: number): BreakerChange | undefined;
@@ -89,7 +88,7 @@ export function openBreaker(isWorse: (seen: PairedOutcomes) => boolean = (seen) 
       state = { ...state, nextProbeMs: atMs + PROBE_EVERY_MS };
       return 'probe';
     },
-    // oxlint-disable-next-line max-params -- see the interface
+    // oxlint-disable-next-line max-params -- the hot path, where an object for each request would be felt
     record(atMs, arm, isFailure, random) {
       if (state.kind !== 'closed') return undefined;
       for (const window of windows) window.add(atMs, arm, isFailure);
@@ -117,24 +116,18 @@ export function openBreaker(isWorse: (seen: PairedOutcomes) => boolean = (seen) 
       state = { kind: 'closed', sinceMs: atMs };
       return 'closed';
     },
-    status(atMs) {
-      switch (state.kind) {
-        case 'closed':
-          return { state: 'closed' };
-        case 'half-open': {
-          const { sinceMs, successes, seen } = state;
-          return { state: 'half-open', sinceMs, successes, seen };
-        }
-        case 'open': {
-          const { sinceMs, retryAtMs, seen } = state;
-          return atMs < retryAtMs
-            ? { state: 'open', sinceMs, retryAtMs, seen }
-            : { state: 'half-open', sinceMs, successes: 0, seen };
-        }
-      }
-    },
+    status: (atMs) => statusOf(state, atMs),
     get isClosed() {
       return state.kind === 'closed';
     },
   };
+}
+
+/** Half open from the end of the backoff on, although only the next request makes it so. */
+function statusOf(state: State, atMs: number): BreakerStatus {
+  if (state.kind === 'closed') return { state: 'closed' };
+  const { sinceMs, seen } = state;
+  if (state.kind === 'half-open') return { state: 'half-open', sinceMs, successes: state.successes, seen };
+  const { retryAtMs } = state;
+  return atMs < retryAtMs ? { state: 'open', sinceMs, retryAtMs, seen } : { state: 'half-open', sinceMs, successes: 0, seen };
 }

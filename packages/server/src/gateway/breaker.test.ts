@@ -55,6 +55,7 @@ async function openBench(options: RigOptions = {}): Promise<Bench> {
 }
 
 /** The reasons of so many requests, a second apart or closer. */
+// oxlint-disable-next-line max-params -- whom, how many, how fast, and as whom
 async function reasonsOf({ rig }: Pick<Bench, 'rig'>, count: number, stepMs = 10, headers = {}): Promise<string[]> {
   const reasons: string[] = [];
   for (let index = 0; index < count; index++) {

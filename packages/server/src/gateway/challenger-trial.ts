@@ -14,7 +14,7 @@ export interface TrialPorts {
   readonly counts: GatewayCounts;
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
   /** Uniform in [0, 1): spreads the tries of many gateways. */
-  random(): number;
+  readonly random: () => number;
 }
 
 /** One challenger instance in one rollout. Lives through steps and snapshots, ends with the rollout. */

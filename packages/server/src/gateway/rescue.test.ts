@@ -23,7 +23,9 @@ const CHUNKED = 'transfer-encoding: chunked\r\n\r\n';
 const BODY = { features: [1, 2, 3] };
 
 /** A server that answers probes and then does what it is told. */
-async function serve(fault: Fault): Promise<{ readonly url: string; readonly reached: Promise<void>; close(): Promise<void> }> {
+async function serve(
+  fault: Fault,
+): Promise<{ readonly url: string; readonly reached: Promise<void>; readonly close: () => Promise<void> }> {
   const reached = Promise.withResolvers<void>();
   const server = createServer((socket) => {
     sockets.add(socket);
