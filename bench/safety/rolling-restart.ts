@@ -23,6 +23,7 @@ export async function measureRollingRestart(options: SuiteOptions): Promise<read
   const sender = openSender({ url: `${balancer.origin}/predict/digits` }, USERS);
   try {
     await untilReady(balancer, servers.length);
+    let asked = 0;
     let restarts = 0;
     let isRolling = true;
     const rolling = (async (): Promise<void> => {
@@ -30,6 +31,7 @@ export async function measureRollingRestart(options: SuiteOptions): Promise<read
         const server = servers[restarts % servers.length];
         await server?.restart();
         await untilReady(balancer, servers.length);
+        options.log(`rolling restart: restart ${restarts + 1} done after ${asked} requests`);
       }
     })();
     // Awaited below; meanwhile it ends the load.
@@ -37,7 +39,10 @@ export async function measureRollingRestart(options: SuiteOptions): Promise<read
     rolling.catch((error: unknown) => {
       failure = error;
     });
-    const isOver = (sent: number): boolean => failure !== undefined || (sent >= LEAST_REQUESTS && restarts >= LEAST_RESTARTS);
+    const isOver = (sent: number): boolean => {
+      asked = sent;
+      return failure !== undefined || (sent >= LEAST_REQUESTS && restarts >= LEAST_RESTARTS);
+    };
     const answers = await sendInTurn(sender, { users: USERS, isOver });
     isRolling = false;
     await rolling;
