@@ -6,6 +6,8 @@ export interface Balancer {
   readonly origin: string;
   /** Which servers get requests now. */
   readonly ready: () => readonly string[];
+  /** What went wrong between it and the servers, and how often. */
+  readonly problems: ReadonlyMap<string, number>;
   close(): Promise<void>;
 }
 
@@ -20,11 +22,16 @@ interface Backend {
 
 export async function startBalancer(origins: readonly string[]): Promise<Balancer> {
   const backends = origins.map((origin): Backend => ({ origin, agent: new Agent({ keepAlive: true }), isReady: false }));
+  const problems = new Map<string, number>();
+  const note = (problem: string): void => {
+    problems.set(problem, (problems.get(problem) ?? 0) + 1);
+  };
   let turn = 0;
   const server = createServer((req, res) => {
     const ready = backends.filter(({ isReady }) => isReady);
     const backend = ready[turn++ % Math.max(1, ready.length)];
     if (backend === undefined) {
+      note('no server is ready');
       res.writeHead(502).end();
       return;
     }
@@ -33,7 +40,10 @@ export async function startBalancer(origins: readonly string[]): Promise<Balance
       res.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(res);
     });
-    onward.on('error', () => {
+    onward.on('error', (error) => {
+      note(
+        `${error.message}${onward.reusedSocket ? ' on a kept connection' : ''}${backend.isReady ? '' : ' of a server that is not ready any more'}`,
+      );
       if (res.headersSent) res.destroy();
       else res.writeHead(502).end();
     });
@@ -49,6 +59,7 @@ export async function startBalancer(origins: readonly string[]): Promise<Balance
   return {
     origin: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
     ready: () => backends.filter(({ isReady }) => isReady).map(({ origin }) => origin),
+    problems,
     async close() {
       clearInterval(look);
       server.close();

@@ -1,5 +1,5 @@
 // Twice the load that the model server can take: how much of what it could do still reaches users in time.
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type RunningProcess, startProcess } from '../harness/running-process.ts';
 import { freePort, waitForPort } from '../harness/tcp-port.ts';
 import type { Row } from '../row.ts';
@@ -42,7 +42,7 @@ export async function measureOverload(options: SuiteOptions): Promise<readonly R
 
 async function startLimited(): Promise<{ readonly origin: string; readonly process: RunningProcess }> {
   const port = await freePort();
-  const file = join(import.meta.dirname, 'model-server.child.ts');
+  const file = fileURLToPath(new URL('./model-server.child.ts', import.meta.url));
   const args = [file, port, CAPACITY.workers, CAPACITY.serviceMs].map(String);
   const started = await startProcess({ name: 'model server', command: process.execPath, args });
   await waitForPort(port, started);

@@ -46,7 +46,8 @@ export async function measureRollingRestart(options: SuiteOptions): Promise<read
     const answers = await sendInTurn(sender, { users: USERS, isOver });
     isRolling = false;
     await rolling;
-    options.log(`rolling restart: ${answers.length} requests, ${restarts} restarts`);
+    const problems = [...balancer.problems].map(([problem, count]) => `${count} times ${problem}`);
+    options.log([`rolling restart: ${answers.length} requests, ${restarts} restarts`, ...problems].join('; '));
     return rowsOf(answers, restarts);
   } finally {
     sender.close();
@@ -71,8 +72,6 @@ async function untilReady(balancer: Balancer, count: number): Promise<void> {
 
 function rowsOf(answers: readonly Answered[], restarts: number): readonly Row[] {
   const bad = answers.filter(({ status }) => status !== 200);
-  const words = bad.slice(0, 3).map(({ status, problem }) => problem ?? `status ${status}`);
-  if (words.length > 0) console.error(`rolling restart: ${words.join(', ')}`);
   return [
     {
       name: 'rolling restart: errors',
