@@ -269,6 +269,9 @@ const PlanStepSchema: z.ZodType<PlanStep> = z.strictObject({
   minSamples: z.int().nonnegative(),
 });
 
+/** Gateways hear from the control plane every five seconds at the latest: a shorter lease would end at a slow answer. */
+export const LEAST_LEASE_MS = 15_000;
+
 export const StartCheckSchema = z.enum(['refuse', 'warn']);
 export const OnExpirySchema = z.enum(['hold', 'roll-back', 'promote']);
 
@@ -279,6 +282,8 @@ export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   checkEveryMs: z.number().min(100),
   startCheck: StartCheckSchema,
   timeBox: z.strictObject({ afterMs: z.number().positive(), onExpiry: OnExpirySchema }).exactOptional(),
+  leaseMs: z.number().min(LEAST_LEASE_MS).exactOptional(),
+  pinnedPercent: z.number().min(0).max(100).exactOptional(),
 });
 
 const ended = { step: z.int().min(-1), atMs: AtMs, by: Person, reason: EngineReason };
@@ -347,6 +352,7 @@ export const DecisionSchema: z.ZodType<Decision> = z.strictObject({
   reason: z.string(),
   guards: z.array(GuardReadingSchema),
   next: RolloutStateSchema,
+  isCutOff: z.literal(true).exactOptional(),
 });
 
 export const ScopeSchema: z.ZodType<Scope> = z.enum(SCOPES);

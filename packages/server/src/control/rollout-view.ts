@@ -7,6 +7,7 @@ import type { Judgement } from '@understudy/core/policy';
 import { provisionalUntil } from '@understudy/core/provisional';
 import { decide, isLive, type Rollout } from '@understudy/core/rollout';
 import { getModel, getVersions } from '../commands/queries.ts';
+import { cutOffBecause, leaseWarnings } from '../commands/gateway-trials.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
 import type { GatewayStatus } from '../storage/store.ts';
 import type { HandlerContext } from './call.ts';
@@ -49,7 +50,7 @@ export async function viewRollout(context: HandlerContext, rollout: Rollout): Pr
     ...(hasEnded ? {} : { now: nowOf(rollout, surroundings, { judgement: seen.judgement, atMs }) }),
     arms: [...seen.arms],
     ...(last === undefined ? {} : { lastDecision: lastDecisionOf(last) }),
-    warnings: isOver ? [] : warningsOf(rollout, model, versions),
+    warnings: isOver ? [] : [...warningsOf(rollout, model, versions), ...leaseWarnings(gateways, rollout, atMs)],
   };
 }
 
@@ -64,6 +65,7 @@ function nowOf(
     atMs,
     judgement,
     notReady: notReadyBecause(gateways, wanted, atMs),
+    cutOff: cutOffBecause(gateways, rollout, atMs),
     isExternal: challenger?.source.kind === 'external',
     unhealthy: challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined,
   });

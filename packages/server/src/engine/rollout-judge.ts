@@ -6,7 +6,8 @@ import type { ArmCounts } from '@understudy/contract/views';
 import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
-import { notReadyBecause, type WantedVersion } from '../commands/readiness.ts';
+import { cutOffBecause } from '../commands/gateway-trials.ts';
+import { notReadyBecause } from '../commands/readiness.ts';
 import { openStoredLedger, type StoredLedger } from './rollout-ledger.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
@@ -57,9 +58,12 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const held = await holdRollout(context, id);
       if (!isLive(held.body.state)) return undefined;
       const { atMs, judgement, unhealthy, source } = await look(held.body);
-      const notReady = await notReadyNow(context, { model: held.body.model, version: held.body.challenger, source }, atMs);
+      const wanted = { model: held.body.model, version: held.body.challenger, source };
+      const gateways = await context.store.gateways(context.environment);
+      const notReady = notReadyBecause(gateways, wanted, atMs);
+      const cutOff = cutOffBecause(gateways, held.body, atMs);
       const isExternal = source?.kind === 'external';
-      const situation = { atMs, judgement, notReady, unhealthy, isExternal, skipHold: request?.skipHold ?? false };
+      const situation = { atMs, judgement, notReady, cutOff, unhealthy, isExternal, skipHold: request?.skipHold ?? false };
       const decision = decide(held.body, situation);
       if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
@@ -96,11 +100,6 @@ interface Look {
   readonly arms: readonly ArmCounts[];
 }
 
-async function notReadyNow(context: CommandContext, wanted: WantedVersion, atMs: number): Promise<string | undefined> {
-  const gateways = await context.store.gateways(context.environment);
-  return notReadyBecause(gateways, wanted, atMs);
-}
-
 /** Holds and a person's own steps have negative numbers, so that they never take the place of an action in its window. */
 async function freeWindow(context: CommandContext): Promise<number> {
   return -1 - (await context.store.revision(context.environment));
@@ -113,7 +112,8 @@ function windowOf(rollout: Rollout, atMs: number): number {
 
 /** Waiting is written down when its cause changes, not at every look. */
 function isNewHold(lastHolds: Map<string, string>, id: string, decision: Decision): boolean {
-  const cause = JSON.stringify([decision.verdict, decision.next, decision.guards.map((guard) => [guard.guard, guard.verdict])]);
+  const guards = decision.guards.map((guard) => [guard.guard, guard.verdict]);
+  const cause = JSON.stringify([decision.verdict, decision.next, decision.isCutOff, guards]);
   if (lastHolds.get(id) === cause) return false;
   lastHolds.set(id, cause);
   return true;
