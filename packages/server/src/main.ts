@@ -5,10 +5,11 @@ import { processEnvironment } from './config.ts';
 import { demoCommand } from './demo-command.ts';
 import { RELEASE } from './release.ts';
 import { serveCommand } from './serve.ts';
+import { STORE_COMMANDS } from './store-commands.ts';
 
 await runProcess({
   env: processEnvironment(),
   clock: systemClock,
   release: RELEASE,
-  extraCommands: [serveCommand, demoCommand],
+  extraCommands: [serveCommand, demoCommand, ...STORE_COMMANDS],
 });

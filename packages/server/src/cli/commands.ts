@@ -30,6 +30,7 @@ export const GROUPS: readonly CommandGroup[] = [
   { name: 'segment', summary: 'Segments of subjects, for the rules of flags' },
   { name: 'token', summary: 'Access tokens' },
   { name: 'gateway', summary: 'Gateways' },
+  { name: 'store', summary: 'State: copy, back up, restore, verify' },
   { name: 'context', summary: 'Stored addresses' },
 ];
 

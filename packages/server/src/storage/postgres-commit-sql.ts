@@ -99,12 +99,11 @@ function valuesOf(
   const { revision, hash, previousHash, atMs, actor, action, reason } = entry;
   const changes = canonicalJson(entry.changes.map(({ kind, id, before, after }) => ({ kind, id, before, after })));
   const bodies = writes.map(({ body }) => (body === undefined ? null : canonicalJson(body)));
-  return [
-    ...[environment, revision, hash, previousHash, atMs, actor, action, reason, changes, attempt],
-    ...[writes.map(({ kind }) => kind), writes.map(({ id }) => id), bodies],
-    ...[decision?.rollout, decision?.window, decision && jsonText(decision.decision)],
-    ...[idempotency?.key, idempotency?.request, idempotency && canonicalJson(idempotency.answer)],
-  ];
+  const head = [environment, revision, hash, previousHash, atMs, actor, action, reason, changes, attempt];
+  const written = [writes.map(({ kind }) => kind), writes.map(({ id }) => id), bodies];
+  const decided = [decision?.rollout, decision?.window, decision && jsonText(decision.decision)];
+  const remembered = [idempotency?.key, idempotency?.request, idempotency && canonicalJson(idempotency.answer)];
+  return [...head, ...written, ...decided, ...remembered];
 }
 
 /** Sets for this transaction that it is on stable storage before anybody hears of it, whatever the server's own setting. */

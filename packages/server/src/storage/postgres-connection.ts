@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '@understudy/core/errors';
 import pg from 'pg';
 import type { PostgresAddress } from './postgres-address.ts';
-import { failureOf, isWrongAddress, TooLate, troubleOf } from './postgres-failure.ts';
+import { failureOf, TooLate, troubleOf } from './postgres-failure.ts';
 
 /** One statement. The text is fixed; whatever comes from outside is a value. */
 export interface Statement {
@@ -13,6 +13,14 @@ export interface Statement {
 
 export type Rows = readonly unknown[];
 export type Query = (statement: Statement) => Promise<Rows>;
+
+/** Ends with one of the two; the connection is lent until then. */
+export interface Transaction {
+  readonly query: Query;
+  readonly commit: () => Promise<void>;
+  /** May be called after a failure, and twice. */
+  readonly rollback: () => void;
+}
 
 /** When an attempt has to be over. Monotonic. */
 export interface Deadline {
@@ -25,8 +33,8 @@ export interface PostgresConnection {
   readonly run: (statement: Statement, deadline: Deadline) => Promise<Rows>;
   /** Runs a statement that may be done twice, again after each lost connection, until the deadline. Throws as the port promises. */
   readonly repeat: (attempt: string, statement: Statement, deadline?: Deadline) => Promise<Rows>;
-  /** Several statements on one connection. `begin` opens the transaction; whatever is thrown rolls it back. Done once. */
-  readonly transaction: <T>(begin: string, body: (query: Query) => Promise<T>) => Promise<T>;
+  /** Opens a transaction on a connection of its own, for several statements. */
+  readonly begin: (text: string) => Promise<Transaction>;
   readonly deadline: (ms?: number) => Deadline;
   readonly close: () => Promise<void>;
 }
@@ -52,23 +60,8 @@ export function openPostgresConnection(address: PostgresAddress, { deadlineMs }:
     return { leftMs: () => endsMs - performance.now() };
   };
 
-  async function borrow({ leftMs }: Deadline): Promise<pg.PoolClient> {
-    if (pool.waitingCount >= MOST_WAITING || leftMs() <= 0) throw new TooLate(0);
-    const coming = pool.connect();
-    try {
-      return await inTime(coming, leftMs());
-    } catch (error) {
-      // One that comes too late goes back. What it failed with was said already.
-      coming.then(
-        (client) => client.release(),
-        () => undefined,
-      );
-      throw error;
-    }
-  }
-
   async function run(statement: Statement, until: Deadline): Promise<Rows> {
-    const client = await borrow(until);
+    const client = await borrow(pool, until);
     try {
       const rows = await inTime(rowsOf(client, statement), until.leftMs());
       client.release();
@@ -88,37 +81,79 @@ export function openPostgresConnection(address: PostgresAddress, { deadlineMs }:
         try {
           return await run(statement, until);
         } catch (error) {
-          if (troubleOf(error) === 'final' || isWrongAddress(error) || !(await pause(tries, until)))
-            throw failureOf(attempt, error);
+          if (troubleOf(error) === 'final' || !(await pause(tries, until))) throw failureOf(attempt, error);
         }
       }
     },
-    transaction: async (begin, body) => {
-      const client = await borrow(deadline());
-      try {
-        await client.query(begin);
-        const result = await body((statement) => rowsOf(client, statement));
-        await client.query('COMMIT');
-        client.release();
-        return result;
-      } catch (error) {
-        // A connection that is closed rolls back, whatever state it is in.
-        client.release(true);
-        throw error;
-      }
-    },
+    begin: async (text) => beginOn(await borrow(pool, deadline()), text),
     close: () => pool.end(),
   };
 }
 
+async function beginOn(client: pg.PoolClient, text: string): Promise<Transaction> {
+  let isOver = false;
+  const release = (isBroken: boolean): void => {
+    if (!isOver) client.release(isBroken);
+    isOver = true;
+  };
+  // A connection that is closed rolls back, whatever state it is in.
+  const rollback = (): void => release(true);
+  const query: Query = (statement) => rowsOf(client, statement);
+  try {
+    await query({ text });
+  } catch (error) {
+    rollback();
+    throw error;
+  }
+  return {
+    query,
+    rollback,
+    commit: async () => {
+      await query({ text: 'COMMIT' });
+      release(false);
+    },
+  };
+}
+
+/** Several statements in one transaction. Whatever `body` throws rolls it back. */
+export async function inTransaction<T>(
+  { begin }: Pick<PostgresConnection, 'begin'>,
+  text: string,
+  body: (query: Query) => Promise<T>,
+): Promise<T> {
+  const transaction = await begin(text);
+  try {
+    const result = await body(transaction.query);
+    await transaction.commit();
+    return result;
+  } finally {
+    transaction.rollback();
+  }
+}
+
+async function borrow(pool: pg.Pool, until: Deadline): Promise<pg.PoolClient> {
+  if (pool.waitingCount >= MOST_WAITING || until.leftMs() <= 0) throw new TooLate(0);
+  const coming = pool.connect();
+  try {
+    return await inTime(coming, until.leftMs());
+  } catch (error) {
+    // One that comes too late goes back. What it failed with was said already.
+    coming.then(
+      (client) => client.release(),
+      () => undefined,
+    );
+    throw error;
+  }
+}
+
 /** Waits longer after each try, and never past the deadline. False when it has passed. */
-export async function pause(tries: number, { leftMs }: Deadline, longestMs = LONGEST_PAUSE_MS): Promise<boolean> {
+export async function pause(tries: number, until: Deadline, longestMs = LONGEST_PAUSE_MS): Promise<boolean> {
   const most = Math.min(FIRST_PAUSE_MS * 2 ** tries, longestMs);
   // Spread, so that those who met once do not meet again.
   const ms = most * (0.5 + Math.random() / 2);
-  if (leftMs() <= ms) return false;
+  if (until.leftMs() <= ms) return false;
   await sleep(ms);
-  return leftMs() > 0;
+  return until.leftMs() > 0;
 }
 
 /** What the driver needs to open a connection, for the pool and for the one that listens. */

@@ -36,33 +36,32 @@ export function isWrongAddress(error: unknown): boolean {
   return code !== undefined && (code.startsWith('28') || code === '3D000');
 }
 
-/** The error that the port promises, or the given one when it is a bug of ours. `outcome` is said of what was attempted. */
-export function failureOf(attempt: string, error: unknown, outcome = 'nothing was changed'): unknown {
+const NOTHING = 'nothing was changed';
+
+/** Errors that only a person can end, and what to do about them. */
+const FIXES: ReadonlyMap<string, readonly [ErrorCode, string]> = new Map([
+  ['25006', ['store.write_failed', `the server is read-only: give the address of the primary; ${NOTHING}`]],
+  ['42501', ['store.write_failed', `give the user rights on the schema and its tables; ${NOTHING}`]],
+  ['53100', ['store.write_failed', `the disk of the server is full: free some space, ${NOTHING}`]],
+  ['53200', ['store.write_failed', `the server has no memory left; ${NOTHING}`]],
+  ['42P01', ['store.corrupt', 'a table is missing: restore the newest backup']],
+  ['42703', ['store.corrupt', 'a table is not what it was: restore the newest backup']],
+  ['3F000', ['store.corrupt', 'the schema is missing: restore the newest backup']],
+]);
+
+/** The error that the port promises, or the given one when it is a bug of ours. Nothing was changed by what was attempted. */
+export function failureOf(attempt: string, error: unknown): unknown {
   if (error instanceof AppError) return error;
   const code = codeOf(error);
   const said = error instanceof Error ? error.message : String(error);
   const failure = (kind: ErrorCode, fix: string) =>
     new AppError(kind, `cannot ${attempt}: ${said}${code === undefined ? '' : ` (${code})`}; ${fix}`, { cause: error });
-  if (isWrongAddress(error)) return failure('config.invalid', 'check user, password and database in the address of the store');
-  if (troubleOf(error) !== 'final') return failure('store.busy', outcome);
-  switch (code) {
-    case '25006':
-      return failure('store.write_failed', 'the server is read-only: give the address of the primary; nothing was changed');
-    case '42501':
-      return failure('store.write_failed', 'give the user rights on the schema and its tables; nothing was changed');
-    case '53100':
-      return failure('store.write_failed', 'the disk of the server is full: free some space, nothing was changed');
-    case '53200':
-      return failure('store.write_failed', 'the server has no memory left; nothing was changed');
-    case '42P01':
-    case '42703':
-    case '3F000':
-      return failure('store.corrupt', 'tables are missing or changed: restore the newest backup');
-    default:
-      return code?.startsWith('XX0') === true || code?.startsWith('58') === true
-        ? failure('store.corrupt', "check the server's disk and log, and restore the newest backup")
-        : error;
-  }
+  if (isWrongAddress(error)) return failure('store.busy', 'check user, password and database in the address of the store');
+  if (troubleOf(error) !== 'final') return failure('store.busy', `${NOTHING}, ask again`);
+  const [kind, fix] = FIXES.get(code ?? '') ?? [];
+  if (kind !== undefined && fix !== undefined) return failure(kind, fix);
+  const isDamage = code?.startsWith('XX0') === true || code?.startsWith('58') === true;
+  return isDamage ? failure('store.corrupt', "check the server's disk and log, and restore the newest backup") : error;
 }
 
 /** An error of the socket, of the name's resolution, or of the driver about a connection that is gone. */

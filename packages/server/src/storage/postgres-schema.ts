@@ -1,7 +1,7 @@
 /** The tables of the PostgreSQL store and the steps that lead to them. Opening a database runs the steps it has not seen. */
 import { AppError } from '@understudy/core/errors';
 import { z } from 'zod';
-import type { PostgresConnection, Query } from './postgres-connection.ts';
+import { inTransaction, type PostgresConnection, type Query } from './postgres-connection.ts';
 
 /** One step of the schema. Its place in the list is its number; a step that was released never changes. */
 export interface Migration {
@@ -85,16 +85,16 @@ const LOCK_WAIT_MS = 60_000;
  * @throws AppError `config.invalid` when a newer release wrote the schema; otherwise errors of the driver
  */
 export async function migrate(
-  connection: Pick<PostgresConnection, 'transaction' | 'address'>,
+  connection: Pick<PostgresConnection, 'begin' | 'address'>,
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<void> {
   const { schema } = connection.address;
   const begin = 'BEGIN ISOLATION LEVEL READ COMMITTED';
-  const seen = await connection.transaction(begin, (query) => stepsSeen(query, schema));
+  const seen = await inTransaction(connection, begin, (query) => stepsSeen(query, schema));
   refuseNewer(seen, migrations.length, connection.address.shown);
   if (seen === migrations.length) return;
   for (const [index, migration] of migrations.entries()) {
-    await connection.transaction(begin, (query) => takeStep(query, { schema, number: index + 1, migration }));
+    await inTransaction(connection, begin, (query) => takeStep(query, { schema, number: index + 1, migration }));
   }
 }
 

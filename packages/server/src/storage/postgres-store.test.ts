@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openPostgresStore } from './postgres-store.ts';
-import { isSkipped, startPostgres, type TestServer } from './postgres-test-server.ts';
+import { isSkipped, startPostgres, type TestServer } from './postgres-server.contract.ts';
 import { raceForOneRevision } from './samples.contract.ts';
 import { testStoreContract } from './store-contract.ts';
 

@@ -1,5 +1,6 @@
 /** State in PostgreSQL, shared by any number of processes. `open-store.ts` opens it; everybody else sees the port. */
 import { randomUUID } from 'node:crypto';
+import { AppError } from '@understudy/core/errors';
 import { z } from 'zod';
 import { refuseSenseless } from './commit-check.ts';
 import { openCommitQueue } from './commit-queue.ts';
@@ -67,20 +68,26 @@ export async function openPostgresStore(address: string, options: PostgresOption
 
 /** Looks at the server and migrates, again and again while it does not answer. Everything in it may be done twice. */
 export async function prepare(connection: PostgresConnection, withinMs: number): Promise<void> {
-  const { address, repeat, deadline } = connection;
+  const { address, run, deadline } = connection;
   const attempt = `open the store ${address.shown}`;
   const until = deadline(withinMs);
   for (let tries = 0; ; tries += 1) {
     try {
-      const [row] = await repeat(attempt, { text: "SELECT current_setting('server_version_num')::int AS version" }, until);
+      const [row] = await run({ text: "SELECT current_setting('server_version_num')::int AS version" }, deadline());
       refuseOldServer(z.object({ version: z.int() }).parse(row).version, address.shown);
       await migrate(connection);
       return;
     } catch (error) {
-      const isHopeless = troubleOf(error) === 'final' || isWrongAddress(error);
-      if (isHopeless || !(await pause(tries, until))) throw failureOf(attempt, error);
+      if (isWrongAddress(error)) throw wrongAddress(attempt, error);
+      if (troubleOf(error) === 'final' || !(await pause(tries, until))) throw failureOf(attempt, error);
     }
   }
+}
+
+function wrongAddress(attempt: string, error: unknown): AppError {
+  const said = error instanceof Error ? error.message : String(error);
+  const fix = 'check user, password and database in its address; the database has to exist';
+  return new AppError('config.invalid', `cannot ${attempt}: ${said}; ${fix}`, { cause: error });
 }
 
 interface Commits {
