@@ -129,8 +129,10 @@ async function createSchema(query: Query, schema: string): Promise<void> {
 
 /** How many steps a database has seen; 0 for one without our tables. */
 async function stepsSeen(query: Query, schema: string): Promise<number> {
-  const [found] = await query({ text: 'SELECT to_regclass($1) AS name', values: [`"${schema}".migrations`] });
-  if (z.object({ name: z.string().nullable() }).parse(found).name === null) return 0;
+  // Not with to_regclass: its answer may be older than a commit that we have just waited for.
+  const text =
+    "SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE nspname = $1 AND relname = 'migrations'";
+  if ((await query({ text, values: [schema] })).length === 0) return 0;
   const [newest] = await query({ text: `SELECT coalesce(max(number), 0) AS number FROM "${schema}".migrations` });
   return z.object({ number: z.int().nonnegative() }).parse(newest).number;
 }

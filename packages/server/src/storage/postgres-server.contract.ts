@@ -63,7 +63,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
   ];
   writeFileSync(path.join(data, 'postgresql.auto.conf'), [...ours, 'fsync = on', ...settings, ''].join('\n'));
   const log = path.join(root, 'log');
-  const begin = () => spawnTied([path.join(binaries, 'postgres'), '-D', data], { log, owner });
+  const begin = () => spawnTied([path.join(binaries, 'postgres'), '-D', data], { log, owner, signal: 'QUIT' });
   const poolers: ChildProcess[] = [];
   let server = begin();
   let schemas = 0;
@@ -134,7 +134,7 @@ async function startPooler({
   ];
   writeFileSync(settings, `${lines.join('\n').replace('postgres = ', 'postgres = user=understudy ')}\n`, { mode: 0o644 });
   const log = path.join(root, 'pooler.log');
-  const pooler = spawnTied([binary, settings], { log, owner });
+  const pooler = spawnTied([binary, settings], { log, owner, signal: 'KILL' });
   await untilReady(async () => {
     const client = new pg.Client({ host: '127.0.0.1', port: poolerPort, user: 'understudy', database: 'postgres' });
     client.on('error', () => undefined);
@@ -144,13 +144,20 @@ async function startPooler({
   return { pooler, poolerPort };
 }
 
+interface Tied {
+  readonly log: string;
+  readonly owner: Owner | undefined;
+  /** What ends it at once. */
+  readonly signal: 'QUIT' | 'KILL';
+}
+
 /** A child whose end is tied to ours by a pipe: when we are gone, the shell reads its end and stops the child. */
-function spawnTied(command: readonly string[], { log, owner }: { readonly log: string; readonly owner: Owner | undefined }) {
+function spawnTied(command: readonly string[], { log, owner, signal }: Tied) {
   const script =
-    'log=$1; shift; "$@" >>"$log" 2>&1 & child=$!; { cat >/dev/null; kill -QUIT $child 2>/dev/null; } <&3 & wait $child; kill $! 2>/dev/null';
+    'log=$1; signal=$2; shift 2; "$@" >>"$log" 2>&1 & child=$!; { cat >/dev/null; kill -$signal $child 2>/dev/null; } <&3 & wait $child; kill $! 2>/dev/null';
   writeFileSync(log, '', { flag: 'a' });
   if (owner !== undefined) chownSync(log, owner.uid, owner.gid);
-  return spawn('sh', ['-c', script, 'sh', log, ...command], {
+  return spawn('sh', ['-c', script, 'sh', log, signal, ...command], {
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
     cwd: '/',
     ...owner,
