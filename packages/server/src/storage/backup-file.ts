@@ -3,7 +3,7 @@
  * over everything before it; all of it compressed with gzip. Every backend can be filled from it.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -30,14 +30,12 @@ export interface BackupStamp {
  */
 export async function writeBackup(file: string, records: AsyncIterable<DumpRecord>, stamp: BackupStamp): Promise<void> {
   const draft = `${file}.part`;
-  const handle = await onDisk(`create ${draft}`, () => open(draft, 'wx', 0o600));
+  await onDisk(`create ${draft}`, async () => (await open(draft, 'wx', 0o600)).close());
   try {
-    await pipeline(linesOf(records, stamp), createGzip(), handle.createWriteStream({ autoClose: false }));
-    await onDisk(`write ${draft}`, () => handle.sync());
-    await handle.close();
+    // `flush`: on stable storage before it is closed.
+    await pipeline(linesOf(records, stamp), createGzip(), createWriteStream(draft, { flush: true }));
     await onDisk(`name ${file}`, () => takeName(draft, file));
   } catch (error) {
-    await handle.close().catch(() => undefined);
     await rm(draft, { force: true });
     throw error;
   }
