@@ -1,9 +1,10 @@
 /** The commands `store …`: copy, back up, restore and verify state. They open the store themselves; no server is asked. */
 import type { Command, Input } from './cli/command.ts';
-import type { Session } from './cli/session.ts';
+import type { Check, Session } from './cli/session.ts';
+import { isAppError } from '@understudy/core/errors';
 import { readConfig } from './config.ts';
 import { RELEASE } from './release.ts';
-import { withoutPassword } from './store-address.ts';
+import { parseStoreAddress, withoutPassword } from './store-address.ts';
 import type { Progress } from './storage/store-copy.ts';
 import type { DumpSummary } from './storage/dump-check.ts';
 
@@ -92,6 +93,20 @@ async function verify(session: Session, input: Input): Promise<void> {
   await using from = closing(await openDump(store));
   const summary = await summaryOf(from.opened, progressTo(session));
   await show(session, summary, { done: 'verified', from: withoutPassword(store) });
+}
+
+/** For `understudy doctor`: what the server's settings mean, where this machine is told of a store behind a network. */
+export async function storeChecks(store: string | undefined): Promise<readonly Check[]> {
+  if (store === undefined || store === '') return [];
+  try {
+    const address = parseStoreAddress(store);
+    if (address.kind === 'sqlite') return [];
+    const { examinePostgres } = await import('./storage/postgres-doctor.ts');
+    return (await examinePostgres(address.url)).map((finding) => ({ name: 'store', ...finding }));
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return [{ name: 'store', state: 'problem', detail: error.message, fix: 'see docs/how-to/postgresql.md' }];
+  }
 }
 
 interface What {

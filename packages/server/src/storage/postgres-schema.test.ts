@@ -23,7 +23,7 @@ describe.skipIf(isSkipped)('migrations', () => {
   };
 
   /** The connection of a process whose server goes away before its n-th statement in a transaction. `seen` counts them. */
-  function dyingAt(address: string, n: number, seen: { count: number }, wrap = (text: string) => text): PostgresConnection {
+  function dyingAt(address: string, n: number, { seen = { count: 0 }, wrap = (text: string) => text } = {}): PostgresConnection {
     const connection = openPostgresConnection(parsePostgresAddress(address), { deadlineMs: 60_000 });
     const begin = async (text: string): Promise<Transaction> => {
       const transaction = await connection.begin(text);
@@ -54,13 +54,13 @@ describe.skipIf(isSkipped)('migrations', () => {
     const expected = await tablesOf(whole);
     expect(expected.length).toBeGreaterThan(50);
     const counted = { count: 0 };
-    const counting = dyingAt(server.newAddress(), 0, counted);
+    const counting = dyingAt(server.newAddress(), 0, { seen: counted });
     await migrate(counting);
     await counting.close();
     expect(counted.count).toBeGreaterThan(MIGRATIONS.flatMap(({ statements }) => statements).length);
     for (let n = 1; n <= counted.count; n += 1) {
       const address = server.newAddress();
-      const dying = dyingAt(address, n, { count: 0 });
+      const dying = dyingAt(address, n);
       await expect(migrate(dying)).rejects.toThrow();
       expect(await tablesOf(address)).toEqual([]);
       await dying.close();
@@ -74,7 +74,7 @@ describe.skipIf(isSkipped)('migrations', () => {
   it('would notice steps without a transaction', async () => {
     const address = server.newAddress();
     // Each statement ends the transaction, as if there were none.
-    const dying = dyingAt(address, 14, { count: 0 }, (text) => (text.startsWith('CREATE') ? `${text}; COMMIT; BEGIN` : text));
+    const dying = dyingAt(address, 14, { wrap: (text) => (text.startsWith('CREATE') ? `${text}; COMMIT; BEGIN` : text) });
     await expect(migrate(dying)).rejects.toThrow();
     expect(await tablesOf(address)).not.toEqual([]);
     await dying.close();

@@ -35,12 +35,20 @@ async function fill(address: string): Promise<void> {
   await withStore(address, async (store) => {
     for (const environment of [ENVIRONMENT, 'staging']) {
       for (let revision = 0; revision < 220; revision += 1) {
-        await store.commit({ ...put('counter', revision, { revision, text: '\u0000\ud83d\ude00\ud800' }), environment, atMs: revision + 0.1 });
+        await store.commit({
+          ...put('counter', revision, { revision, text: '\u0000\ud83d\ude00\ud800' }),
+          environment,
+          atMs: revision + 0.1,
+        });
       }
       const idempotency = { key: 'k', request: 'd', answer: { a: 0.1 } };
       await store.commit({ ...decide('r1', 1), environment, idempotency });
       await store.commit({ ...put('gone', 0, 1), environment });
-      await store.commit({ ...put('gone', 222, 1), environment, writes: [{ kind: 'model', id: 'gone', expectedRevision: 222, body: undefined }] });
+      await store.commit({
+        ...put('gone', 222, 1),
+        environment,
+        writes: [{ kind: 'model', id: 'gone', expectedRevision: 222, body: undefined }],
+      });
       for (let sequence = 0; sequence < 3; sequence += 1) {
         const blocks = [blockOf('fraud', sequence + 0.5), blockOf('churn', sequence)];
         await store.appendReport(environment, reportOf(sequence, { blocks }), 100.25 + sequence);
@@ -61,7 +69,9 @@ async function contentOf(address: string) {
         ofSubject: await store.journal(environment, { limit: 9, subject: { kind: 'model', id: 'gone' } }),
         decisions: await store.decisions(environment, 'r1', 9),
         record: await store.findIdempotent(environment, 'k'),
-        evidence: (await store.evidence(environment, { afterCursor: 0, limit: 99 })).map(({ cursor: _, ...stored }) => stored),
+        evidence: (await store.evidence(environment, { afterCursor: 0, limit: 99 })).map(
+          ({ cursor: _cursor, ...stored }) => stored,
+        ),
         gateways: await store.gateways(environment),
       })),
     );
@@ -101,7 +111,10 @@ async function restore(file: string, address: string) {
 }
 
 const isEmpty = (address: string) =>
-  withStore(address, async (store) => (await store.revision(ENVIRONMENT)) === 0 && (await store.gateways(ENVIRONMENT)).length === 0);
+  withStore(
+    address,
+    async (store) => (await store.revision(ENVIRONMENT)) === 0 && (await store.gateways(ENVIRONMENT)).length === 0,
+  );
 
 describe('with SQLite', () => {
   const filled = newSqlite();
@@ -161,9 +174,20 @@ describe('with SQLite', () => {
     { name: 'cut off', damage: () => readFileSync(saved).subarray(0, -100) },
     { name: 'without its end', damage: () => zip(lines().slice(0, -1)) },
     { name: 'with a line missing', damage: () => zip(lines().filter((_, index) => index !== 300)) },
-    { name: 'with two lines exchanged', damage: () => zip(lines().with(5, lines()[6] ?? '').with(6, lines()[5] ?? '')) },
+    {
+      name: 'with two lines exchanged',
+      damage: () =>
+        zip(
+          lines()
+            .with(5, lines()[6] ?? '')
+            .with(6, lines()[5] ?? ''),
+        ),
+    },
     { name: 'with evidence changed', damage: () => zip(lines().map((line) => line.replace('"start_ms":2.5', '"start_ms":2.6'))) },
-    { name: 'with a bit flipped', damage: () => Buffer.from(readFileSync(saved).map((byte, index) => (index === 3000 ? byte ^ 4 : byte))) },
+    {
+      name: 'with a bit flipped',
+      damage: () => Buffer.from(readFileSync(saved).map((byte, index) => (index === 3000 ? byte ^ 4 : byte))),
+    },
     { name: 'with something after its end', damage: () => zip([...lines(), '{}']) },
   ])('refuses a backup $name, and restores nothing of it', async ({ damage }) => {
     const file = newFile();
@@ -278,7 +302,10 @@ describe('with SQLite', () => {
       const schema = new URL(address).searchParams.get('schema');
       await server.sql(`UPDATE "${schema}".journal SET reason = 'forged' WHERE revision = 4`);
       const opened = await openDump(address);
-      await expect(summaryOf(opened, quiet)).rejects.toMatchObject({ code: 'store.corrupt', message: expect.stringContaining('entry 4') });
+      await expect(summaryOf(opened, quiet)).rejects.toMatchObject({
+        code: 'store.corrupt',
+        message: expect.stringContaining('entry 4'),
+      });
       await opened.close();
     }, 60_000);
   });
