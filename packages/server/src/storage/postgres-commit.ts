@@ -39,7 +39,7 @@ interface Seen {
 }
 
 // A head that moved was moved by a commit that is done: there is no reason to wait long.
-const LONGEST_YIELD_MS = 16;
+const LONGEST_YIELD_MS = 2;
 
 /** @param instance names this process in notifications, so that it does not listen to itself */
 export function openPostgresCommit(

@@ -158,7 +158,7 @@ function spawnTied(command: readonly string[], { log, owner, signal }: Tied) {
   writeFileSync(log, '', { flag: 'a' });
   if (owner !== undefined) chownSync(log, owner.uid, owner.gid);
   return spawn('sh', ['-c', script, 'sh', log, signal, ...command], {
-    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     cwd: '/',
     ...owner,
   });
