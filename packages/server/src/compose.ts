@@ -1,6 +1,5 @@
 /** Wires one process: store, engine, control API and gateway, each given just what it needs. `serve.ts` and tests start it. */
-import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { AppError } from '@understudy/core/errors';
 import type { Signature } from '@understudy/core/model-version';
@@ -8,7 +7,7 @@ import type { SnapshotVersion } from '@understudy/core/snapshot';
 import type { FastifyPluginCallback } from 'fastify';
 import { loadEnvironment } from './commands/queries.ts';
 import { createAdminToken, createFirstToken } from './commands/tokens.ts';
-import { type Config, storeDirectory } from './config.ts';
+import { type Config, dataDirectory } from './config.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { deriveSecrets } from './derived-secret.ts';
 import { openControlApi, type ControlApi, type ControlPorts } from './control/app.ts';
@@ -42,9 +41,9 @@ import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import { openUpstream } from './runtimes/upstream-runtime.ts';
 import { startHousekeeping } from './housekeeping.ts';
-import { requestIdKey } from './serve-files.ts';
 import { type ArtifactStore, openArtifactStore } from './storage/artifact-store.ts';
-import { openSqliteStore } from './storage/sqlite-store.ts';
+import { openStore } from './storage/open-store.ts';
+import type { SecretKeeper } from './storage/secret-keeper.ts';
 import type { Store } from './storage/store.ts';
 
 type Log = ReturnType<typeof openLog>;
@@ -95,12 +94,10 @@ export async function startUnderstudy(
   config: Config,
   { log, onFatal, clock = systemClock, newAdminToken = false, protocols = FLAG_PROTOCOLS }: ComposeOptions,
 ): Promise<Understudy> {
-  const directory = storeDirectory(config.store);
-  await mkdir(directory, { recursive: true });
-  const store = await openSqliteStore(join(directory, 'understudy.db'), { onFatal });
+  const { store, secrets, isShared } = await openStore(config.store, { onFatal });
   const opened: { close(): unknown }[] = [store];
   try {
-    const files = await openArtifactStore(join(directory, 'artifacts'));
+    const files = await openArtifactStore(join(dataDirectory(config), 'artifacts'), { isShared });
     const context = { store, environment: config.environment, clock };
     const onFailure = (error: unknown): void => log.error({ err: error }, 'snapshot.failed');
     const feed = await openSnapshotFeed({ store, environment: config.environment, onFailure });
@@ -113,7 +110,7 @@ export async function startUnderstudy(
       latencyBoundsMs: LATENCY_BOUNDS_MS,
       environment: () => loadEnvironment({ store, environment }),
     });
-    const idKey = await requestIdKey(directory);
+    const idKey = await requestIdKey(secrets);
     const gateway = await openGateway(
       { ...gatewayOptions(config), requestIdKey: idKey },
       gatewayPorts({ config, store, files, feed, metrics, log, clock }),
@@ -158,6 +155,21 @@ function understudyOf({ controlUrl, gateway, control, adminToken, opened }: Part
     },
     close,
   };
+}
+
+const KEY_BYTES = 32;
+
+/**
+ * The key that signs request ids. It outlives the process and is the same for all on one store: feedback that arrives days
+ * later, at whichever of them, is attributed by ids signed with it.
+ */
+async function requestIdKey(secrets: SecretKeeper): Promise<Uint8Array> {
+  const key = await secrets.keepSecret('request-id', randomBytes(KEY_BYTES));
+  if (key.length === KEY_BYTES) return key;
+  throw new AppError(
+    'config.invalid',
+    `the key that signs request ids has ${key.length} bytes instead of ${KEY_BYTES}; restore it from a backup, or delete it (request-id.key, or its row in the table "secrets") to get a new one: older request ids are then unknown`,
+  );
 }
 
 function gatewayOptions(config: Config): Omit<Parameters<typeof openGateway>[0], 'requestIdKey'> {

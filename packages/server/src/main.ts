@@ -5,10 +5,13 @@ import { processEnvironment } from './config.ts';
 import { demoCommand } from './demo-command.ts';
 import { RELEASE } from './release.ts';
 import { serveCommand } from './serve.ts';
+import { STORE_COMMANDS, storeChecks } from './store-commands.ts';
 
+const env = processEnvironment();
 await runProcess({
-  env: processEnvironment(),
+  env,
   clock: systemClock,
   release: RELEASE,
-  extraCommands: [serveCommand, demoCommand],
+  extraCommands: [serveCommand, demoCommand, ...STORE_COMMANDS],
+  localChecks: () => storeChecks(env['UNDERSTUDY_STORE']),
 });

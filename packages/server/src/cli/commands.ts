@@ -34,6 +34,7 @@ export const GROUPS: readonly CommandGroup[] = [
   { name: 'sdk', summary: 'SDKs of other systems that read flags' },
   { name: 'token', summary: 'Access tokens' },
   { name: 'gateway', summary: 'Gateways' },
+  { name: 'store', summary: 'State: copy, back up, restore, verify' },
   { name: 'context', summary: 'Stored addresses' },
 ];
 

@@ -1,6 +1,6 @@
 /** Schemas of the rows that a backend reads back. A row is outside data until one of these has parsed it. */
 import { AppError } from '@understudy/core/errors';
-import type { FeedbackSum } from '@understudy/core/feedback';
+import { cohortOf, type FeedbackMark, type FeedbackSum, lagClassOf } from '@understudy/core/feedback';
 import { DecisionSchema } from '@understudy/contract/documents';
 import { EvidenceBlockSchema, ReadinessSchema } from '@understudy/contract/report';
 import { z } from 'zod';
@@ -78,8 +78,8 @@ const FeedbackSumRow = z
     cohort: z.int(),
     version: z.string(),
     arm: z.enum(['champion', 'challenger', 'shadow']),
-    rollout: z.string().nullable(),
-    step: z.int().nullable(),
+    rollout: z.string(),
+    step: z.int(),
     name: z.string(),
     lag: z.int(),
     count: z.int(),
@@ -87,7 +87,7 @@ const FeedbackSumRow = z
     sum_squares: z.number(),
   })
   .transform(({ rollout, step, count, sum, sum_squares: sumSquares, ...rest }): FeedbackSum => {
-    const trial = rollout === null || step === null ? {} : { rollout, step };
+    const trial = rollout === '' ? {} : { rollout, step };
     return { ...rest, ...trial, moments: { count, sum, sumSquares } };
   });
 
@@ -122,6 +122,12 @@ export function evidenceOfRow(row: unknown): StoredEvidence {
 
 export function feedbackSumOfRow(row: unknown): FeedbackSum {
   return parseRow('feedback', FeedbackSumRow, row);
+}
+
+/** The columns of one mark but the environment; sums are read back by {@link feedbackSumOfRow}. */
+export function rowOfMark({ rollout = '', step = -1, requestAtMs, givenAtMs, ...mark }: FeedbackMark) {
+  const [cohort, lag] = [cohortOf(requestAtMs), lagClassOf(givenAtMs - requestAtMs)];
+  return { ...mark, rollout, step, cohort, lag, given_at_ms: givenAtMs };
 }
 
 export function gatewayOfRow(row: unknown): GatewayStatus {

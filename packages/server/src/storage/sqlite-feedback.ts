@@ -1,12 +1,13 @@
 /** What was said of requests in a SQLite store: one row for each request and name, added up when a cohort is judged. */
-import { cohortOf, type FeedbackMark, type FeedbackSum, lagClassOf } from '@understudy/core/feedback';
-import { feedbackSumOfRow } from './rows.ts';
+import type { FeedbackMark, FeedbackSum } from '@understudy/core/feedback';
+import { feedbackSumOfRow, rowOfMark } from './rows.ts';
 import type { Connection } from './sqlite-connection.ts';
 import type { Store } from './store.ts';
 
 export function openFeedbackTable({ database, read, write }: Connection): Pick<Store, 'saveFeedback' | 'feedback'> {
   const insert = database.prepare(
-    `INSERT INTO feedback VALUES (@environment, @model, @cohort, @request, @name, @version, @arm, @rollout, @step, @lag, @value, @givenAtMs)
+    `INSERT INTO feedback VALUES
+       (@environment, @model, @cohort, @request, @name, @version, @arm, @rollout, @step, @lag, @value, @given_at_ms)
      ON CONFLICT DO UPDATE SET lag = excluded.lag, value = excluded.value, given_at_ms = excluded.given_at_ms
      WHERE excluded.given_at_ms >= feedback.given_at_ms`,
   );
@@ -17,17 +18,11 @@ export function openFeedbackTable({ database, read, write }: Connection): Pick<S
      ORDER BY cohort, version, arm, rollout, step, name, lag`,
   );
   const saveAll = database.transaction((environment: string, marks: readonly FeedbackMark[]): void => {
-    for (const mark of marks) insert.run(rowOf(environment, mark));
+    for (const mark of marks) insert.run({ environment, ...rowOfMark(mark) });
   });
   return {
     saveFeedback: async (environment, marks) => write('store feedback', 'durable', () => saveAll(environment, marks)),
     feedback: async (environment, query): Promise<readonly FeedbackSum[]> =>
       read('read feedback', () => sums.all({ environment, ...query }).map(feedbackSumOfRow)),
   };
-}
-
-function rowOf(environment: string, mark: FeedbackMark): object {
-  const { model, request, name, version, arm, rollout = null, step = null, value, givenAtMs, requestAtMs } = mark;
-  const [cohort, lag] = [cohortOf(requestAtMs), lagClassOf(givenAtMs - requestAtMs)];
-  return { environment, model, cohort, request, name, version, arm, rollout, step, lag, value, givenAtMs };
 }

@@ -128,8 +128,9 @@ export const MIGRATIONS: readonly Migration[] = [
         name TEXT NOT NULL,
         version TEXT NOT NULL,
         arm TEXT NOT NULL,
-        rollout TEXT,
-        step INTEGER,
+        -- '' and -1 outside of a rollout.
+        rollout TEXT NOT NULL,
+        step INTEGER NOT NULL,
         lag INTEGER NOT NULL,
         value REAL NOT NULL,
         given_at_ms REAL NOT NULL,
