@@ -33,8 +33,8 @@ const leavePackage: ImportBan = {
   message: `import another package by its name. ${WHY}`,
 };
 const wiring: ImportBan = {
-  regex: '^\\.\\.?/(.*/)?(compose|main|serve|demo-command|import-command)\\.ts$',
-  message: `compose.ts, main.ts, serve.ts, demo-command.ts and import-command.ts are the top: they import the folders, nothing imports them. ${WHY}`,
+  regex: '^\\.\\.?/(.*/)?(compose|main|serve|demo-command|import-command|store-commands)\\.ts$',
+  message: `compose.ts, main.ts, serve.ts, demo-command.ts, import-command.ts and store-commands.ts are the top: they import the folders, nothing imports them. ${WHY}`,
 };
 const drivers: ImportBan = {
   regex: '^(better-sqlite3|node:sqlite|kysely|pg|ioredis|redis)(/|$)',
@@ -47,7 +47,7 @@ const environment: ImportBan = {
 
 const rootLeaf: ImportBan = {
   regex: `^\\./(${Object.keys(SERVER_FOLDERS).join('|')})(/|$)`,
-  message: `only compose.ts, main.ts, serve.ts, demo-command.ts and import-command.ts may import the folders. ${WHY}`,
+  message: `only compose.ts, main.ts, serve.ts, demo-command.ts, import-command.ts and store-commands.ts may import the folders. ${WHY}`,
 };
 
 function folderBans(folder: string, below: readonly string[]): ImportBan[] {
@@ -59,6 +59,17 @@ function folderBans(folder: string, below: readonly string[]): ImportBan[] {
   };
   const bans = [serverPackages, leavePackage, wiring, environment, folders];
   return folder === 'storage' ? bans : [...bans, drivers];
+}
+
+/** @param besides what a single file may import besides core, as patterns that lift the ban */
+function sdkBans(besides: string[]): ImportBan[] {
+  return [
+    {
+      group: ['*', '!./*', '!@understudy', '!@understudy/core', '!@understudy/core/**', ...besides],
+      message: `sdk imports only core: it has no dependencies. ${WHY}`,
+    },
+    { regex: '^@understudy/(contract|sdk|server|dashboard)(/|$)', message: `sdk imports only core. ${WHY}` },
+  ];
 }
 
 function imports(files: string[], patterns: ImportBan[]): OxlintOverride {
@@ -138,20 +149,15 @@ export default defineConfig({
         { regex: '^@understudy/(contract|sdk|server|dashboard)(/|$)', message: `contract imports only core and zod. ${WHY}` },
       ],
     ),
-    imports(
-      ['packages/sdk/src/**'],
-      [
-        {
-          group: ['*', '!./*', '!@understudy', '!@understudy/core', '!@understudy/core/**'],
-          message: `sdk imports only core: it has no dependencies. ${WHY}`,
-        },
-        { regex: '^@understudy/(contract|sdk|server|dashboard)(/|$)', message: `sdk imports only core. ${WHY}` },
-      ],
-    ),
+    imports(['packages/sdk/src/**'], sdkBans([])),
+    // Inlined at build, so that the published package has no dependencies all the same.
+    imports(['packages/sdk/src/linear-regex.ts'], sdkBans(['!re2js'])),
+    // Only in the entry for servers; browsers get nothing of it.
+    imports(['packages/sdk/src/file-storage.ts'], sdkBans(['!node:crypto', '!node:fs', '!node:fs/promises', '!node:path'])),
     // Root files other than the wiring (clock.ts, config.ts, log.ts …) are leaves that every folder may import.
     imports(['packages/server/src/*.ts'], [serverPackages, leavePackage, wiring, environment, drivers, rootLeaf]),
     imports(
-      ['packages/server/src/{compose,main,serve,demo-command,import-command}.ts'],
+      ['packages/server/src/{compose,main,serve,demo-command,import-command,store-commands}.ts'],
       [serverPackages, leavePackage, environment],
     ),
     ...Object.entries(SERVER_FOLDERS).map(([folder, below]) =>

@@ -1,8 +1,9 @@
-// The suite `flags`: evaluations a second of our evaluator beside those of the systems whose flags it reads.
+// The suite `flags`: evaluations a second of our evaluator beside those of the systems whose flags it reads, and a thousand streaming clients.
 import type { FlagFamily } from './flag-case.ts';
 import { type FlagContest, openFlagContest } from './rivals/flag-evaluators.ts';
 import type { LoopResult } from './rivals/flag-evaluators/loop.ts';
 import type { Row } from './row.ts';
+import { streamingRows } from './streaming-rows.ts';
 import { medianOf } from './statistics.ts';
 import type { SuiteOptions } from './suite.ts';
 import { figureText } from './table.ts';
@@ -41,6 +42,7 @@ export async function runFlagsSuite(options: SuiteOptions): Promise<readonly Row
     { name: 'own hash', value: nativeRate, unit: UNIT, bar: `>= ${LEAST_NATIVE / 1e6} M/s`, holds: nativeRate >= LEAST_NATIVE },
     ...results.map(comparison),
     disagreements(results),
+    ...(await streamingRows(options.log)),
   ];
 }
 

@@ -9,6 +9,7 @@ import { killAllProcesses, stopAllProcesses } from './harness/running-process.ts
 import { machineLine } from './machine.ts';
 import { isPassing, rowJsonOf } from './row.ts';
 import type { Suite } from './suite.ts';
+import { runSafetySuite } from './safety-suite.ts';
 import { tableOf } from './table.ts';
 import { runVerdictsSuite } from './verdicts-suite.ts';
 
@@ -16,6 +17,7 @@ const SUITES: ReadonlyMap<string, Suite> = new Map([
   ['gateway', runGatewaySuite],
   ['verdicts', runVerdictsSuite],
   ['flags', runFlagsSuite],
+  ['safety', runSafetySuite],
 ]);
 
 const USAGE = `usage: npm run bench -- NAME [options]

@@ -26,3 +26,14 @@ export function slopeOf(values: readonly number[]): number {
   }
   return covariance / variance;
 }
+
+/**
+ * The smallest value that at least this share of the values does not exceed.
+ * @param share in (0, 1]
+ * @throws RangeError when there is no value
+ */
+export function quantileOf(values: readonly number[], share: number): number {
+  const value = values.toSorted((a, b) => a - b)[Math.ceil(share * values.length) - 1];
+  if (value === undefined) throw new RangeError('a quantile of no values');
+  return value;
+}

@@ -3,6 +3,8 @@ import { DEFAULT_ROUTING } from '@understudy/core/model';
 import type { Snapshot } from '@understudy/core/snapshot';
 import { systemClock } from '../packages/server/src/clock.ts';
 import type { ArmOutcome } from '../packages/server/src/gateway/arm-outcome.ts';
+import { newGatewayCounts } from '../packages/server/src/gateway/gateway-counts.ts';
+import { openLease } from '../packages/server/src/gateway/lease.ts';
 import { openRecorder } from '../packages/server/src/gateway/recorder.ts';
 import { openRequestCounters } from '../packages/server/src/gateway/request-counters.ts';
 import { routedRequestOf } from '../packages/server/src/gateway/request-fields.ts';
@@ -61,11 +63,12 @@ export async function openHotPath(): Promise<HotPath> {
     { gateway: 'bench', boot: 'bench', flushEveryMs: 1000, state: () => ({ revision: 1, readiness: [] }) },
     { reports: () => Promise.resolve(), clock: systemClock, timers: systemTimers },
   );
+  const trials = { lease: openLease(0), counts: newGatewayCounts(), log: () => {}, random: Math.random };
   const table = openRoutingTable({
     openRuntime: () => Promise.resolve(RUNTIME),
     timers: systemTimers,
     random: Math.random,
-    makersFor: (environment) => ({ environment, recorder, counters, ids }),
+    makersFor: (environment) => ({ environment, recorder, counters, ids, trials }),
     onRefused: (reason) => {
       throw new Error(`the snapshot of the benchmark was refused: ${reason}`);
     },
@@ -83,10 +86,14 @@ export async function openHotPath(): Promise<HotPath> {
         tokenId: undefined,
         random: Math.random,
       });
-      const { seat } = decide(entry, undefined, request);
+      const routed = decide(entry, undefined, request);
       count = (count + 1) % 1000;
       const nowMs = systemClock.nowMs();
-      settle({ seat, isCold: seat.loaded.coldStart.begin(nowMs) }, outcomeOf(count), 'counted');
+      const decision = entry.trial?.review(routed, nowMs, true) ?? routed;
+      const { seat } = decision;
+      const outcome = outcomeOf(count);
+      settle({ seat, isCold: seat.loaded.coldStart.begin(nowMs) }, outcome, 'counted');
+      entry.trial?.ended(decision, outcome, nowMs);
       seat.mintId(nowMs);
     },
     async close() {

@@ -12,6 +12,14 @@ const POLL_MS = 100;
 /** What answers for a version: a model file run in process, or an HTTP server such as `http://127.0.0.1:8000`. */
 export type UnderstudyArm = { readonly kind: 'onnx'; readonly file: string } | { readonly kind: 'http'; readonly origin: string };
 
+/** Settings of the process that a measure needs otherwise. */
+export interface UnderstudySettings {
+  readonly drainGraceMs?: number;
+  readonly maxInFlight?: number;
+  /** Requests without a token may predict. */
+  readonly isAnonymous?: boolean;
+}
+
 export interface UnderstudyModel {
   readonly name: string;
   readonly champion: UnderstudyArm;
@@ -26,21 +34,49 @@ export interface RunningUnderstudy {
   /** A token that may predict, sent as `Authorization: Bearer`. */
   readonly token: string;
   readonly pid: number;
+  /** Of the gateway; models are at `/predict/NAME`. */
+  readonly gatewayOrigin: string;
+  readonly admin: Client;
+  /** Ends the process as a supervisor would and starts it again on the same ports and data. */
+  readonly restart: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
 export interface UnderstudyRequest {
   readonly models: readonly [UnderstudyModel, ...UnderstudyModel[]];
-  readonly core: number;
+  /** Left out: the process may run on any core. */
+  readonly core?: number;
+  readonly settings?: UnderstudySettings;
 }
 
-export async function startUnderstudy({ models, core }: UnderstudyRequest): Promise<RunningUnderstudy> {
+export async function startUnderstudy({ models, core, settings = {} }: UnderstudyRequest): Promise<RunningUnderstudy> {
   const [controlPort, gatewayPort] = [await freePort(), await freePort()];
   const dataFolder = await mkdtemp(join(await cacheFolder('understudy'), 'data-'));
   const main = join(REPOSITORY_FOLDER, 'packages/server/src/main.ts');
   const ports = ['--control-port', String(controlPort), '--gateway-port', String(gatewayPort)];
-  const args = [main, 'serve', '--store', `sqlite:${dataFolder}`, ...ports, '--log-level', 'warn'];
-  const server = await startProcess({ name: 'understudy', command: process.execPath, args, core });
+  const grace = settings.drainGraceMs === undefined ? [] : ['--drain-grace-ms', String(settings.drainGraceMs)];
+  const anonymous = settings.isAnonymous === true ? ['--allow-anonymous-predict'] : [];
+  const limit = settings.maxInFlight === undefined ? [] : ['--max-in-flight', String(settings.maxInFlight)];
+  const args = [
+    main,
+    'serve',
+    '--store',
+    `sqlite:${dataFolder}`,
+    ...ports,
+    ...grace,
+    ...limit,
+    ...anonymous,
+    '--log-level',
+    'warn',
+  ];
+  const pinned = core === undefined ? {} : { core };
+  const start = (): Promise<RunningProcess> => startProcess({ name: 'understudy', command: process.execPath, args, ...pinned });
+  let server = await start();
+  const restart = async (): Promise<void> => {
+    await server.stop();
+    server = await start();
+    await waitForPort(gatewayPort, server);
+  };
   const stop = async (): Promise<void> => {
     await server.stop();
     await rm(dataFolder, { recursive: true, force: true });
@@ -50,8 +86,9 @@ export async function startUnderstudy({ models, core }: UnderstudyRequest): Prom
     const admin = createClient({ url: `http://127.0.0.1:${controlPort}`, token: await firstTokenOf(server) });
     for (const model of models) await configure(admin, model);
     const { secret } = await admin('createToken', { body: { name: 'load', scopes: ['predict'] } });
-    const predictUrl = `http://127.0.0.1:${gatewayPort}/predict/${models[0].name}`;
-    return { predictUrl, token: secret, pid: server.pid, stop };
+    const gatewayOrigin = `http://127.0.0.1:${gatewayPort}`;
+    const predictUrl = `${gatewayOrigin}/predict/${models[0].name}`;
+    return { predictUrl, gatewayOrigin, token: secret, pid: server.pid, admin, restart, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -65,7 +102,7 @@ export function predictedLabelOf(answer: unknown): number | undefined {
 }
 
 /** The admin token that the first start shows once. */
-async function firstTokenOf(server: RunningProcess): Promise<string> {
+export async function firstTokenOf(server: RunningProcess): Promise<string> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const [token] = /us_[\w-]+/.exec(server.output()) ?? [];
     if (token !== undefined) return token;

@@ -89,8 +89,17 @@ const importViolations: Planted[] = [
     '@understudy/server/main',
     'zod',
     'node:http',
+    'node:fs/promises',
+    're2js',
     '../../core/src/flag.ts',
   ]),
+  {
+    name: 'the storage of the sdk imports what only its regex may',
+    dir: 'packages/sdk/src',
+    file: 'file-storage.ts',
+    source: `import { x } from 're2js';\nexport const y = x;`,
+    rule: restricted,
+  },
   ...pairs(SIBLINGS),
   ...['storage', 'commands', 'cli'].flatMap((to) => everyForm(`${server}/gateway`, `../${to}/planted.ts`)),
   ...['control', 'engine', 'protocols', 'commands'].flatMap((from) =>
@@ -238,6 +247,12 @@ const allowed: Omit<Planted, 'rule'>[] = [
   ...oneForm('packages/core/src/deep', ['./flag.ts', '../flag.ts', '../other/flag.ts']),
   ...oneForm('packages/contract/src', ['./flags.ts', 'zod', '@understudy/core/flag']),
   ...oneForm('packages/sdk/src', ['./client.ts', '@understudy/core/flag']),
+  {
+    name: 'the regex of the sdk imports the library that is inlined',
+    dir: 'packages/sdk/src',
+    file: 'linear-regex.ts',
+    source: `import { x } from 're2js';\nexport const y = x;`,
+  },
   ...oneForm(`${server}/control`, [
     '../commands/start.ts',
     '../storage/store.ts',

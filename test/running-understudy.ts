@@ -27,8 +27,12 @@ export interface Running {
   readonly token: string;
   readonly gatewayUrl: string;
   readonly controlUrl: string;
-  /** Stops and starts again on the same directory. */
+  /** Stops and starts again on the same directory and ports. */
   restart(): Promise<void>;
+  /** Stops: nobody answers until `start`. */
+  stop(): Promise<void>;
+  /** Starts again on the same directory and ports. */
+  start(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -44,18 +48,21 @@ export async function rowsOf(
 /** Starts everything. */
 export async function startForTest(): Promise<Running> {
   const directory = await mkdtemp(join(tmpdir(), 'understudy-test-'));
-  const config = readConfig(
-    { store: `sqlite:${directory}`, controlPort: 0, gatewayPort: 0, gatewayName: 'g1', drainGraceMs: 0 },
-    {},
-  );
-  const open = (): Promise<Understudy> =>
-    startUnderstudy(config, {
+  const open = (controlPort = 0, gatewayPort = 0): Promise<Understudy> => {
+    const settings = { store: `sqlite:${directory}`, controlPort, gatewayPort, gatewayName: 'g1', drainGraceMs: 0 };
+    return startUnderstudy(readConfig(settings, {}), {
       log: openLog('silent'),
       onFatal: (error) => {
         throw error;
       },
     });
+  };
   let running = await open();
+  const portOf = (url: string): number => Number(new URL(url).port);
+  const stop = (): Promise<void> => running.drain();
+  const start = async (): Promise<void> => {
+    running = await open(portOf(running.controlUrl), portOf(running.gatewayUrl));
+  };
   const token = running.adminToken;
   if (token === undefined) throw new Error('the first start showed no token');
   const admin: Client = (name, input) => createClient({ url: running.controlUrl, token })(name, input);
@@ -69,9 +76,11 @@ export async function startForTest(): Promise<Running> {
       return running.controlUrl;
     },
     async restart() {
-      await running.drain();
-      running = await open();
+      await stop();
+      await start();
     },
+    stop,
+    start,
     async close() {
       await running.close();
       await rm(directory, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 // Starts programs pinned to one core and stops them whatever happens; everything the benchmarks launch goes through here.
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -19,6 +19,8 @@ export interface ProcessRequest {
   readonly cwd?: string;
   /** Added to our own environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Gives a Node program a channel, on which it is heard and can be told. */
+  readonly onMessage?: (message: unknown) => void;
 }
 
 export interface RunningProcess {
@@ -27,13 +29,13 @@ export interface RunningProcess {
   readonly isRunning: () => boolean;
   /** The end of what it wrote, both streams, for error messages. */
   readonly output: () => string;
+  /** Tells a program that was started with `onMessage`. */
+  readonly send: (message: object) => void;
   readonly stop: () => Promise<void>;
 }
 
-type Child = ChildProcessByStdio<null, Readable, Readable>;
-
 interface LaunchedProcess extends RunningProcess {
-  readonly child: Child;
+  readonly stdout: Readable;
   readonly closed: Promise<number | undefined>;
 }
 
@@ -52,7 +54,7 @@ export async function startProcess(request: ProcessRequest): Promise<RunningProc
 export async function runCommand(request: ProcessRequest, deadlineMs: number): Promise<string> {
   const launched = await launch(request);
   let stdout = '';
-  launched.child.stdout.on('data', (text: string) => {
+  launched.stdout.on('data', (text: string) => {
     stdout += text;
   });
   const deadline = new AbortController();
@@ -75,17 +77,18 @@ export function killAllProcesses(): void {
   for (const each of running) signalGroup(each.pid, 'SIGKILL');
 }
 
-async function launch({ name, command, args, core, cwd, env }: ProcessRequest): Promise<LaunchedProcess> {
+async function launch({ name, command, args, core, cwd, env, onMessage }: ProcessRequest): Promise<LaunchedProcess> {
   const [program, programArgs] = core === undefined ? [command, args] : ['taskset', ['-c', String(core), command, ...args]];
   // Detached: its own process group, so that workers it forks are stopped with it.
+  const options = { detached: true, env: { ...process.env, ...env }, ...(cwd === undefined ? {} : { cwd }) };
   const child = spawn(program, [...programArgs], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
-    ...(cwd === undefined ? {} : { cwd }),
+    ...options,
+    stdio: ['ignore', 'pipe', 'pipe', onMessage === undefined ? 'ignore' : 'ipc'],
   });
+  const { stdout, stderr } = child;
+  if (stdout === null || stderr === null) throw new Error(`${name} was started without its output`);
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of [stdout, stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       output = (output + text).slice(-KEPT_OUTPUT_CHARS);
     });
@@ -96,13 +99,15 @@ async function launch({ name, command, args, core, cwd, env }: ProcessRequest): 
   const pid = await pidOf(child, name);
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
   const stop = (): Promise<void> => stopGroup(pid, closed);
-  const launched = { name, pid, child, closed, isRunning, output: () => output, stop };
+  if (onMessage !== undefined) child.on('message', onMessage);
+  const send = (message: object): void => void child.send(message);
+  const launched = { name, pid, stdout, closed, isRunning, send, output: () => output, stop };
   running.add(launched);
   void closed.then(() => running.delete(launched));
   return launched;
 }
 
-function pidOf(child: Child, name: string): Promise<number> {
+function pidOf(child: ChildProcess, name: string): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', (cause) => reject(new Error(`cannot start ${name}: ${cause.message}`, { cause })));
     child.once('spawn', () => {

@@ -80,7 +80,16 @@ function recordingRow({ scenario, champion, counting }: PreparedScenario): Row {
 
 function evaluationRow(state: SequentialState, last: ConcurrentBlock): Row {
   const atMs = last.startMs + 1000;
-  const question = { atMs, step: 0, sinceMs: 0, trafficPercent: 10, isStrictest: true, minSamples: 100, seen: last.arms };
+  const question = {
+    atMs,
+    step: 0,
+    sinceMs: 0,
+    trafficPercent: 10,
+    isStrictest: true,
+    isLast: false,
+    minSamples: 100,
+    seen: last.arms,
+  };
   const absorbed = sequential.absorb(CONFIG, state, last);
   if (absorbed.pending.length > 0) throw new Error('not every guard was due with the last second');
   const { medianNanos } = measureOperation({

@@ -7,7 +7,7 @@ import { importFlagsmith } from '@understudy/core/flags/import-flagsmith';
 import JSON5 from 'json5';
 import { describe, expect, it } from 'vitest';
 import { findCaseSet, readCase } from './case-sets.ts';
-import { compileLinearRegex } from './linear-regex.ts';
+import { compileRegex } from '../../packages/server/src/regex.ts';
 
 interface EngineContext extends FlagsmithEngineContext {
   readonly environment: { readonly key: string; readonly name: string };
@@ -66,7 +66,7 @@ if ('absent' in set) {
     it.each(cases)('$file', ({ test }) => {
       const { context, result } = test;
       const imported = importFlagsmith(context, KEY);
-      const evaluator = compileFlags(imported, { compileRegex: compileLinearRegex });
+      const evaluator = compileFlags(imported, { compileRegex });
       const circumstances = { atMs: 0, random: () => 0 };
       const asked = contextOf(context);
       for (const [name, expected] of Object.entries(result.flags)) {

@@ -7,7 +7,7 @@ import { importLaunchDarkly } from '@understudy/core/flags/import-launchdarkly';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { findCaseSet, readCase } from './case-sets.ts';
-import { compileLinearRegex } from './linear-regex.ts';
+import { compileRegex } from '../../packages/server/src/regex.ts';
 
 type Json = Readonly<Record<string, JsonValue>>;
 
@@ -112,7 +112,7 @@ if ('absent' in set) {
   describe.each(suites)('LaunchDarkly: $name', ({ sdkData, evaluations }) => {
     const data = dataOf(sdkData);
     const imported = importLaunchDarkly(data);
-    const evaluator = compileFlags(imported, { compileRegex: compileLinearRegex });
+    const evaluator = compileFlags(imported, { compileRegex });
 
     it.each(evaluations)('$name', (test) => {
       const evaluation = evaluator.evaluate(test.flagKey, contextOf(test), { atMs: 0, random: () => 0 });

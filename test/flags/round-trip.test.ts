@@ -17,7 +17,7 @@ import { renderUnleash } from '@understudy/core/flags/render-unleash';
 import type { Segment } from '@understudy/core/flags/segment';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compileLinearRegex } from './linear-regex.ts';
+import { compileRegex } from '../../packages/server/src/regex.ts';
 
 fc.configureGlobal({ seed: 1 });
 
@@ -127,7 +127,7 @@ const contexts: fc.Arbitrary<Context> = fc
 const at = { atMs: 0, random: () => 0.5 };
 
 function compile(imported: FlagDocuments): Evaluator {
-  return compileFlags(imported, { compileRegex: compileLinearRegex });
+  return compileFlags(imported, { compileRegex });
 }
 
 describe.each(FAMILIES)('written for $name and read back', ({ bucketing, there, back, leastExact }) => {

@@ -10,7 +10,7 @@ import { parseInstant } from '@understudy/core/flags/instant';
 import { FlagSchema, SegmentSchema } from '@understudy/contract/flag-documents';
 import { UnleashStateSchema } from '@understudy/contract/flag-imports/unleash';
 import { describe, expect, it } from 'vitest';
-import { compileLinearRegex } from './linear-regex.ts';
+import { compileRegex } from '../../packages/server/src/regex.ts';
 
 interface UnleashContext {
   readonly currentTime?: string;
@@ -77,7 +77,7 @@ function ask(evaluator: Evaluator, { toggleName, context }: Case) {
 
 describe.each(specifications)('Unleash client specification $name', ({ state, tests = [], variantTests = [] }) => {
   const imported = importUnleash(UnleashStateSchema.parse(stateOf(state)));
-  const evaluator = compileFlags(imported, { compileRegex: compileLinearRegex });
+  const evaluator = compileFlags(imported, { compileRegex });
 
   it('imports documents that our own schemas accept', () => {
     for (const flag of imported.flags) expect(FlagSchema.parse(flag)).toEqual(flag);

@@ -525,7 +525,16 @@ describe('what the engine says', () => {
     for (let second = 0; second < 20; second += 1) {
       policyOf.absorb({ startMs: second * 1000, step: 0, stratum: '', arms: { ...seen, shadow: EMPTY_TALLY } });
     }
-    const question = { atMs: 20_000, step: 0, sinceMs: 0, trafficPercent: 50, isStrictest: true, minSamples: 50, seen };
+    const question = {
+      atMs: 20_000,
+      step: 0,
+      sinceMs: 0,
+      trafficPercent: 50,
+      isStrictest: true,
+      isLast: true,
+      minSamples: 50,
+      seen,
+    };
     return policyOf.judge({ ...question, ...asked });
   }
 

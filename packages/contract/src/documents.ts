@@ -148,7 +148,22 @@ export const WatchFields = {
   cooldownMs: z.number().min(0),
 };
 
-const WatchSchema: z.ZodType<Watch> = z.strictObject({ ...WatchFields, limits: z.strictObject(HealthLimitsFields) });
+/** Levels that labels of a champion must keep, by name. */
+export const WatchedLabels = z
+  .record(Name, z.number().gt(0).lt(1))
+  .refine((labels) => Object.keys(labels).length <= 8, 'at most 8 labels');
+
+const WatchSchema: z.ZodType<Watch> = z.strictObject({
+  ...WatchFields,
+  limits: z.strictObject(HealthLimitsFields),
+  labels: WatchedLabels.exactOptional(),
+});
+
+/** At most ninety days: evidence is not kept for longer. */
+export const LabelsDueMs = z
+  .number()
+  .min(0)
+  .max(90 * 86_400_000);
 
 const ChampionTermSchema: z.ZodType<ChampionTerm> = z.strictObject({
   version: Name,
@@ -164,6 +179,7 @@ export const ModelSchema: z.ZodType<Model> = z.strictObject({
   terms: z.array(ChampionTermSchema),
   routing: RoutingSchema,
   watch: WatchSchema,
+  labelsDueMs: LabelsDueMs.exactOptional(),
   killed: z.strictObject({ atMs: AtMs, by: Person, reason: Reason }).exactOptional(),
   alarm: z.strictObject({ code: z.literal('no-last-known-good'), message: z.string(), sinceMs: AtMs }).exactOptional(),
   lastRollback: z.strictObject({ failed: Name, restored: Name, atMs: AtMs, by: Person, reason: Reason }).exactOptional(),
@@ -186,6 +202,14 @@ const Risk = z.number().gt(0).max(0.5);
 
 const MarginSchema: z.ZodType<Margin> = z.strictObject({ ratio: z.number().min(1).max(1000), plus: Share });
 
+const ScoreFields = {
+  name: Name,
+  better: z.enum(['higher', 'lower']),
+  weight: Weight,
+  tolerance: z.number().min(0).lt(1),
+  promote: z.number().gt(0).lt(1),
+};
+
 /** The fields of each guard of the policy `sequential`, by its metric. */
 export const GuardFields = {
   errors: { of: z.enum(['all', 'invalid', 'timeouts']), weight: Weight, rollback: MarginSchema, promote: MarginSchema },
@@ -196,13 +220,8 @@ export const GuardFields = {
     ignoreBelowMs: z.number().nonnegative(),
   },
   drift: { weight: Weight, tolerance: z.number().gt(0).lt(1), promote: z.number().gt(0).lt(1) },
-  score: {
-    name: Name,
-    better: z.enum(['higher', 'lower']),
-    weight: Weight,
-    tolerance: z.number().min(0).lt(1),
-    promote: z.number().gt(0).lt(1),
-  },
+  score: ScoreFields,
+  feedback: { ...ScoreFields, needed: z.enum(['each-step', 'promotion', 'afterwards']) },
   limit: { of: z.enum(['errors', 'latency']), weight: Weight, share: z.number().gt(0).lt(1), aboveMs: z.number().positive() },
 };
 
@@ -211,6 +230,7 @@ const GuardConfigSchema: z.ZodType<GuardConfig> = z.discriminatedUnion('metric',
   z.strictObject({ metric: z.literal('latency'), ...GuardFields.latency }),
   z.strictObject({ metric: z.literal('drift'), ...GuardFields.drift }),
   z.strictObject({ metric: z.literal('score'), ...GuardFields.score }),
+  z.strictObject({ metric: z.literal('feedback'), ...GuardFields.feedback }),
   z.strictObject({ metric: z.literal('limit'), ...GuardFields.limit, aboveMs: GuardFields.limit.aboveMs.exactOptional() }),
 ]);
 
@@ -249,6 +269,9 @@ const PlanStepSchema: z.ZodType<PlanStep> = z.strictObject({
   minSamples: z.int().nonnegative(),
 });
 
+/** Gateways hear from the control plane every five seconds at the latest: a shorter lease would end at a slow answer. */
+export const LEAST_LEASE_MS = 15_000;
+
 export const StartCheckSchema = z.enum(['refuse', 'warn']);
 export const OnExpirySchema = z.enum(['hold', 'roll-back', 'promote']);
 
@@ -259,6 +282,8 @@ export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   checkEveryMs: z.number().min(100),
   startCheck: StartCheckSchema,
   timeBox: z.strictObject({ afterMs: z.number().positive(), onExpiry: OnExpirySchema }).exactOptional(),
+  leaseMs: z.number().min(LEAST_LEASE_MS).exactOptional(),
+  pinnedPercent: z.number().min(0).max(100).exactOptional(),
 });
 
 const ended = { step: z.int().min(-1), atMs: AtMs, by: Person, reason: EngineReason };
@@ -327,6 +352,7 @@ export const DecisionSchema: z.ZodType<Decision> = z.strictObject({
   reason: z.string(),
   guards: z.array(GuardReadingSchema),
   next: RolloutStateSchema,
+  isCutOff: z.literal(true).exactOptional(),
 });
 
 export const ScopeSchema: z.ZodType<Scope> = z.enum(SCOPES);

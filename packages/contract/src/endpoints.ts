@@ -1,6 +1,7 @@
 /** Every endpoint of the control API in one table. Server routes, access checks, OpenAPI and the typed client are made from it. */
 import type { Endpoint } from './endpoint.ts';
 import { ENVIRONMENT_ENDPOINTS } from './environment-endpoints.ts';
+import { FEEDBACK_ENDPOINTS } from './feedback-endpoints.ts';
 import { FLAG_ENDPOINTS } from './flag-endpoints.ts';
 import { MODEL_ENDPOINTS } from './model-endpoints.ts';
 import { OBSERVATION_ENDPOINTS } from './observation-endpoints.ts';
@@ -13,6 +14,7 @@ export const ENDPOINTS = {
   ...ROLLOUT_ENDPOINTS,
   ...FLAG_ENDPOINTS,
   ...OBSERVATION_ENDPOINTS,
+  ...FEEDBACK_ENDPOINTS,
   ...SDK_ENDPOINTS,
 } as const satisfies Record<string, Endpoint>;
 

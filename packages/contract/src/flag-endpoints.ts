@@ -2,7 +2,7 @@
 import { FlagKey, FlagSchema, Json, Kind, SegmentSchema } from './flag-documents.ts';
 import { z } from 'zod';
 import { base, type Endpoint, Reason, WithReason } from './endpoint.ts';
-import { EvaluationView, FlagView, ImportReportView, SegmentView } from './flag-views.ts';
+import { BucketView, EvaluationView, FlagView, ImportReportView, SegmentView } from './flag-views.ts';
 import { Outcome } from './views.ts';
 
 const OfFlag = z.strictObject({ flag: FlagKey });
@@ -107,6 +107,15 @@ export const FLAG_ENDPOINTS = {
       at: z.iso.datetime().exactOptional().meta({ description: 'Evaluate as of this time; now when left out.' }),
     }),
     answer: EvaluationView,
+  },
+  bucketOfSubject: {
+    ...base,
+    method: 'GET',
+    path: '/bucket',
+    scope: 'read',
+    summary: 'The bucket of a subject for services that send it with flags of the profile "attribute"',
+    query: z.strictObject({ subject: z.string().min(1).max(1000) }),
+    answer: BucketView,
   },
   importFlags: {
     ...base,

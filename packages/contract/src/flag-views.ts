@@ -61,6 +61,10 @@ export const EvaluationView = z.strictObject({
 });
 export type EvaluationView = z.infer<typeof EvaluationView>;
 
+/** Where a subject falls when services bucket users themselves. */
+export const BucketView = z.strictObject({ subject: z.string(), bucket: z.int().min(0).max(99_999) });
+export type BucketView = z.infer<typeof BucketView>;
+
 /** What an import wrote, or would write, and what is not the same afterwards. */
 export const ImportReportView = z.strictObject({
   outcome: z.enum(['written', 'dry-run', 'already-done']),

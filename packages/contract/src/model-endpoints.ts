@@ -3,7 +3,9 @@ import { z } from 'zod';
 import {
   exactPartial,
   HealthLimitsFields,
+  LabelsDueMs,
   WatchFields,
+  WatchedLabels,
   ModelVersionSchema,
   Name,
   RoutingFields,
@@ -14,7 +16,14 @@ import { base, type Endpoint, OfModel, Reason, WithReason } from './endpoint.ts'
 import { ArtifactView, ModelView, Outcome, VersionView } from './views.ts';
 
 const RoutingInput = exactPartial(RoutingFields);
-const WatchInput = exactPartial({ ...WatchFields, limits: exactPartial(HealthLimitsFields) });
+const WatchInput = exactPartial({ ...WatchFields, limits: exactPartial(HealthLimitsFields), labels: WatchedLabels });
+const ModelSettings = {
+  routing: RoutingInput.exactOptional(),
+  watch: WatchInput.exactOptional(),
+  labelsDueMs: LabelsDueMs.exactOptional().meta({
+    description: 'Labels of a request are due so long after it: feedback counts as evidence then. An hour when never set.',
+  }),
+};
 const OfVersion = z.strictObject({ model: Name, version: Name });
 
 /** A sample of predictions made offline, or inputs to compute them from with the version itself. */
@@ -56,7 +65,7 @@ export const MODEL_ENDPOINTS = {
     path: '/models',
     scope: 'operate',
     summary: 'Create a model',
-    body: z.strictObject({ name: Name, routing: RoutingInput.exactOptional(), watch: WatchInput.exactOptional() }),
+    body: z.strictObject({ name: Name, ...ModelSettings }),
     answer: ModelView,
   },
   listModels: { ...base, method: 'GET', path: '/models', scope: 'read', summary: 'All models', answer: z.array(ModelView) },
@@ -76,7 +85,7 @@ export const MODEL_ENDPOINTS = {
     scope: 'operate',
     summary: 'Change routing or watch; fields left out stay as they are',
     params: OfModel,
-    body: z.strictObject({ routing: RoutingInput.exactOptional(), watch: WatchInput.exactOptional(), reason: Reason }),
+    body: z.strictObject({ ...ModelSettings, reason: Reason }),
     answer: ModelView,
   },
   getChampion: {

@@ -40,6 +40,7 @@ describe('what is left out of a plan', () => {
       policy: { kind: 'sequential', ...DEFAULT_SEQUENTIAL },
       checkEveryMs: 1000,
       startCheck: 'warn',
+      leaseMs: 120_000,
     });
   });
 
@@ -93,6 +94,10 @@ describe('a plan that says everything', () => {
     { name: 'startCheck', written: { startCheck: 'refuse' }, read: { startCheck: 'refuse' } },
     {
       name: 'a time box that promotes',
+      written: { lease: '30s', pinned: 2.5 },
+      read: { leaseMs: 30_000, pinnedPercent: 2.5 },
+    },
+    {
       written: { timeBox: { after: '7d', onExpiry: 'promote' } },
       read: { timeBox: { afterMs: 7 * 86_400_000, onExpiry: 'promote' } },
     },
@@ -160,6 +165,8 @@ describe('a plan that says everything', () => {
       policy,
       checkEveryMs: 100 + someMs,
       startCheck: 'refuse',
+      leaseMs: 15_000 + someMs,
+      ...(minSamples % 3 === 0 ? {} : { pinnedPercent: 7.5 }),
       ...(minSamples % 2 === 0 ? {} : { timeBox: { afterMs: 1 + 5 * someMs, onExpiry: 'roll-back' } }),
     }));
 

@@ -2,7 +2,7 @@
 import { formatDuration, parseDuration } from '@understudy/core/duration';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
-import { CHECK_EVERY_MS, type Plan, type PolicyConfig, problemsOfPlan } from '@understudy/core/plan';
+import { CHECK_EVERY_MS, DEFAULT_LEASE_MS, type Plan, type PolicyConfig, problemsOfPlan } from '@understudy/core/plan';
 import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL, type GuardConfig } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { z } from 'zod';
@@ -10,6 +10,7 @@ import {
   exactPartial,
   GuardFields,
   HealthLimitsFields,
+  LEAST_LEASE_MS,
   Name,
   OnExpirySchema,
   SequentialFields,
@@ -70,6 +71,20 @@ const PlanFileGuard = z.discriminatedUnion('metric', [
     }).shape,
   }),
   z.strictObject({
+    metric: z.literal('feedback'),
+    name: GuardFields.feedback.name,
+    ...exactPartial({
+      better: GuardFields.feedback.better,
+      weight,
+      tolerance: GuardFields.feedback.tolerance,
+      promote: GuardFields.feedback.promote,
+      needed: GuardFields.feedback.needed.meta({
+        description:
+          'Proof is needed for each-step, for the promotion (default), or only afterwards: a late rollback is then all there is.',
+      }),
+    }).shape,
+  }),
+  z.strictObject({
     metric: z.literal('limit'),
     of: GuardFields.limit.of,
     share: GuardFields.limit.share,
@@ -115,6 +130,13 @@ export const PlanFile = z
         'A guard without data, or that can never fire, or without a chance within the time box: warn (default) or refuse.',
     }),
     timeBox: z.strictObject({ after: DurationText, onExpiry: OnExpirySchema }).exactOptional(),
+    lease: durationOfAtLeast(LEAST_LEASE_MS).exactOptional().meta({
+      description:
+        'A gateway that has not heard from the control plane for so long goes back to the share judged safe last; 2m when left out.',
+    }),
+    pinned: z.number().min(0).max(100).exactOptional().meta({
+      description: 'Share of subjects, in percent, that stays on the challenger although the lease is over; 0 when left out.',
+    }),
   })
   .meta({ title: 'Understudy rollout plan' });
 export type PlanFile = z.infer<typeof PlanFile>;
@@ -149,6 +171,8 @@ export function writePlan(plan: Plan): PlanFile {
     ...(plan.timeBox === undefined
       ? {}
       : { timeBox: { after: exactDuration(plan.timeBox.afterMs), onExpiry: plan.timeBox.onExpiry } }),
+    lease: exactDuration(plan.leaseMs ?? DEFAULT_LEASE_MS),
+    ...(plan.pinnedPercent === undefined ? {} : { pinned: plan.pinnedPercent }),
   };
 }
 
@@ -172,6 +196,8 @@ function planOf(file: PlanFile): Plan {
     checkEveryMs: file.checkEvery === undefined ? CHECK_EVERY_MS[policy.kind] : milliseconds(file.checkEvery),
     startCheck: file.startCheck ?? 'warn',
     ...timeBox,
+    leaseMs: file.lease === undefined ? DEFAULT_LEASE_MS : milliseconds(file.lease),
+    ...(file.pinned === undefined ? {} : { pinnedPercent: file.pinned }),
   };
 }
 
@@ -201,6 +227,8 @@ function guardOf(guard: z.infer<typeof PlanFileGuard>): GuardConfig {
       return { ...DEFAULT_GUARDS.drift, ...guard };
     case 'score':
       return { ...DEFAULT_GUARDS.score, ...guard };
+    case 'feedback':
+      return { ...DEFAULT_GUARDS.feedback, ...guard };
     case 'limit':
       return { ...DEFAULT_GUARDS.limit, ...guard };
   }

@@ -1,6 +1,8 @@
 /** What a gateway tells the control plane once a second: its state, and the evidence of the interval. */
+import type { BreakerStatus } from '@understudy/core/breaker';
 import type { EvidenceBlock, Moments, Tally } from '@understudy/core/evidence';
 import { HISTOGRAM_SIZE, type Histogram } from '@understudy/core/histogram';
+import type { PairedOutcomes } from '@understudy/core/outcome-window';
 import { MAX_BINS } from '@understudy/core/prediction-bins';
 import { z } from 'zod';
 import { Name } from './documents.ts';
@@ -45,6 +47,7 @@ const TallySchema: z.ZodType<Tally> = z.strictObject({
   classes: recordOf(MAX_NAMES.classes, z.string().max(200), z.int().positive()),
   bins: recordOf(MAX_NAMES.bins, z.string().regex(/^[0-9a-f]{8}$/), z.array(Count).max(MAX_BINS)),
   scores: recordOf(MAX_NAMES.scores, Name, MomentsSchema),
+  labels: recordOf(MAX_NAMES.scores, Name, MomentsSchema).exactOptional(),
 });
 
 export const EvidenceBlockSchema: z.ZodType<EvidenceBlock> = z.strictObject({
@@ -58,6 +61,37 @@ export const EvidenceBlockSchema: z.ZodType<EvidenceBlock> = z.strictObject({
   tally: TallySchema,
 });
 
+const OutcomesSchema: z.ZodType<PairedOutcomes> = z.strictObject({
+  champion: z.strictObject({ requests: Count, failures: Count }),
+  challenger: z.strictObject({ requests: Count, failures: Count }),
+});
+
+/** Whether a gateway has taken the challenger's traffic away by itself; `core/breaker.ts` says when. */
+const BreakerStatusSchema: z.ZodType<BreakerStatus> = z.discriminatedUnion('state', [
+  z.strictObject({ state: z.literal('closed') }),
+  z.strictObject({
+    state: z.literal('open'),
+    sinceMs: z.number().nonnegative(),
+    retryAtMs: z.number().nonnegative(),
+    seen: OutcomesSchema,
+  }),
+  z.strictObject({
+    state: z.literal('half-open'),
+    sinceMs: z.number().nonnegative(),
+    successes: Count,
+    seen: OutcomesSchema,
+  }),
+]);
+
+/** What a gateway has done by itself about the challenger of a rollout. */
+export const TrialSchema = z.strictObject({
+  rollout: Name,
+  breaker: BreakerStatusSchema,
+  /** Since when the lease of the share is over here; absent while it holds. */
+  leaseOverSinceMs: z.number().nonnegative().exactOptional(),
+});
+export type Trial = z.infer<typeof TrialSchema>;
+
 /** Whether one gateway can answer with one version. Only `ready` versions get traffic. */
 export const ReadinessSchema = z.strictObject({
   model: Name,
@@ -65,6 +99,8 @@ export const ReadinessSchema = z.strictObject({
   state: z.enum(['loading', 'ready', 'failed']),
   /** How the version runs here (`inline`, `worker`, `upstream`) with the measured time, or why it failed. */
   detail: z.string(),
+  /** For the challenger of a rollout that this gateway serves. */
+  trial: TrialSchema.exactOptional(),
 });
 export type Readiness = z.infer<typeof ReadinessSchema>;
 

@@ -1,9 +1,9 @@
-/** Endpoints about the SDKs of other systems that read our flags. */
+/** Endpoints about the SDKs that read our flags. */
 import { z } from 'zod';
 import { base, type Endpoint } from './endpoint.ts';
 
 export const SdkView = z.strictObject({
-  family: z.enum(['unleash', 'launchdarkly', 'flagsmith', 'ofrep']),
+  family: z.enum(['unleash', 'launchdarkly', 'flagsmith', 'ofrep', 'understudy']),
   /** Name and version as the SDK sends them. */
   sdk: z.string(),
   application: z.string(),

@@ -24,12 +24,15 @@ export const TallyView = z.strictObject({
   classes: listOf(Count),
   bins: listOf(z.array(Count)),
   scores: listOf(Moments),
+  /** What was told later of requests of the past. */
+  labels: listOf(Moments).exactOptional(),
 });
 export type TallyView = z.infer<typeof TallyView>;
 
-export function viewOfTally(tally: Tally): TallyView {
+export function viewOfTally({ labels, ...tally }: Tally): TallyView {
   return {
     ...tally,
+    ...(labels === undefined ? {} : { labels: Object.entries(labels) }),
     latency: tally.latency.map(([bucket, count]) => [bucket, count]),
     coldLatency: tally.coldLatency.map(([bucket, count]) => [bucket, count]),
     classes: Object.entries(tally.classes),
@@ -38,9 +41,10 @@ export function viewOfTally(tally: Tally): TallyView {
   };
 }
 
-export function tallyOfView(view: TallyView): Tally {
+export function tallyOfView({ labels, ...view }: TallyView): Tally {
   return {
     ...view,
+    ...(labels === undefined ? {} : { labels: Object.fromEntries(labels) }),
     classes: Object.fromEntries(view.classes),
     bins: Object.fromEntries(view.bins),
     scores: Object.fromEntries(view.scores),

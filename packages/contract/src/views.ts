@@ -57,7 +57,9 @@ export type VersionView = z.infer<typeof VersionView>;
 export const RolloutView = z.strictObject({
   rollout: RolloutSchema,
   challengerPercent: z.number(),
-  /** What the engine would say now; absent for ended rollouts. */
+  /** Promoted, but labels of its requests are due until then: late truth may still roll it back. */
+  provisionalUntilMs: z.number().exactOptional(),
+  /** What the engine would say now; absent for rollouts that are over for good. */
   now: z
     .strictObject({
       verdict: VerdictSchema,

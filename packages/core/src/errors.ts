@@ -62,6 +62,7 @@ export const ERROR_STATUS = {
   'store.conflict': 409,
   'store.corrupt': 500,
   'store.locked': 503,
+  'store.not_empty': 409,
   'store.write_failed': 503,
   'token.not_found': 404,
   'upstream.bad_response': 502,

@@ -40,6 +40,11 @@ export interface Tally {
   readonly bins: Readonly<Record<string, readonly number[]>>;
   /** Values in [0, 1] that were reported for requests, by the name of the score. */
   readonly scores: Readonly<Record<string, Moments>>;
+  /**
+   * The truth that was told later of requests of the past, by its name; absent where none was. Its block says on which arm
+   * and step those requests were, and its `startMs` is when their cohort was judged (`core/feedback.ts`).
+   */
+  readonly labels?: Readonly<Record<string, Moments>>;
 }
 
 /** A new instance of a version is cold for so many requests, or for {@link COLD_MS} from its first one: whichever ends first. */
@@ -94,7 +99,17 @@ export function mergeTallies(left: Tally, right: Tally): Tally {
     classes: mergeNamed(left.classes, right.classes, (a, b) => a + b),
     bins: mergeNamed(left.bins, right.bins, addCounts),
     scores: mergeNamed(left.scores, right.scores, mergeMoments),
+    ...withLabels(mergeLabels(left.labels, right.labels)),
   };
+}
+
+/** The labels of both; undefined when neither has any. */
+export function mergeLabels(left: Tally['labels'], right: Tally['labels']): Tally['labels'] {
+  return left === undefined || right === undefined ? (left ?? right) : mergeNamed(left, right, mergeMoments);
+}
+
+function withLabels(labels: Tally['labels']): Pick<Tally, 'labels'> {
+  return labels === undefined ? {} : { labels };
 }
 
 /** Every latency of a tally, those of cold instances included. */

@@ -1,5 +1,6 @@
 /** A model in the registry: its champion, the chain of former champions, and how requests are routed. Registry changes are pure functions here. */
 import { AppError } from './errors.ts';
+import { DEFAULT_LABELS_DUE_MS } from './feedback.ts';
 import { DEFAULT_HEALTH_LIMITS, type HealthLimits } from './health.ts';
 import type { ModelVersion } from './model-version.ts';
 import type { RequestField, RoutingRule } from './targeting.ts';
@@ -35,6 +36,8 @@ export interface Watch {
   readonly shareDrift: number;
   /** What detectors do about drift: inputs may have changed for every version, and then a rollback helps nobody. */
   readonly onDrift: 'alert' | 'roll-back';
+  /** For detectors: the mean of these labels must not be below a level, by their names. */
+  readonly labels?: Readonly<Record<string, number>>;
   readonly checkEveryMs: number;
   /** No automatic rollback for so long after a rollback. */
   readonly cooldownMs: number;
@@ -65,6 +68,8 @@ export interface Model {
   readonly terms: readonly ChampionTerm[];
   readonly routing: Routing;
   readonly watch: Watch;
+  /** Labels of a request are due so long after it; {@link DEFAULT_LABELS_DUE_MS} when absent. */
+  readonly labelsDueMs?: number;
   /** Everybody is on the champion while this is set. */
   readonly killed?: { readonly atMs: number; readonly by: string; readonly reason: string };
   readonly alarm?: Alarm;
@@ -87,6 +92,11 @@ export const DEFAULT_WATCH: Watch = {
   checkEveryMs: 1000,
   cooldownMs: 120_000,
 };
+
+/** How long after a request its labels are due, in milliseconds. */
+export function labelsDueMsOf({ labelsDueMs = DEFAULT_LABELS_DUE_MS }: Pick<Model, 'labelsDueMs'>): number {
+  return labelsDueMs;
+}
 
 /** The version that was champion at a moment; undefined before the first promotion. */
 export function championAt(model: Model, atMs: number): string | undefined {

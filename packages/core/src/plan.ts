@@ -37,7 +37,14 @@ export interface Plan {
   /** What happens at the start when a guard has no data, can never fire, or has no chance within the time box. */
   readonly startCheck: 'refuse' | 'warn';
   readonly timeBox?: TimeBox;
+  /** How long a gateway may keep the step's share without hearing from the control plane; see {@link DEFAULT_LEASE_MS}. */
+  readonly leaseMs?: number;
+  /** Share of subjects that a gateway keeps on the challenger although the lease is over, in percent; 0 unless said. */
+  readonly pinnedPercent?: number;
 }
+
+/** Two minutes, as long as a policy waits for a silent arm: a restart of the control plane is over by then. */
+export const DEFAULT_LEASE_MS = 120_000;
 
 const HOUR_MS = 3_600_000;
 const POLICY: PolicyConfig = { kind: 'sequential', ...DEFAULT_SEQUENTIAL };
@@ -53,6 +60,7 @@ export const BUILT_IN_PLANS: readonly Plan[] = [
     policy: POLICY,
     checkEveryMs: CHECK_EVERY_MS.sequential,
     startCheck: 'warn',
+    leaseMs: DEFAULT_LEASE_MS,
   },
   {
     name: 'careful',
@@ -65,6 +73,7 @@ export const BUILT_IN_PLANS: readonly Plan[] = [
     policy: POLICY,
     checkEveryMs: CHECK_EVERY_MS.sequential,
     startCheck: 'warn',
+    leaseMs: DEFAULT_LEASE_MS,
   },
 ];
 
@@ -79,6 +88,12 @@ export function problemsOfPlan(plan: Plan): readonly string[] {
     ...problemsOfTimeBox(plan),
     ...problemsOfPolicy(plan.policy),
   ];
+}
+
+/** Whether passing a step promotes: none follows, or only the one that asks for nothing. */
+export function isLastStep(steps: readonly PlanStep[], step: number): boolean {
+  const next = steps[step + 1];
+  return next === undefined || (steps[step + 2] === undefined && asksForNothing(next));
 }
 
 /** The step nearest to equal shares, where a request tells most about the difference between the arms. */

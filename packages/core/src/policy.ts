@@ -75,9 +75,11 @@ export interface Question {
   readonly trafficPercent: number;
   /** The step of the plan that is nearest to equal shares, where a request tells most. */
   readonly isStrictest: boolean;
+  /** Whether passing this step promotes the challenger. */
+  readonly isLast: boolean;
   /** Requests the challenger must have answered in this step before the step can be passed. */
   readonly minSamples: number;
-  /** Everything that both arms did in this step, in closed blocks. */
+  /** Everything that both arms did in this step, in closed blocks; labels are those of the whole rollout. */
   readonly seen: { readonly champion: Tally; readonly challenger: Tally };
   readonly championBaseline?: Baseline;
   readonly challengerBaseline?: Baseline;

@@ -106,6 +106,8 @@ export function* compareWithPlan(recording: Recording, other: Plan): Generator<u
     const theirs = decideBy(onTrial, verdict, atMs);
     const ours = recorded?.decision.action ?? 'hold';
     if (theirs === ours || (recorded !== undefined && !followsFromEvidence(rollout, recorded))) continue;
+    // Held by a gateway's breaker, which is no evidence: another plan would have been held as well.
+    if (recorded === undefined && theirs !== 'roll-back' && isCutOffAt(decisions, atMs)) continue;
     const isSoon = (one: RecordedDecision): boolean => one.atMs > atMs && one.atMs <= atMs + slackMs;
     if (recorded === undefined && acted.some((one) => isSoon(one) && one.decision.action === theirs)) continue;
     const { reason } = reader.ledger.judge(onTrial, atMs);
@@ -120,6 +122,11 @@ function followsFromEvidence({ plan, startedAtMs }: Rollout, { atMs, window, dec
   if (window < 0) return false;
   const isTimeUp = plan.timeBox !== undefined && atMs - startedAtMs >= plan.timeBox.afterMs;
   return decision.action !== 'roll-back' || decision.verdict === 'harmful' || isTimeUp;
+}
+
+/** Whether gateways had cut the challenger off: a hold is stored when that begins, and another decision when it ends. */
+function isCutOffAt(decisions: readonly RecordedDecision[], atMs: number): boolean {
+  return decisions.findLast((one) => one.atMs <= atMs)?.decision.isCutOff === true;
 }
 
 /** JSON with sorted keys: what came back from a store may have its keys in another order. */

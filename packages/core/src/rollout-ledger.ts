@@ -5,7 +5,7 @@
  */
 import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
 import { closeUntil, type ConcurrentBlock, EMPTY_POOL, type EvidencePool, pour, type StoredBlock } from './evidence-pool.ts';
-import { type Plan, strictestStepOf } from './plan.ts';
+import { isLastStep, type Plan, strictestStepOf } from './plan.ts';
 import type { Judgement, Opening, Question, Verdict } from './policy.ts';
 import { type Rollout, stepOf } from './rollout.ts';
 import { type RunningPolicy, startPolicy } from './running-policy.ts';
@@ -102,6 +102,7 @@ function questionOf(rollout: Rollout, plan: Plan, atMs: number, seen: (arm: Arm,
     sinceMs: sinceOf(rollout, atMs),
     trafficPercent: planned?.trafficPercent ?? 0,
     isStrictest: step === strictestStepOf(plan.steps),
+    isLast: isLastStep(plan.steps, step),
     minSamples: planned?.minSamples ?? 0,
     seen: { champion: seen('champion', step), challenger: seen('challenger', step) },
     ...baselinesOf(rollout.baselines),
@@ -124,12 +125,15 @@ function sinceOf({ state, startedAtMs }: Rollout, atMs: number): number {
 function addBlock(total: ArmTotals | undefined, { step, arms }: ConcurrentBlock, arm: Arm): ArmTotals {
   const tally = arms[arm];
   const known = total ?? NOTHING;
-  // Scores come when the world has answered, often without a request beside them.
-  if (tally.requests === 0 && Object.keys(tally.scores).length === 0) return known;
+  // Scores and labels come when the world has answered, often without a request beside them.
+  if (tally.requests === 0 && Object.keys(tally.scores).length === 0 && tally.labels === undefined) return known;
   const inStep = step > known.step ? tally : step < known.step ? known.inStep : mergeTallies(known.inStep, tally);
   return { step: Math.max(step, known.step), inStep, inAll: mergeTallies(known.inAll, tally) };
 }
 
+/** Labels are those of the whole rollout: those of a step come while another one is held. */
 function seenIn(total: ArmTotals | undefined, step: number): Tally {
-  return total?.step === step ? total.inStep : EMPTY_TALLY;
+  const { labels: _ofStep, ...tally } = total?.step === step ? total.inStep : EMPTY_TALLY;
+  const labels = total?.inAll.labels;
+  return labels === undefined ? tally : { ...tally, labels };
 }

@@ -13,6 +13,7 @@ import {
   resume,
   type Rollout,
   type RolloutState,
+  safeBoundaryOfRollout,
   type Situation,
   stepOf,
 } from './rollout.ts';
@@ -53,6 +54,47 @@ const stepping = (step: number, sinceMs = 0): RolloutState => ({ phase: 'steppin
 const paused = (step: number, heldMs = 0): RolloutState => ({ phase: 'paused', step, heldMs, ...act });
 const ended = (phase: (typeof ENDS)[number]): RolloutState =>
   phase === 'promoted' ? { phase, ...act } : { phase, step: 1, ...act };
+
+describe('a gateway that has cut the challenger off', () => {
+  const cutOff = 'gateway g1 has cut v2 off';
+  const promoting = planOf([stepAt(10), stepAt(100, free)], { afterMs: 1, onExpiry: 'promote' });
+
+  it.each([
+    { name: 'holds a step that could be passed', state: stepping(0), verdict: 'healthy', changes: {}, action: 'hold' },
+    {
+      name: 'holds one that a person wants to pass',
+      state: stepping(0),
+      verdict: 'healthy',
+      changes: { skipHold: true },
+      action: 'hold',
+    },
+    { name: 'holds the last step', state: stepping(2), verdict: 'healthy', changes: {}, action: 'hold' },
+    { name: 'is why the rollout waits', state: stepping(0), verdict: 'no-data', changes: {}, action: 'hold' },
+  ] as const)('$name', ({ state, verdict, changes, action }) => {
+    const decision = decide(rolloutIn(state), situationAt(5000, verdict, { ...changes, cutOff }));
+    expect(decision).toMatchObject({ action, reason: cutOff, isCutOff: true, next: state });
+  });
+
+  it('keeps a time box from promoting', () => {
+    const rollout = rolloutIn(stepping(0), { plan: promoting });
+    expect(decide(rollout, situationAt(5000, 'undecided')).action).toBe('promote');
+    expect(decide(rollout, situationAt(5000, 'undecided', { cutOff }))).toMatchObject({ action: 'hold', reason: cutOff });
+  });
+
+  it.each([
+    { name: 'a rollback', state: stepping(0), changes: {}, verdict: 'harmful', expected: 'roll-back' },
+    { name: 'a mark of a person', state: stepping(0), changes: { unhealthy: 'bad' }, verdict: 'healthy', expected: 'roll-back' },
+    { name: 'the beginning', state: preparing, changes: {}, verdict: 'no-data', expected: 'begin' },
+  ] as const)('does not hold $name back', ({ state, changes, verdict, expected }) => {
+    const decision = decide(rolloutIn(state), situationAt(5000, verdict, { ...changes, cutOff }));
+    expect(decision.action).toBe(expected);
+    expect(decision).not.toHaveProperty('isCutOff');
+  });
+
+  it('leaves a paused rollout paused', () => {
+    expect(decide(rolloutIn(paused(0)), situationAt(5000, 'healthy', { cutOff })).reason).toBe('paused by ann: lunch');
+  });
+});
 
 describe('decide', () => {
   // At 5 s the hold of every step is over.
@@ -350,6 +392,20 @@ describe('the share of the challenger', () => {
     ...ENDS.map((phase) => ({ name: `nothing when ${phase}`, state: ended(phase), boundary: 0 })),
   ])('is $name', ({ state, boundary }) => {
     expect(boundaryOfRollout(rolloutIn(state))).toBe(boundary);
+  });
+
+  it.each([
+    { name: 'nobody before the first step', state: preparing, pinned: 50, boundary: 0 },
+    { name: 'nobody on the first step', state: stepping(0), pinned: 0, boundary: 0 },
+    { name: 'the step before on a later one', state: stepping(1), pinned: 0, boundary: 10_000 },
+    { name: 'the step before when paused', state: paused(2), pinned: 0, boundary: 50_000 },
+    { name: 'what is pinned', state: stepping(0), pinned: 3, boundary: 3000 },
+    { name: 'the step before, if that is more than what is pinned', state: stepping(1), pinned: 3, boundary: 10_000 },
+    { name: 'never more than the share itself', state: stepping(0), pinned: 80, boundary: 10_000 },
+    ...ENDS.map((phase) => ({ name: `nobody when ${phase}`, state: ended(phase), pinned: 50, boundary: 0 })),
+  ])('without the control plane is $name', ({ state, pinned, boundary }) => {
+    const rollout = rolloutIn(state, { plan: { ...plan, pinnedPercent: pinned } });
+    expect(safeBoundaryOfRollout(rollout)).toBe(boundary);
   });
 
   it.each([

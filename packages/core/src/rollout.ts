@@ -2,7 +2,7 @@
 import { boundaryOf } from './bucketing.ts';
 import { formatDuration } from './duration.ts';
 import { AppError } from './errors.ts';
-import { asksForNothing, type Plan, type PlanStep } from './plan.ts';
+import { asksForNothing, isLastStep, type Plan, type PlanStep } from './plan.ts';
 import type { Baseline } from './model-version.ts';
 import type { PredictionBins } from './prediction-bins.ts';
 import type { GuardReading, Judgement, Verdict } from './policy.ts';
@@ -73,6 +73,8 @@ export interface Decision {
   readonly guards: readonly GuardReading[];
   /** The rollout's state afterwards; unchanged by `hold`. */
   readonly next: RolloutState;
+  /** Held by {@link Situation.cutOff}, whatever the evidence says. */
+  readonly isCutOff?: true;
 }
 
 /** What the engine knows when it decides. */
@@ -83,6 +85,8 @@ export interface Situation {
   readonly notReady: string | undefined;
   /** Gateways do not serve the challenger: a service of its users does, and flags tell it how many get it. */
   readonly isExternal?: boolean;
+  /** Which gateways have taken the challenger's traffic away by themselves, and why: while one has, nothing climbs. */
+  readonly cutOff?: string | undefined;
   /** Why the challenger is unfit, when a person marked it unhealthy meanwhile. */
   readonly unhealthy: string | undefined;
   /**
@@ -119,6 +123,16 @@ export function boundaryOfRollout(rollout: Pick<Rollout, 'plan' | 'state'>): num
   return boundaryOf(plan.steps[state.step]?.trafficPercent ?? 0);
 }
 
+/**
+ * Buckets below this number stay on the challenger where nobody can be asked any more: the share of the last step that was
+ * judged safe, or what the plan pins if that is more, and never more than the present share.
+ */
+export function safeBoundaryOfRollout(rollout: Pick<Rollout, 'plan' | 'state'>): number {
+  const { state, plan } = rollout;
+  const passed = plan.steps[stepOf(state) - 1]?.trafficPercent ?? 0;
+  return Math.min(boundaryOfRollout(rollout), boundaryOf(Math.max(passed, plan.pinnedPercent ?? 0)));
+}
+
 /** What should happen to a live rollout now. Ended rollouts hold. */
 export function decide(rollout: Rollout, situation: Situation): Decision {
   const { state } = rollout;
@@ -128,6 +142,16 @@ export function decide(rollout: Rollout, situation: Situation): Decision {
   }
   const hasTraffic = state.phase !== 'preparing';
   if (hasTraffic && situation.judgement.verdict === 'harmful') return rollBack(rollout, situation, situation.judgement.reason);
+  const decision = decideUnharmed(rollout, situation);
+  const isClimbing = decision.action === 'advance' || decision.action === 'promote';
+  if (!isClimbing && (decision.action !== 'hold' || state.phase !== 'stepping')) return decision;
+  if (situation.cutOff === undefined) return decision;
+  return { ...hold(rollout, situation.judgement, situation.cutOff), isCutOff: true };
+}
+
+/** What time and evidence allow where nothing speaks against the challenger. */
+function decideUnharmed(rollout: Rollout, situation: Situation): Decision {
+  const { state } = rollout;
   if (isTimeBoxOver(rollout, situation.atMs)) return decideTimeBox(rollout, situation);
   if (state.phase === 'preparing') return decideStart(rollout, situation);
   if (state.phase === 'paused') return hold(rollout, situation.judgement, `paused by ${state.by}: ${state.reason}`);
@@ -209,8 +233,7 @@ function decideStep(rollout: Rollout, state: Extract<RolloutState, { phase: 'ste
 function climb(rollout: Rollout, from: number, situation: Situation): Decision {
   const { verdict, guards, reason } = situation.judgement;
   const next: PlanStep | undefined = rollout.plan.steps[from + 1];
-  const isLast = rollout.plan.steps[from + 2] === undefined;
-  if (next === undefined || (isLast && asksForNothing(next))) return promote(rollout, situation, reason);
+  if (next === undefined || isLastStep(rollout.plan.steps, from)) return promote(rollout, situation, reason);
   return {
     action: 'advance',
     verdict,

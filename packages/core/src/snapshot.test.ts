@@ -92,18 +92,26 @@ describe('compileSnapshot', () => {
     expect(namesOf(compiled)).toEqual(['v2', 'v3']);
   });
 
-  it.each<{ name: string; state: RolloutState; step: number; boundary: number }>([
-    { name: 'preparing', state: { phase: 'preparing', sinceMs: 5 }, step: -1, boundary: 0 },
-    { name: 'on a step', state: onStep, step: 0, boundary: 10_000 },
+  it.each<{ name: string; state: RolloutState; step: number; boundary: number; safe: number }>([
+    { name: 'preparing', state: { phase: 'preparing', sinceMs: 5 }, step: -1, boundary: 0, safe: 0 },
+    { name: 'on a step', state: onStep, step: 0, boundary: 10_000, safe: 0 },
     {
       name: 'paused',
       state: { phase: 'paused', step: 1, heldMs: 5, atMs: 9, by: 'ann', reason: '' },
       step: 1,
       boundary: 100_000,
+      safe: 10_000,
     },
-  ])('has the challenger of a rollout that is $name', ({ state, step, boundary }) => {
+  ])('has the challenger of a rollout that is $name', ({ state, step, boundary, safe }) => {
     const compiled = compileOne({ models: [{ ...model, liveRollout: 'fraud-1' }], rollouts: [rolloutIn(state)] });
-    expect(compiled?.rollout).toEqual({ id: 'fraud-1', challenger: 'v4', salt: 'salt-1', step, boundary });
+    expect(compiled?.rollout).toEqual({
+      id: 'fraud-1',
+      challenger: 'v4',
+      salt: 'salt-1',
+      step,
+      boundary,
+      lease: { ms: 120_000, boundary: safe },
+    });
     expect(namesOf(compiled)).toEqual(['v2', 'v3', 'v4']);
   });
 

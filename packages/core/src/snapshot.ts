@@ -2,7 +2,8 @@
 import { lastKnownGood, type Model, type Routing } from './model.ts';
 import { isLoadable, type LoadableSource, type ModelVersion } from './model-version.ts';
 import type { PredictionBins } from './prediction-bins.ts';
-import { boundaryOfRollout, isLive, type Rollout, stepOf } from './rollout.ts';
+import { DEFAULT_LEASE_MS } from './plan.ts';
+import { boundaryOfRollout, isLive, type Rollout, safeBoundaryOfRollout, stepOf } from './rollout.ts';
 import type { Token } from './token.ts';
 
 /** A version that gateways keep loaded. */
@@ -18,6 +19,16 @@ export interface SnapshotRollout {
   readonly step: number;
   readonly boundary: number;
   readonly salt: string;
+  /** Absent in snapshots of control planes that do not lend the share. */
+  readonly lease?: SnapshotLease;
+}
+
+/** A gateway may use the boundary as long as it hears from the control plane; the share above `boundary` here is lent. */
+export interface SnapshotLease {
+  /** Blind for longer than this, it goes back to the safe boundary. */
+  readonly ms: number;
+  /** Subjects below it stay on the challenger; never above the rollout's own boundary. */
+  readonly boundary: number;
 }
 
 /** One model's routing. Without champion while none is promoted, and while the champion is served by its users' own service. */
@@ -88,5 +99,6 @@ function edgesOf(bins: PredictionBins | undefined): Pick<SnapshotModel, 'binEdge
 
 function compileRollout(rollout: Rollout): SnapshotRollout {
   const { id, challenger, salt, state } = rollout;
-  return { id, challenger, salt, step: stepOf(state), boundary: boundaryOfRollout(rollout) };
+  const lease = { ms: rollout.plan.leaseMs ?? DEFAULT_LEASE_MS, boundary: safeBoundaryOfRollout(rollout) };
+  return { id, challenger, salt, step: stepOf(state), boundary: boundaryOfRollout(rollout), lease };
 }

@@ -3,13 +3,14 @@ import { formatDuration } from './duration.ts';
 import { EMPTY_TALLY, standardDeviationOf, type Tally } from './evidence.ts';
 import { bucketOfLatency, countOf, latencyOfBucket } from './histogram.ts';
 import type { Baseline } from './model-version.ts';
-import { type Plan, type PlanStep, strictestStepOf } from './plan.ts';
+import { isLastStep, type Plan, type PlanStep, strictestStepOf } from './plan.ts';
 import { binCountOf, binsOfNormal, distributionOfClasses, type PredictionBins } from './prediction-bins.ts';
 import type { Baselines } from './rollout.ts';
 import { rateInterval } from './sequential/confidence-sequence.ts';
 import { type GuardConfig, nameOfGuard, type SequentialConfig } from './sequential/config.ts';
 import { requestsToProveGuard } from './sequential/forecast.ts';
 import { openGuard } from './sequential/guard.ts';
+import { isNeededIn } from './sequential/labels.ts';
 import { countFrom, thresholdOf } from './sequential/latency-threshold.ts';
 import { limitOf, type RateCounts } from './sequential/margin.ts';
 import { countScores } from './sequential/score-guard.ts';
@@ -130,7 +131,8 @@ function neverFiresBecause(guard: GuardConfig, { recent, deadlineMs }: StartSitu
       const line = limitOf(guard.rollback, rate);
       return line < 1 ? [] : never(`harm would begin at ${Math.round(line * 100)} % failed requests`);
     }
-    case 'score': {
+    case 'score':
+    case 'feedback': {
       const { count, sum } = countScores(guard, { champion: recent, challenger: EMPTY_TALLY }).champion;
       const isWorst = count > 0 && sum / count <= guard.tolerance;
       return isWorst ? never(`the champion's mean is within ${guard.tolerance} of the worst there is`) : [];
@@ -209,7 +211,9 @@ function requestsOf(
   const bound = Math.log(1 / (isStrictest ? strictPromoteRisk : promoteRisk));
   const opening = { startedAtMs: 0, champion: recent, percents: [], ...(bins === undefined ? {} : { bins }) };
   const seen = { champion: recent, challenger: recent };
-  const question = { atMs: 0, step: index, sinceMs: 0, trafficPercent, isStrictest, minSamples: 0, seen };
+  const isLast = isLastStep(plan.steps, index);
+  const question = { atMs: 0, step: index, sinceMs: 0, trafficPercent, isStrictest, isLast, minSamples: 0, seen };
+  if (!isNeededIn(guard, question)) return 0;
   return requestsToProveGuard(guard, openGuard(guard, opening), question, bound);
 }
 

@@ -43,7 +43,7 @@ function stateOf(blocks: readonly ConcurrentBlock[], config: ThresholdsConfig = 
 
 function questionOf(asked: Partial<Question> = {}): Question {
   const seen = { champion: EMPTY_TALLY, challenger: EMPTY_TALLY };
-  return { atMs: 0, step: 0, sinceMs: 0, trafficPercent: 10, isStrictest: false, minSamples: 0, seen, ...asked };
+  return { atMs: 0, step: 0, sinceMs: 0, trafficPercent: 10, isStrictest: false, isLast: false, minSamples: 0, seen, ...asked };
 }
 
 interface Asked extends Partial<Question> {

@@ -343,3 +343,40 @@ describe('judgeWatch by detectors', () => {
     );
   });
 });
+
+describe('a watch on labels that are due', () => {
+  const levels = withWatch({ labels: { accuracy: 0.9 } });
+  /** One cohort a minute, of forty labels. */
+  const cohortsOf = (count: number, accuracy: number): readonly StoredBlock[] => {
+    const random = randomOf(1, `labels ${accuracy}`);
+    return Array.from({ length: count }, (_, cohort) => {
+      let right = 0;
+      for (let label = 0; label < 40; label += 1) if (random.uniform() < accuracy) right += 1;
+      const labels = { accuracy: { count: 40, sum: right, sumSquares: right } };
+      return reportOf({ startMs: 3000 + cohort * 60_000, tally: { ...EMPTY_TALLY, labels } });
+    });
+  };
+
+  it('calls a champion a violation whose labels fall below their level', () => {
+    const findings = findingsOf(levels, version, cohortsOf(240, 0.86));
+    const first = findings.findIndex(({ state }) => state === 'violated');
+    expect(first).toBeGreaterThan(5);
+    expect(first).toBeLessThan(200);
+    expect(findings[first]?.reason).toMatch(/^accuracy 0\.8\d\d over \d+ labels that are due, of 0\.9 at least; the evidence/);
+  });
+
+  it.each([0.9, 0.95, 1])('is quiet for days at a mean of %d', (accuracy) => {
+    const states = new Set(findingsOf(levels, version, cohortsOf(4000, accuracy)).map(({ state }) => state));
+    expect(states).toEqual(new Set(['healthy']));
+  });
+
+  it('waits for labels, and sees those of a name that is watched from now on', () => {
+    const state = watched(levels, [reportOf()]);
+    const finding = judgeWatch(levels, version, { state, atMs: 9000 });
+    expect(guardOf(finding, 'health.label.accuracy')).toMatchObject({ verdict: 'no-data', samples: 0 });
+    const before = watched(withDetectors, cohortsOf(10, 0.5));
+    expect(judgeWatch(withDetectors, version, { state: before, atMs: 1e6 }).state).not.toBe('violated');
+    const after = watched(levels, cohortsOf(40, 0.5), { from: before });
+    expect(judgeWatch(levels, version, { state: after, atMs: 1e7 }).state).toBe('violated');
+  });
+});

@@ -1,6 +1,6 @@
 /** The watch over a champion: detectors or a sliding window against absolute limits, with a cooldown. The engine depends on it. */
 import { formatDuration } from './duration.ts';
-import type { Tally } from './evidence.ts';
+import { meanOf, mergeLabels, type Moments, type Tally } from './evidence.ts';
 import { closeUntil, EMPTY_POOL, type EvidencePool, pour, type StoredBlock } from './evidence-pool.ts';
 import { readHealth } from './health.ts';
 import type { Model } from './model.ts';
@@ -24,6 +24,8 @@ export interface WatchState {
   readonly window: SampleWindow;
   /** Absent until the first look. */
   readonly detectors?: ChampionDetectors;
+  /** Labels that are due, over the whole term. */
+  readonly labels?: NonNullable<Tally['labels']>;
   /** When the baseline was set that the detectors compare with; another one makes them begin anew. */
   readonly baselineSetAtMs?: number;
 }
@@ -71,11 +73,20 @@ export function settleWatch(model: Model, version: ModelVersion, { state, atMs }
   const known = baselineSetAtMs === setAtMs ? state.detectors : undefined;
   let { window } = state;
   let detectors = known ?? openChampionDetectors(limits);
+  let labels = state.labels;
   for (const block of closed) {
+    labels = mergeLabels(labels, block.arms.champion.labels);
     window = addToWindow(window, { startMs: block.startMs, tally: block.arms.champion }, model.watch.limits.window);
     detectors = detectInBlock(limits, detectors, block);
   }
-  return { ...rest, pool, window, detectors, ...(setAtMs === undefined ? {} : { baselineSetAtMs: setAtMs }) };
+  return {
+    ...rest,
+    pool,
+    window,
+    detectors,
+    ...(labels === undefined ? {} : { labels }),
+    ...(setAtMs === undefined ? {} : { baselineSetAtMs: setAtMs }),
+  };
 }
 
 /** Whether the champion breaks a limit, and whether an automatic rollback may follow. Sees what was settled. */
@@ -113,7 +124,10 @@ function readGuards(model: Model, version: ModelVersion, state: WatchState): rea
   const seen = readings
     .filter(({ guard }) => guard !== DRIFT)
     .map((reading) => withEvidence(reading, byGuard[reading.guard] ?? 0));
-  return [...seen, readShareDrift(limits, tally, alertness.drift)];
+  const labels = Object.entries(limits.labels).map(([name, level]) =>
+    readLabel({ name, level, sums: state.labels?.[name] }, alertness.labels[name] ?? 0),
+  );
+  return [...seen, readShareDrift(limits, tally, alertness.drift), ...labels];
 }
 
 /** The window's numbers with the detector's verdict: what is shown is recent, what is decided rests on all of the term. */
@@ -149,6 +163,26 @@ function readShareDrift({ baseline, shareDrift }: ChampionLimits, tally: Tally, 
   };
 }
 
+interface WatchedLabel {
+  readonly name: string;
+  readonly level: number;
+  readonly sums: Moments | undefined;
+}
+
+function readLabel({ name, level, sums }: WatchedLabel, part: number): GuardReading {
+  const samples = sums?.count ?? 0;
+  const mean = sums === undefined ? undefined : meanOf(sums);
+  const base = { guard: `health.label.${name}`, unit: 'score', limit: level, samples } as const;
+  if (mean === undefined) return { ...base, verdict: 'no-data', reason: `no label ${name} of this champion is due yet` };
+  return {
+    ...base,
+    verdict: part >= 1 ? 'harmful' : 'healthy',
+    challenger: mean,
+    progress: { harm: Math.min(1, part), safety: 0 },
+    reason: `${name} ${mean.toFixed(3)} over ${samples} labels that are due, of ${level} at least; ${alarmWords(part)}`,
+  };
+}
+
 function alarmWords(part: number): string {
   if (part >= 1) return 'the evidence raises the alarm';
   return part < 0.01 ? 'no evidence for an alarm' : `${Math.floor(part * 100)} % of the evidence for an alarm`;
@@ -157,5 +191,5 @@ function alarmWords(part: number): string {
 function limitsOf({ watch }: Model, { baseline }: ModelVersion): ChampionLimits {
   const { errorRate, p95LatencyMs } = watch.limits;
   const registered = baseline?.distribution === undefined ? {} : { baseline: baseline.distribution };
-  return { errorRate, p95LatencyMs, shareDrift: watch.shareDrift, ...registered };
+  return { errorRate, p95LatencyMs, shareDrift: watch.shareDrift, labels: watch.labels ?? {}, ...registered };
 }

@@ -1,6 +1,5 @@
 /** Wires one process: store, engine, control API and gateway, each given just what it needs. `serve.ts` and tests start it. */
-import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { AppError } from '@understudy/core/errors';
 import type { Signature } from '@understudy/core/model-version';
@@ -8,12 +7,14 @@ import type { SnapshotVersion } from '@understudy/core/snapshot';
 import type { FastifyPluginCallback } from 'fastify';
 import { loadEnvironment } from './commands/queries.ts';
 import { createAdminToken, createFirstToken } from './commands/tokens.ts';
-import { type Config, storeDirectory } from './config.ts';
+import { type Config, dataDirectory } from './config.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { deriveSecrets } from './derived-secret.ts';
 import { openControlApi, type ControlApi, type ControlPorts } from './control/app.ts';
 import { openArtifactIntake } from './control/artifact-intake.ts';
 import { type FlagFeed, openFlagFeed } from './control/flag-feed.ts';
 import { openMetricsPage, type RenderMetrics } from './control/metrics-page.ts';
+import { openFeedbackIntake, type OpenRequestId } from './control/feedback.ts';
 import { openObservations } from './control/observations.ts';
 import { openSdkKeys } from './control/sdk-keys.ts';
 import { openSdkSightings } from './control/sdk-sightings.ts';
@@ -23,11 +24,13 @@ import { openRedisMirror } from './followers/redis-mirror.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { GATEWAY_DEFAULTS } from './gateway/gateway-options.ts';
 import type { Gateway, GatewayPorts } from './gateway/gateway-ports.ts';
+import { openRequestId } from './gateway/request-id.ts';
 import { LATENCY_BOUNDS_MS } from './gateway/request-counters.ts';
 import { systemTimers } from './gateway/timers.ts';
 import { predictRows } from './gateway/predict-rows.ts';
 import type { openLog } from './log.ts';
 import type { ProtocolPorts } from './protocols/flag-world.ts';
+import { flagsProtocol } from './protocols/flags/flags.ts';
 import { flagsmithProtocol } from './protocols/flagsmith/flagsmith.ts';
 import { launchdarklyProtocol } from './protocols/launchdarkly/launchdarkly.ts';
 import { ofrepProtocol } from './protocols/ofrep/ofrep.ts';
@@ -39,9 +42,9 @@ import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import { openUpstream } from './runtimes/upstream-runtime.ts';
 import { startHousekeeping } from './housekeeping.ts';
-import { requestIdKey } from './serve-files.ts';
 import { type ArtifactStore, openArtifactStore } from './storage/artifact-store.ts';
-import { openSqliteStore } from './storage/sqlite-store.ts';
+import { openStore } from './storage/open-store.ts';
+import type { SecretKeeper } from './storage/secret-keeper.ts';
 import type { Store } from './storage/store.ts';
 
 type Log = ReturnType<typeof openLog>;
@@ -65,7 +68,7 @@ export interface ComposeOptions {
   readonly clock?: Clock;
   /** Creates an admin token although there are tokens: for whoever lost theirs but owns the machine. */
   readonly newAdminToken?: boolean;
-  /** Flag protocols to serve on the control port. */
+  /** Flag protocols to serve on the control port; all when left out. */
   readonly protocols?: readonly FlagProtocol[];
 }
 
@@ -75,12 +78,13 @@ export interface FlagProtocol {
   readonly open: (ports: ProtocolPorts) => FastifyPluginCallback;
 }
 
-/** What SDKs of other systems are served with. */
+/** What SDKs are served with: those of other systems, and our own. */
 const FLAG_PROTOCOLS: readonly FlagProtocol[] = [
   { prefix: '/unleash', open: (ports) => unleashProtocol(ports) },
   { prefix: '/launchdarkly', open: (ports) => launchdarklyProtocol(ports) },
   { prefix: '/flagsmith', open: (ports) => flagsmithProtocol(ports) },
   { prefix: '/ofrep', open: (ports) => ofrepProtocol(ports) },
+  { prefix: '/flags', open: (ports) => flagsProtocol(ports) },
 ];
 
 /**
@@ -91,12 +95,10 @@ export async function startUnderstudy(
   config: Config,
   { log, onFatal, clock = systemClock, newAdminToken = false, protocols = FLAG_PROTOCOLS }: ComposeOptions,
 ): Promise<Understudy> {
-  const directory = storeDirectory(config.store);
-  await mkdir(directory, { recursive: true });
-  const store = await openSqliteStore(join(directory, 'understudy.db'), { onFatal });
+  const { store, secrets, isShared } = await openStore(config.store, { onFatal, log });
   const opened: { close(): unknown }[] = [store];
   try {
-    const files = await openArtifactStore(join(directory, 'artifacts'));
+    const files = await openArtifactStore(join(dataDirectory(config), 'artifacts'), { isShared });
     const context = { store, environment: config.environment, clock };
     const onFailure = (error: unknown): void => log.error({ err: error }, 'snapshot.failed');
     const feed = await openSnapshotFeed({ store, environment: config.environment, onFailure });
@@ -109,12 +111,13 @@ export async function startUnderstudy(
       latencyBoundsMs: LATENCY_BOUNDS_MS,
       environment: () => loadEnvironment({ store, environment }),
     });
+    const idKey = await requestIdKey(secrets);
     const gateway = await openGateway(
-      { ...gatewayOptions(config), requestIdKey: await requestIdKey(directory) },
+      { ...gatewayOptions(config), requestIdKey: idKey },
       gatewayPorts({ config, store, files, feed, metrics, log, clock }),
     );
     opened.unshift(gateway);
-    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols });
+    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols, idKey });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
     const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });
@@ -154,6 +157,21 @@ function understudyOf({ controlUrl, gateway, control, adminToken, opened }: Part
     },
     close,
   };
+}
+
+const KEY_BYTES = 32;
+
+/**
+ * The key that signs request ids. It outlives the process and is the same for all on one store: feedback that arrives days
+ * later, at whichever of them, is attributed by ids signed with it.
+ */
+async function requestIdKey(secrets: SecretKeeper): Promise<Uint8Array> {
+  const key = await secrets.keepSecret('request-id', randomBytes(KEY_BYTES));
+  if (key.length === KEY_BYTES) return key;
+  throw new AppError(
+    'config.invalid',
+    `the key that signs request ids has ${key.length} bytes instead of ${KEY_BYTES}; restore it from a backup, or delete it (request-id.key, its row in the table "secrets", or its field in the Redis hash of secrets) to get a new one: older request ids are then unknown`,
+  );
 }
 
 function gatewayOptions(config: Config): Omit<Parameters<typeof openGateway>[0], 'requestIdKey'> {
@@ -219,6 +237,8 @@ interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
   readonly gateway: Gateway;
   readonly flags: FlagFeed;
   readonly protocols: readonly FlagProtocol[];
+  /** Signs request ids; other secrets of the installation are derived from it. */
+  readonly idKey: Uint8Array;
 }
 
 async function openControl(needs: ControlNeeds): Promise<ControlApi> {
@@ -244,14 +264,19 @@ async function openControl(needs: ControlNeeds): Promise<ControlApi> {
   return openControlApi(options, { store, clock, engine, artifacts, log, flags, metrics: page, ...openReporting(needs) });
 }
 
-/** Flag protocols, and where what their SDKs say goes. */
-function openReporting(needs: ControlNeeds): Pick<ControlPorts, 'observations' | 'sdks' | 'protocols'> {
-  const { config, store, clock, log, flags, protocols } = needs;
-  const observations = openObservations({ store, environment: config.environment, clock });
+/** Flag protocols, and where goes what is reported. */
+function openReporting(needs: ControlNeeds): Pick<ControlPorts, 'observations' | 'feedback' | 'sdks' | 'protocols'> {
+  const { config, store, clock, log, flags, protocols, idKey } = needs;
+  const { environment } = config;
+  const openId: OpenRequestId = (id) => openRequestId(idKey, id);
+  const feedback = openFeedbackIntake({ store, environment, clock, openId });
+  const observations = openObservations({ store, environment, clock });
   const sdks = openSdkSightings(clock);
   const keys = openSdkKeys({ tokens: flags, clock });
-  const ports: ProtocolPorts = { world: flags, keys, outcomes: observations, clock, log, sighted: (sdk) => sdks.sighted(sdk) };
-  return { observations, sdks, protocols: protocols.map(({ prefix, open }) => ({ prefix, plugin: open(ports) })) };
+  const { sighted } = sdks;
+  const secretFor = deriveSecrets(idKey);
+  const ports: ProtocolPorts = { world: flags, keys, outcomes: observations, clock, log, sighted, secretFor };
+  return { observations, feedback, sdks, protocols: protocols.map(({ prefix, open }) => ({ prefix, plugin: open(ports) })) };
 }
 
 function portError(error: unknown): unknown {

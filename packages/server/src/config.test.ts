@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { environmentName, readConfig, storeDirectory } from './config.ts';
+import { dataDirectory, environmentName, readConfig } from './config.ts';
+import { parseStoreAddress } from './store-address.ts';
 
 describe('readConfig', () => {
   it('has a default for everything', () => {
@@ -39,12 +40,36 @@ describe('environmentName', () => {
   });
 });
 
-describe('storeDirectory', () => {
-  it('is the directory of a sqlite address', () => {
-    expect(storeDirectory('sqlite:/var/lib/understudy')).toBe('/var/lib/understudy');
+describe('the store', () => {
+  it('is a directory of SQLite, or an address of PostgreSQL', () => {
+    expect(parseStoreAddress('sqlite:/var/lib/understudy')).toEqual({ kind: 'sqlite', directory: '/var/lib/understudy' });
+    const url = 'postgres://ada:secret@db:5432/understudy';
+    expect(parseStoreAddress(url)).toEqual({ kind: 'postgres', url });
+    expect(readConfig({ store: url }, {}).store).toBe(url);
   });
 
-  it.each(['postgres://localhost/x', './data', 'sqlite:', ''])('refuses %j and says what to write', (store) => {
-    expect(() => storeDirectory(store)).toThrow('sqlite:DIRECTORY');
+  it.each([
+    { store: 'mysql://localhost/x', says: '"mysql:" is unknown' },
+    { store: './data', says: 'no scheme' },
+    { store: 'sqlite:', says: 'no directory' },
+    { store: 'postgres:understudy', says: 'postgres://' },
+    { store: 'redis://localhost', says: 'no state in Redis' },
+    { store: 'nothing', says: 'sqlite:DIRECTORY' },
+  ])('refuses $store when the settings are read, and says what to write', ({ store, says }) => {
+    expect(() => readConfig({ store }, {})).toThrow(says);
+    expect(() => readConfig({ store }, {})).toThrow('sqlite:DIRECTORY');
+  });
+
+  it('never shows a password', () => {
+    expect(() => parseStoreAddress('mysql://ada:secret@db/x')).toThrow('mysql://ada@db/x');
+  });
+});
+
+describe('dataDirectory', () => {
+  it('is beside a SQLite store unless told', () => {
+    expect(dataDirectory({ store: 'sqlite:/srv/a' })).toBe('/srv/a');
+    expect(dataDirectory({ store: 'sqlite:/srv/a', data: '/srv/b' })).toBe('/srv/b');
+    expect(dataDirectory({ store: 'postgres://db/x', data: '/srv/b' })).toBe('/srv/b');
+    expect(dataDirectory({ store: 'postgres://db/x' })).toMatch(/understudy-data$/);
   });
 });

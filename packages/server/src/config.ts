@@ -5,6 +5,7 @@ import { Name } from '@understudy/contract/documents';
 import { describeProblems } from '@understudy/contract/problems';
 import { AppError } from '@understudy/core/errors';
 import { z } from 'zod';
+import { parseStoreAddress } from './store-address.ts';
 
 const Port = z.coerce.number().int().min(0).max(65_535);
 const Switch = z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1')]);
@@ -14,7 +15,14 @@ export const ConfigSchema = z.strictObject({
   store: z
     .string()
     .default('sqlite:./understudy-data')
-    .meta({ description: 'Where state is kept: `sqlite:DIRECTORY`. Model files are kept beside it.' }),
+    .meta({
+      description:
+        'Where state is kept: `sqlite:DIRECTORY`, or `postgres://USER@HOST/DATABASE` or `redis://USER@HOST/NUMBER` for several processes.',
+    }),
+  data: z.string().min(1).optional().meta({
+    description:
+      'Folder of the model files, shared by all processes on one store. Unless told, the directory of a `sqlite:` store, else `./understudy-data`.',
+  }),
   environment: Name.default('production').meta({ description: 'The environment that this process serves.' }),
   host: z.string().default('127.0.0.1').meta({ description: 'Address to listen on; 0.0.0.0 for every interface.' }),
   controlPort: Port.default(7070).meta({
@@ -61,7 +69,7 @@ export type ConfigInput = Partial<Record<keyof Config, unknown>>;
 
 /**
  * Puts settings together: flags win over the environment, which wins over defaults.
- * @throws AppError `config.invalid` naming each wrong setting
+ * @throws AppError `config.invalid` naming each wrong setting, or for an address of the store that is none
  */
 export function readConfig(flags: ConfigInput, environment: NodeJS.ProcessEnv = process.env): Config {
   const fromEnvironment: ConfigInput = {};
@@ -72,6 +80,7 @@ export function readConfig(flags: ConfigInput, environment: NodeJS.ProcessEnv = 
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
   const parsed = ConfigSchema.safeParse({ ...fromEnvironment, ...given });
   if (!parsed.success) throw new AppError('config.invalid', `cannot start: ${describeProblems(parsed.error)}`);
+  parseStoreAddress(parsed.data.store);
   return parsed.data;
 }
 
@@ -90,16 +99,13 @@ export function settingNames(): readonly (keyof Config)[] {
 }
 
 /**
- * The directory of a `sqlite:` address.
- * @throws AppError `config.invalid` for any other address
+ * The folder of model files.
+ * @throws AppError `config.invalid` when the store's address is none
  */
-export function storeDirectory(store: string): string {
-  const [, directory] = /^sqlite:(.+)$/.exec(store) ?? [];
-  if (directory !== undefined) return resolve(directory);
-  throw new AppError(
-    'config.invalid',
-    `cannot open the store "${store}": write sqlite:DIRECTORY, for example sqlite:./understudy-data`,
-  );
+export function dataDirectory({ store, data }: Pick<Config, 'store' | 'data'>): string {
+  if (data !== undefined) return resolve(data);
+  const address = parseStoreAddress(store);
+  return address.kind === 'sqlite' ? address.directory : resolve('understudy-data');
 }
 
 function nameOf(host: string): string {

@@ -6,10 +6,13 @@ import { demoCommand } from './demo-command.ts';
 import { importRedisRolloutsCommand } from './import-command.ts';
 import { RELEASE } from './release.ts';
 import { serveCommand } from './serve.ts';
+import { STORE_COMMANDS, storeChecks } from './store-commands.ts';
 
+const env = processEnvironment();
 await runProcess({
-  env: processEnvironment(),
+  env,
   clock: systemClock,
   release: RELEASE,
-  extraCommands: [serveCommand, demoCommand, importRedisRolloutsCommand],
+  extraCommands: [serveCommand, demoCommand, importRedisRolloutsCommand, ...STORE_COMMANDS],
+  localChecks: () => storeChecks(env['UNDERSTUDY_STORE']),
 });

@@ -46,7 +46,12 @@ const Target: z.ZodType<LaunchDarklyTarget> = z.object({
 
 const Keys: z.ZodType<LaunchDarklyKeys> = z.object({ contextKind: maybe(z.string()), values: maybe(z.array(z.string())) });
 
-const Rule = z.object({ id: maybe(z.string()), clauses: maybe(z.array(Clause)), ...Serve });
+const Rule = z.object({
+  id: maybe(z.string()),
+  clauses: maybe(z.array(Clause)),
+  trackEvents: maybe(z.boolean()),
+  ...Serve,
+});
 
 const Flag: z.ZodType<LaunchDarklyFlag> = z.object({
   key: z.string().min(1),
@@ -59,6 +64,12 @@ const Flag: z.ZodType<LaunchDarklyFlag> = z.object({
   contextTargets: maybe(z.array(Target)),
   rules: maybe(z.array(Rule)),
   fallthrough: maybe(z.object(Serve)),
+  trackEvents: maybe(z.boolean()),
+  trackEventsFallthrough: maybe(z.boolean()),
+  debugEventsUntilDate: maybe(z.number()),
+  excludeFromSummaries: maybe(z.boolean()),
+  samplingRatio: maybe(z.number()),
+  migration: maybe(z.object({ checkRatio: maybe(z.number()) })),
 });
 
 const SegmentRule = z.object({

@@ -1,4 +1,5 @@
 /** A feature flag as a document: variants, pins, ordered rules and percentage slices. Evaluation, imports and renderers depend on it. */
+import { BUCKET_COUNT } from '../bucketing.ts';
 import type { Bucketing } from './bucketing-profile.ts';
 import type { Condition } from './condition.ts';
 import type { JsonValue } from './context.ts';
@@ -89,4 +90,9 @@ export function isScheduled(schedule: Schedule | undefined, atMs: number): boole
 /** Whether a variant counts as enabled where that is separate from its value. */
 export function isEnabledVariant({ value, enabled }: Variant, type: FlagType): boolean {
   return enabled ?? (type !== 'boolean' || value === true);
+}
+
+/** What is served as slices: one for everybody where it is a single variant. */
+export function slicesOf(serve: Serve): readonly Slice[] {
+  return 'variant' in serve ? [{ variant: serve.variant, weight: BUCKET_COUNT }] : serve.split.slices;
 }

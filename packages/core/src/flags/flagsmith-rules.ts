@@ -95,20 +95,30 @@ function segmentRule(key: string, target: FlagsmithRules): FlagsmithDocumentRule
     'ANY',
     segment.rules.map(({ all }) => flagsmithRule(all, inner)),
   );
-  const excluded = join('NONE', [keysRule(segment.excluded, target.lose)]);
-  return join('ANY', [keysRule(segment.included, target.lose), join('ALL', [excluded, rules])]);
+  const excluded = join('NONE', [membersRule(segment.excluded, target.lose)]);
+  return join('ANY', [membersRule(segment.included, target.lose), join('ALL', [excluded, rules])]);
 }
 
-function keysRule(lists: readonly KeyList[], lose: Lose): FlagsmithDocumentRule | undefined {
+function membersRule(lists: readonly KeyList[], lose: Lose): FlagsmithDocumentRule | undefined {
   const users = lists.filter(({ kind = DEFAULT_KIND }) => kind === DEFAULT_KIND);
   if (users.length < lists.length) lose('Members of a segment that are no users have no place here.');
   const keys = users.flatMap((list) => list.keys);
-  return keys.length === 0 ? join('ANY', []) : leaf({ operator: 'IN', property_: IDENTIFIER, value: listText(keys) });
+  return keys.length === 0 ? join('ANY', []) : keysRule(keys);
+}
+
+/** Identities by their ids, of which there is at least one. */
+export function keysRule(keys: readonly string[]): FlagsmithDocumentRule {
+  return leaf({ operator: 'IN', property_: IDENTIFIER, value: listText(keys) });
+}
+
+/** Whether a value may stand in a list with commas, which is how SDKs write identities that are pinned. */
+export function isListable(value: string): boolean {
+  return !value.includes(',') && !value.startsWith('[');
 }
 
 /** Lists are written with commas, and as JSON when an element has one. */
 function listText(values: readonly string[]): string {
-  return values.some((value) => value.includes(',') || value.startsWith('[')) ? JSON.stringify(values) : values.join(',');
+  return values.every(isListable) ? values.join(',') : JSON.stringify(values);
 }
 
 /** An absent trait fails every condition there; what holds for it is written out. */

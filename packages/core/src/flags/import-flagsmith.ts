@@ -11,7 +11,7 @@ import type {
   FlagsmithFeatureState,
   FlagsmithRule,
 } from './flagsmith-model.ts';
-import type { Import, Lose, Loss } from './import-report.ts';
+import { openLosses, type Import, type Lose } from './import-report.ts';
 import { collectVariants, nameOfValue, typeOf, type VariantNames } from './variant-names.ts';
 
 /** The value that a feature has without a multivariate option. */
@@ -72,11 +72,7 @@ function ruleOf({ type, conditions = [], rules = [] }: FlagsmithDocumentRule): F
  * @param keyAttribute where contexts carry an identity's key, if they do; else it is `environmentKey_identifier`
  */
 export function importFlagsmith(engine: FlagsmithEngineContext, keyAttribute?: AttributeReference): Import {
-  const losses: Loss[] = [];
-  const loseAbout =
-    (about: string): Lose =>
-    (sentence) =>
-      void losses.push({ about, sentence });
+  const { losses, loseAbout } = openLosses();
   const identity: FlagsmithIdentityKey =
     keyAttribute === undefined ? { prefix: `${engine.environment.key}_` } : { by: [keyAttribute] };
   const segments = Object.values(engine.segments ?? {}).map(({ key, name, rules }) => {

@@ -3,7 +3,7 @@ import type { Bucketing } from './bucketing-profile.ts';
 import { type AttributeCondition, type Condition, NOBODY, type Operator } from './condition.ts';
 import { type AttributeReference, DEFAULT_KIND, literalAttribute } from './context.ts';
 import type { Flag, Pin, Prerequisite, Rule, Serve } from './flag.ts';
-import type { Import, Lose, Loss } from './import-report.ts';
+import { openLosses, type Import, type Lose } from './import-report.ts';
 import type {
   LaunchDarklyClause,
   LaunchDarklyData,
@@ -34,11 +34,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map([
 
 /** The import cannot fail: what does not fit is reported. */
 export function importLaunchDarkly({ flags, segments = {} }: LaunchDarklyData): Import {
-  const losses: Loss[] = [];
-  const loseAbout =
-    (about: string): Lose =>
-    (sentence) =>
-      void losses.push({ about, sentence });
+  const { losses, loseAbout } = openLosses();
   return {
     flags: Object.values(flags).map((flag) => importFlag(flag, flags, loseAbout(flag.key))),
     segments: Object.values(segments).map((segment) => importSegment(segment, loseAbout(segment.key))),
@@ -51,6 +47,7 @@ function importFlag(flag: LaunchDarklyFlag, flags: LaunchDarklyData['flags'], lo
   const names = namesOf(flag);
   const nameAt = (index: number): string => nameOrMissing(names, index, lose);
   const target = { nameAt, prefix: `${key}.${salt}`, lose };
+  loseEvents(flag, lose);
   return {
     key,
     type: typeOf(flag.variations),
@@ -62,13 +59,34 @@ function importFlag(flag: LaunchDarklyFlag, flags: LaunchDarklyData['flags'], lo
       return { flag: other, variants: [nameOrMissing(parent === undefined ? [] : namesOf(parent), variation, lose)] };
     }),
     pins: importTargets(flag, nameAt),
-    rules: rules.map(({ id, clauses = [], ...serve }): Rule => {
+    rules: rules.map(({ id, clauses = [], trackEvents: _events, ...serve }): Rule => {
       const all = clauses.map((clause) => importClause(clause, lose));
       return { ...(id === undefined ? {} : { id }), all, serve: importServe(serve, target) };
     }),
     fallthrough: importServe(flag.fallthrough ?? {}, target),
     bucketing: { profile: 'launchdarkly', salt: `${key}.${salt}` },
   };
+}
+
+/** Which events SDKs send besides their counts; it changes nobody's variant. */
+function loseEvents(flag: LaunchDarklyFlag, lose: Lose): void {
+  const { rules = [], debugEventsUntilDate, samplingRatio, migration } = flag;
+  const rulesWithEvents = rules.flatMap(({ trackEvents }, index) => (trackEvents === true ? [index + 1] : []));
+  const settings = [
+    flag.trackEvents === true ? 'trackEvents' : [],
+    flag.trackEventsFallthrough === true ? 'trackEventsFallthrough' : [],
+    rulesWithEvents.length > 0 ? `trackEvents of rule ${rulesWithEvents.join(', ')}` : [],
+    debugEventsUntilDate === undefined ? [] : 'debugEventsUntilDate',
+    flag.excludeFromSummaries === true ? 'excludeFromSummaries' : [],
+    samplingRatio === undefined || samplingRatio === 1 ? [] : 'samplingRatio',
+  ].flat();
+  if (settings.length > 0) {
+    lose(
+      `Its event settings are left out (${settings.join('; ')}): SDKs send counts for each variant, and no event for a single evaluation.`,
+    );
+  }
+  if (migration !== undefined)
+    lose('It is a migration flag; its stages are plain variants here, and consistency is not checked.');
 }
 
 /** LaunchDarkly numbers its variations; ours have names. */

@@ -15,3 +15,9 @@ export interface Import extends FlagDocuments {
 
 /** Adds a sentence about one flag or segment. */
 export type Lose = (sentence: string) => void;
+
+/** Collects what is lost, flag by flag and segment by segment. */
+export function openLosses(): { readonly losses: readonly Loss[]; readonly loseAbout: (about: string) => Lose } {
+  const losses: Loss[] = [];
+  return { losses, loseAbout: (about) => (sentence) => void losses.push({ about, sentence }) };
+}

@@ -3,7 +3,7 @@ import type { AttributeReference, JsonValue } from './context.ts';
 import type { Condition } from './condition.ts';
 import type { Bucketing } from './bucketing-profile.ts';
 import type { Flag, Prerequisite, Rule, Serve, Slice } from './flag.ts';
-import type { Import, Lose, Loss } from './import-report.ts';
+import { openLosses, type Import, type Lose } from './import-report.ts';
 import type { Segment } from './segment.ts';
 import type { UnleashFeature, UnleashSegment, UnleashState, UnleashStrategy, UnleashVariant } from './unleash-model.ts';
 import { importStrategyConditions, importUnleashConstraint, unleashAttribute, unleashGroup } from './unleash-strategies.ts';
@@ -17,11 +17,7 @@ const VARIANT_STICKINESS: readonly AttributeReference[] = ['userId', 'sessionId'
 
 /** The import cannot fail: what does not fit is reported and never matches. */
 export function importUnleash(state: UnleashState): Import {
-  const losses: Loss[] = [];
-  const loseAbout =
-    (about: string): Lose =>
-    (sentence) =>
-      void losses.push({ about, sentence });
+  const { losses, loseAbout } = openLosses();
   const segments = (state.segments ?? []).map((segment) => importSegment(segment, loseAbout(String(segment.id))));
   const features = new Map(state.features.map((feature) => [feature.name, feature]));
   const flags = state.features.map((feature) => importFeature(feature, features, loseAbout(feature.name)));

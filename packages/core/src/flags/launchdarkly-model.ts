@@ -48,9 +48,17 @@ export interface LaunchDarklyFlag {
     | readonly (LaunchDarklyServe & {
         readonly id?: string | undefined;
         readonly clauses?: readonly LaunchDarklyClause[] | undefined;
+        readonly trackEvents?: boolean | undefined;
       })[]
     | undefined;
   readonly fallthrough?: LaunchDarklyServe | undefined;
+  readonly trackEvents?: boolean | undefined;
+  readonly trackEventsFallthrough?: boolean | undefined;
+  /** Milliseconds since 1970. */
+  readonly debugEventsUntilDate?: number | undefined;
+  readonly excludeFromSummaries?: boolean | undefined;
+  readonly samplingRatio?: number | undefined;
+  readonly migration?: { readonly checkRatio?: number | undefined } | undefined;
 }
 
 /** A segment as LaunchDarkly sends it. */

@@ -3,12 +3,13 @@ import { BUCKET_COUNT } from '../bucketing.ts';
 import { murmur3 } from '../murmur3.ts';
 import { withRangesForSplits } from './bucket-attribute.ts';
 import type { Bucketing } from './bucketing-profile.ts';
-import { DEFAULT_KIND, type JsonValue } from './context.ts';
+import { DEFAULT_KIND } from './context.ts';
 import type { FlagDocuments } from './evaluator.ts';
-import { type Flag, isEnabledVariant, isScheduled, type Rule, type Serve, type Slice } from './flag.ts';
+import { type Flag, isEnabledVariant, isScheduled, type Rule, type Serve, slicesOf } from './flag.ts';
 import type { FlagsmithDocumentRule, FlagsmithEnvironment, FlagsmithFeatureState } from './flagsmith-model.ts';
-import { flagsmithRule } from './flagsmith-rules.ts';
-import type { Lose, Loss } from './import-report.ts';
+import { flagsmithRule, isListable, keysRule } from './flagsmith-rules.ts';
+import { flagsmithValue } from './flagsmith-value.ts';
+import { openLosses, type Lose, type Loss } from './import-report.ts';
 import { instantText } from './instant.ts';
 
 /** Whose documents they are, and when they are written. */
@@ -36,11 +37,7 @@ interface Feature {
 
 /** A schedule has no place there: the documents must be written again when one begins or ends. */
 export function renderFlagsmith(documents: FlagDocuments, { atMs, environment }: FlagsmithTarget): FlagsmithRendering {
-  const losses: Loss[] = [];
-  const loseAbout =
-    (about: string): Lose =>
-    (sentence) =>
-      void losses.push({ about, sentence });
+  const { losses, loseAbout } = openLosses();
   const flags = documents.flags.map((flag) => ({
     ...withRangesForSplits(flag),
     on: flag.on && isScheduled(flag.schedule, atMs),
@@ -53,7 +50,7 @@ export function renderFlagsmith(documents: FlagDocuments, { atMs, environment }:
     ({ identifier }) => identifier,
   );
   const data: FlagsmithEnvironment = {
-    id: 1,
+    id: idOf(environment.name),
     api_key: environment.key,
     name: environment.name,
     updated_at: instantText(atMs),
@@ -84,26 +81,42 @@ function idOf(text: string): number {
   return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : (murmur3(text, 0) >>> 1) + 1;
 }
 
-function renderFlag(flag: Flag, target: Target): Feature {
-  const off: Serve | undefined = flag.offVariant === undefined ? undefined : { variant: flag.offVariant };
-  const plain = { segments: [], overrides: [] };
-  if (!flag.on) return { state: stateOf(flag, off, target), ...plain };
+/** A name that no variant of a document has. */
+const OFF = { variant: '' } as const;
+
+/** The same flag with a variant for being off, which counts as enabled only where a boolean is true. */
+function withOff(flag: Flag): Flag {
+  const variant = flag.variants.find(({ name }) => name === flag.offVariant);
+  const enabled = variant !== undefined && flag.type === 'boolean' && isEnabledVariant(variant, flag.type);
+  return { ...flag, variants: [{ name: OFF.variant, value: variant?.value ?? null, enabled }, ...flag.variants] };
+}
+
+function renderFlag(document: Flag, target: Target): Feature {
+  const flag = withOff(document);
+  const off: Feature = { state: stateOf(flag, OFF, target), segments: [], overrides: [] };
+  if (!flag.on) return off;
   const [prerequisite] = flag.prerequisites;
   if (prerequisite === undefined) return renderRules(flag, target);
   const parent = target.documents.flags.find(({ key }) => key === prerequisite.flag);
   const mirror = parent === undefined ? undefined : mirrorOf(flag, parent);
   if (mirror !== undefined && parent !== undefined) return renderMirror(mirror, parent, target);
   target.lose('Prerequisites have no place here, other than those of a flag that follows the first slice of another; it is off.');
-  return { state: stateOf(flag, off, target), ...plain };
+  return off;
 }
 
 function renderRules(flag: Flag, target: Target): Feature {
+  const pins = pinsOf(flag, target);
   const segments = flag.rules.flatMap((rule, index): readonly Segment[] => {
     const rules = flagsmithRule(rule.all, { segments: target.documents.segments, lose: target.lose });
     if (rules === undefined) return [];
-    return [segmentOf(flag, { id: segmentIdOf(flag, rule, { index, target }), index, rules, serve: rule.serve }, target)];
+    const id = segmentIdOf(flag, rule, { index, target });
+    return [segmentOf(flag, { id, index: pins.segments.length + index, rules, serve: rule.serve }, target)];
   });
-  return { state: stateOf(flag, flag.fallthrough, target), segments, overrides: pinsOf(flag, target) };
+  return {
+    state: stateOf(flag, flag.fallthrough, target),
+    segments: [...pins.segments, ...segments],
+    overrides: pins.overrides,
+  };
 }
 
 interface RenderedRule {
@@ -133,12 +146,22 @@ function segmentIdOf(flag: Flag, { all }: Rule, { index, target }: { readonly in
   return idOf(salt);
 }
 
-function pinsOf(flag: Flag, target: Target): readonly IdentityOverride[] {
-  return flag.pins.flatMap(({ variant, kind = DEFAULT_KIND, keys }) => {
-    if (kind !== DEFAULT_KIND) target.lose(`Pins of the kind "${kind}" have no place here.`);
+/** Identities whose ids SDKs would take apart are pinned by segments, which come before those of all rules. */
+function pinsOf(flag: Flag, target: Target): Pick<Feature, 'segments' | 'overrides'> {
+  const users = flag.pins.filter(({ kind = DEFAULT_KIND }) => kind === DEFAULT_KIND);
+  const kinds = new Set(flag.pins.flatMap(({ kind = DEFAULT_KIND }) => (kind === DEFAULT_KIND ? [] : [kind])));
+  for (const kind of kinds) target.lose(`Pins of the kind "${kind}" have no place here.`);
+  const overrides = users.flatMap(({ variant, keys }) => {
     const state = stateOf(flag, { variant }, target);
-    return kind === DEFAULT_KIND ? keys.map((identifier) => ({ identifier, identity_features: [state] })) : [];
+    return keys.filter(isListable).map((identifier) => ({ identifier, identity_features: [state] }));
   });
+  const apart = users.map(({ variant, keys }) => ({ variant, keys: keys.filter((key) => !isListable(key)) }));
+  const segments = apart
+    .filter(({ keys }) => keys.length > 0)
+    .map(({ variant, keys }, index) => {
+      return segmentOf(flag, { id: idOf(`${flag.key}#pin-${index}`), index, rules: keysRule(keys), serve: { variant } }, target);
+    });
+  return { segments, overrides };
 }
 
 /** A boolean flag that is true where another flag gives one variant. */
@@ -168,22 +191,22 @@ function mirrorOf(flag: Flag, parent: Flag): Mirror | undefined {
 
 /** The same segments and pins as the parent's, and last a percentage hashed as the parent is: its segment has the parent's id. */
 function renderMirror({ flag, variant, percent }: Mirror, parent: Flag, target: Target): Feature {
-  const off: Serve = { variant: flag.offVariant ?? '' };
-  const follow = (serve: Serve): Serve => ('variant' in serve && serve.variant === variant ? flag.fallthrough : off);
+  const follow = (serve: Serve): Serve => ('variant' in serve && serve.variant === variant ? flag.fallthrough : OFF);
   const pins = parent.pins.map((pin) => ({ ...pin, variant: nameOf(follow({ variant: pin.variant })) }));
   const rules = parent.rules.map((rule) => ({ ...rule, serve: follow(rule.serve) }));
-  const rendered = renderRules({ ...flag, pins: parent.on ? pins : [], rules: parent.on ? rules : [], fallthrough: off }, target);
+  const rendered = renderRules({ ...flag, pins: parent.on ? pins : [], rules: parent.on ? rules : [], fallthrough: OFF }, target);
   if (percent === 0) return rendered;
   const everybody: FlagsmithDocumentRule = { type: 'ALL', conditions: [], rules: [] };
   // A border belongs to the percentage but not to a slice; points lie 0.01 apart.
   const value = String(percent >= 100 ? 100 : percent - 1e-6);
   const split = { ...everybody, conditions: [{ operator: 'PERCENTAGE_SPLIT', property_: '$.identity.key', value }] };
-  const last = segmentOf(
-    flag,
-    { id: idOf(bucketingOf(parent).salt), index: rules.length, rules: split, serve: flag.fallthrough },
-    target,
-  );
+  const index = 1 + Math.max(-1, ...rendered.segments.flatMap(({ feature_states: states = [] }) => states.map(priorityOf)));
+  const last = segmentOf(flag, { id: idOf(bucketingOf(parent).salt), index, rules: split, serve: flag.fallthrough }, target);
   return { ...rendered, segments: [...rendered.segments, last] };
+}
+
+function priorityOf({ feature_segment: segment }: FlagsmithFeatureState): number {
+  return segment?.priority ?? 0;
 }
 
 function nameOf(serve: Serve): string {
@@ -194,14 +217,10 @@ function bucketingOf({ fallthrough, bucketing }: Flag): Bucketing {
   return 'split' in fallthrough ? (fallthrough.split.bucketing ?? bucketing) : bucketing;
 }
 
-function slicesOf(serve: Serve): readonly Slice[] {
-  return 'variant' in serve ? [{ variant: serve.variant, weight: BUCKET_COUNT }] : serve.split.slices;
-}
-
 /** The last slice is the control value; the others are options, in the order of their ids. */
-function stateOf(flag: Flag, serve: Serve | undefined, target: Target): FlagsmithFeatureState {
-  const slices = serve === undefined ? [] : slicesOf(serve);
-  const split = serve !== undefined && 'split' in serve ? serve.split : undefined;
+function stateOf(flag: Flag, serve: Serve, target: Target): FlagsmithFeatureState {
+  const slices = slicesOf(serve);
+  const split = 'split' in serve ? serve.split : undefined;
   const bucketing = split?.bucketing ?? flag.bucketing;
   const total = split?.total ?? BUCKET_COUNT;
   if (split !== undefined) loseHash(bucketing, target);
@@ -211,12 +230,12 @@ function stateOf(flag: Flag, serve: Serve | undefined, target: Target): Flagsmit
   return {
     django_id: idOf(bucketing.salt),
     enabled: enabled.at(-1) ?? false,
-    feature_state_value: valueOf(values.at(-1)?.value ?? null),
+    feature_state_value: flagsmithValue(values.at(-1)?.value ?? null),
     feature: { id: idOf(flag.key), name: flag.key, type: slices.length > 1 ? 'MULTIVARIATE' : 'STANDARD' },
     multivariate_feature_state_values: slices.slice(0, -1).map(({ weight }, index) => ({
       id: index + 1,
       percentage_allocation: (weight * 100) / total,
-      multivariate_feature_option: { id: index + 1, value: valueOf(values[index]?.value ?? null) },
+      multivariate_feature_option: { id: index + 1, value: flagsmithValue(values[index]?.value ?? null) },
     })),
   };
 }
@@ -229,10 +248,4 @@ function loseHash({ profile, salt, prefix, by }: Bucketing, { prefix: wanted, lo
       'Its subjects are hashed with another id, environment or attribute than Flagsmith does: other users than on the server.',
     );
   }
-}
-
-/** Values there are texts, whole numbers and booleans; anything else is written as a text. */
-function valueOf(value: JsonValue): JsonValue {
-  const isPlain = typeof value === 'string' || typeof value === 'boolean' || value === null || Number.isInteger(value);
-  return isPlain ? value : JSON.stringify(value);
 }

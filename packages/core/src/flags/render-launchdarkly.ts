@@ -1,12 +1,12 @@
 /** Writes our documents as LaunchDarkly's, for its server-side SDKs. Almost everything has a place there. */
 import { withRangesForSplits } from './bucket-attribute.ts';
-import type { Bucketing } from './bucketing-profile.ts';
 import { BUCKET_COUNT } from '../bucketing.ts';
 import type { AttributeCondition, Operator } from './condition.ts';
 import { type AttributeReference, DEFAULT_KIND } from './context.ts';
 import type { FlagDocuments } from './evaluator.ts';
 import { type Flag, isEnabledVariant, isScheduled, type Serve } from './flag.ts';
-import type { Lose, Loss } from './import-report.ts';
+import { openLosses, type Lose, type Loss } from './import-report.ts';
+import { firstSalt, isHashedWith, launchDarklyHash, launchDarklySalt } from './launchdarkly-hash.ts';
 import type {
   LaunchDarklyClause,
   LaunchDarklyFlag,
@@ -14,6 +14,7 @@ import type {
   LaunchDarklySegment,
   LaunchDarklyServe,
 } from './launchdarkly-model.ts';
+import { withSubjectsOnly } from './missing-subjects.ts';
 import { listsOf, type SimpleCondition } from './normal-form.ts';
 import type { Segment } from './segment.ts';
 
@@ -55,16 +56,12 @@ const OPERATORS: Readonly<Partial<Record<Operator, string>>> = {
 
 /** A schedule has no place there: the documents must be written again when one begins or ends. */
 export function renderLaunchDarkly(documents: FlagDocuments, { atMs, revision }: Rendering): LaunchDarklyRendering {
-  const losses: Loss[] = [];
-  const loseAbout =
-    (about: string): Lose =>
-    (sentence) =>
-      void losses.push({ about, sentence });
+  const { losses, loseAbout } = openLosses();
   const flags = documents.flags.map((flag) => {
     const target = { documents, lose: loseAbout(flag.key) };
     return {
       version: revision,
-      ...renderFlag({ ...withRangesForSplits(flag), on: flag.on && isScheduled(flag.schedule, atMs) }, target),
+      ...renderFlag({ ...withWhatSdksCan(flag), on: flag.on && isScheduled(flag.schedule, atMs) }, target),
     };
   });
   const segments = documents.segments.map((segment) => {
@@ -72,6 +69,15 @@ export function renderLaunchDarkly(documents: FlagDocuments, { atMs, revision }:
   });
   const data = { flags: byKey(flags), segments: byKey(segments) };
   return { data, losses };
+}
+
+/** Chance is not to be had in an SDK: where a bucket is missing, it is a hash of the user's key. */
+function withWhatSdksCan(flag: Flag): Flag {
+  const { key, bucketing } = flag;
+  const ranged = withRangesForSplits(flag, (split) => ({
+    split: { ...split, bucketing: { profile: 'launchdarkly', salt: `${key}.${bucketing.salt}`, whenMissing: 'none' } },
+  }));
+  return withSubjectsOnly(ranged);
 }
 
 function byKey<Document extends { readonly key: string }>(documents: readonly Document[]): Readonly<Record<string, Document>> {
@@ -84,15 +90,16 @@ interface Target {
 }
 
 function renderFlag(flag: Flag, { documents, lose }: Target): LaunchDarklyFlag {
-  const { key, on, offVariant, variants, pins, bucketing } = flag;
+  const { key, on, offVariant, variants, pins } = flag;
+  const salt = launchDarklySalt(flag);
   const indexOf = (name: string): number => variants.findIndex((variant) => variant.name === name);
-  const serve = (served: Serve): LaunchDarklyServe => renderServe(served, { flag, indexOf, lose });
+  const serve = (served: Serve): LaunchDarklyServe => renderServe(served, { flag, salt, indexOf, lose });
   const users = pins.filter(({ kind = DEFAULT_KIND }) => kind === DEFAULT_KIND);
   const isMixed = users.length < pins.length;
   return {
     key,
     on,
-    salt: saltOf(bucketing, key).salt ?? '',
+    salt,
     variations: variants.map(({ value }) => value),
     ...(offVariant === undefined ? {} : { offVariation: indexOf(offVariant) }),
     prerequisites: renderPrerequisites(flag, documents, lose),
@@ -132,26 +139,28 @@ function renderPrerequisites({ prerequisites }: Flag, { flags }: FlagDocuments, 
 
 interface ServeTarget {
   readonly flag: Flag;
+  /** That the flag is written with. */
+  readonly salt: string;
   readonly indexOf: (variant: string) => number;
   readonly lose: Lose;
 }
 
-function renderServe(serve: Serve, { flag, indexOf, lose }: ServeTarget): LaunchDarklyServe {
+function renderServe(serve: Serve, { flag, salt, indexOf, lose }: ServeTarget): LaunchDarklyServe {
   if ('variant' in serve) return { variation: indexOf(serve.variant) };
   const { slices, total = BUCKET_COUNT, bucketing = flag.bucketing, experiment = false } = serve.split;
-  const { seed } = saltOf(bucketing, flag.key);
+  const hash = launchDarklyHash(bucketing, flag.key);
   if (bucketing.profile !== 'launchdarkly') {
     lose(`Its buckets are those of "${bucketing.profile}": the same shares, but other users than on the server.`);
-  } else if (seed === undefined && saltOf(flag.bucketing, flag.key).salt !== saltOf(bucketing, flag.key).salt) {
+  } else if (!isHashedWith(bucketing, { key: flag.key, salt })) {
     lose(
-      `A split is hashed with "${bucketing.salt}", which is neither a seed nor the flag's own salt: other users than on the server.`,
+      `A split is hashed with the salt "${bucketing.salt}"${bucketing.prefix === undefined ? '' : ` and the prefix "${bucketing.prefix}"`}, which is neither a seed of 1 to 15 digits nor "${flag.key}." and the one salt of the flag ("${salt}"): the same shares, but other users than on the server.`,
     );
   }
   const [by = { attribute: 'key' }, ...fallbacks] = bucketing.by ?? [];
   if (fallbacks.length > 0) lose(`A split falls back to other attributes than "${by.attribute}"; here it reads this one only.`);
   const rollout: LaunchDarklyRollout = {
     ...(experiment ? { kind: 'experiment' } : {}),
-    ...(seed === undefined ? {} : { seed }),
+    ...(hash !== undefined && 'seed' in hash ? { seed: hash.seed } : {}),
     contextKind: by.kind ?? DEFAULT_KIND,
     ...(by.attribute === 'key' ? {} : { bucketBy: by.attribute }),
     variations: slices.map(({ variant, weight, untracked = false }) => ({
@@ -161,13 +170,6 @@ function renderServe(serve: Serve, { flag, indexOf, lose }: ServeTarget): Launch
     })),
   };
   return { rollout };
-}
-
-/** LaunchDarkly hashes `key.salt`, or a seed, which cannot be zero. */
-function saltOf({ salt, profile }: Bucketing, key: string): { readonly salt?: string; readonly seed?: number } {
-  if (profile !== 'launchdarkly') return { salt };
-  if (salt.startsWith(`${key}.`)) return { salt: salt.slice(key.length + 1) };
-  return /^[1-9]\d{0,14}$/.test(salt) ? { seed: Number(salt) } : {};
 }
 
 /** One rule for each list; a list with a condition that has no place never matches. */
@@ -220,13 +222,16 @@ function placeOf({ kind = DEFAULT_KIND, attribute }: AttributeReference) {
 function renderSegment(segment: Segment, { lose }: Target): LaunchDarklySegment {
   const { key, included, excluded, rules } = segment;
   const shares = rules.flatMap(({ all }) => all.filter((condition) => condition.type === 'share'));
-  const salts = new Set(shares.map(({ bucketing }) => saltOf(bucketing, key).salt));
-  if (salts.size > 1 || shares.some(({ bucketing }) => bucketing.profile !== 'launchdarkly')) {
+  const bucketings = shares.map(({ bucketing }) => bucketing);
+  const salt = firstSalt(bucketings, key) ?? bucketings[0]?.salt ?? '';
+  // Segments have no seeds.
+  if (
+    bucketings.some((bucketing) => !isHashedWith(bucketing, { key, salt }) || 'seed' in (launchDarklyHash(bucketing, key) ?? {}))
+  ) {
     lose(
       'A percentage of it is hashed in a way that a segment here cannot be: the same share, but other users than on the server.',
     );
   }
-  const [salt = ''] = salts;
   return {
     key,
     salt,

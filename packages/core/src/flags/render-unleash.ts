@@ -1,12 +1,18 @@
 /** Writes our documents as Unleash's features, for its SDKs. Rules become strategies; the first that matches decides, as here. */
-import { BUCKET_COUNT } from '../bucketing.ts';
 import { withRangesForSplits } from './bucket-attribute.ts';
 import type { Bucketing } from './bucketing-profile.ts';
 import { DEFAULT_KIND } from './context.ts';
 import type { FlagDocuments } from './evaluator.ts';
-import { type Flag, isEnabledVariant, isScheduled, type Prerequisite, type Serve, type Slice } from './flag.ts';
-import type { Lose, Loss } from './import-report.ts';
-import type { UnleashFeature, UnleashSegment, UnleashState, UnleashStrategy, UnleashVariant } from './unleash-model.ts';
+import { type Flag, isEnabledVariant, isScheduled, type Prerequisite, type Serve, slicesOf } from './flag.ts';
+import { openLosses, type Lose, type Loss } from './import-report.ts';
+import {
+  type UnleashFeature,
+  type UnleashSegment,
+  type UnleashState,
+  type UnleashStrategy,
+  type UnleashVariant,
+  unleashPayload,
+} from './unleash-model.ts';
 import { type UnleashConditions, unleashConditions, unleashContextName, unleashSegmentId } from './unleash-constraints.ts';
 
 /** The answer to `GET /api/client/features`, and what it cannot say. */
@@ -25,11 +31,7 @@ export interface RenderedFeature extends UnleashFeature {
 
 /** A schedule has no place there: the documents must be written again when one begins or ends. */
 export function renderUnleash(documents: FlagDocuments, { atMs }: { readonly atMs: number }): UnleashRendering {
-  const losses: Loss[] = [];
-  const loseAbout =
-    (about: string): Lose =>
-    (sentence) =>
-      void losses.push({ about, sentence });
+  const { losses, loseAbout } = openLosses();
   const features = documents.flags.map((flag) => {
     const isOn = flag.on && isScheduled(flag.schedule, atMs);
     return renderFlag({ ...withRangesForSplits(flag), on: isOn }, { documents, lose: loseAbout(flag.key) });
@@ -125,10 +127,6 @@ function exclusionsOf(lists: readonly UnleashConditions[]): UnleashConditions['c
   return single.length === lists.length ? single : undefined;
 }
 
-function slicesOf(serve: Serve): readonly Slice[] {
-  return 'variant' in serve ? [{ variant: serve.variant, weight: BUCKET_COUNT }] : serve.split.slices;
-}
-
 /** Whether nobody is enabled by it. */
 function isNothing(flag: Flag, serve: Serve): boolean {
   return slicesOf(serve).every(({ variant: name }) => {
@@ -180,7 +178,5 @@ interface VariantShare {
 function renderVariant(flag: Flag, { variant: name, weight, stickiness }: VariantShare, lose: Lose): UnleashVariant {
   const value = flag.variants.find((variant) => variant.name === name)?.value;
   if (value === undefined) lose(`It gives the variant "${name}", which it does not have.`);
-  const type = typeof value === 'string' ? 'string' : typeof value === 'number' ? 'number' : 'json';
-  const text = typeof value === 'string' ? value : JSON.stringify(value ?? null);
-  return { name, weight, stickiness, payload: { type, value: text } };
+  return { name, weight, stickiness, payload: unleashPayload(value ?? null) };
 }

@@ -1,4 +1,5 @@
 /** The parts of Unleash's client API that flags are read from and written to. */
+import type { JsonValue } from './context.ts';
 
 /** One test of the context. */
 export interface UnleashConstraint {
@@ -56,4 +57,10 @@ export interface UnleashSegment {
 export interface UnleashState {
   readonly features: readonly UnleashFeature[];
   readonly segments?: readonly UnleashSegment[] | undefined;
+}
+
+/** A value as SDKs get it: text with a type. */
+export function unleashPayload(value: JsonValue): { readonly type: 'string' | 'number' | 'json'; readonly value: string } {
+  if (typeof value === 'string') return { type: 'string', value };
+  return { type: typeof value === 'number' ? 'number' : 'json', value: JSON.stringify(value) };
 }

@@ -8,6 +8,7 @@ import { countGuard, renewSafety, restartGuard, weighGuard } from './guard.ts';
 import { sizeOf } from './guard-counts.ts';
 import { logHarmOf } from './harm.ts';
 import { countFrom } from './latency-threshold.ts';
+import { countLabels, isOfLabels } from './labels.ts';
 import { moveThreshold } from './rate-guards.ts';
 import { clampRate } from './log-odds.ts';
 import type { RateCounts } from './margin.ts';
@@ -28,14 +29,16 @@ const MOST_SICK = Math.log(1e5);
 
 /**
  * The state after one more block. Late evidence of an earlier step is left out, of both arms: safety is proven in one step
- * at a time.
+ * at a time. Labels are late by nature, and count all the same.
  */
 export function absorbBlock(config: SequentialConfig, state: SequentialState, block: ConcurrentBlock): SequentialState {
-  if (block.step < 0 || block.step < state.step) return state;
-  const begun = beginBlock(config, state, block);
-  const counted = weighRipe(config, countBlock(config, begun, block), (pending) =>
-    isRipe(pending, ripenessOf(config, pending), block.startMs),
-  );
+  if (block.step < 0) return state;
+  const labelled = countLabels(config, state, block);
+  if (block.step < state.step) {
+    return weighRipe(config, labelled, (pending) => isOfLabels(config, pending) && isDue(config, pending, block.startMs));
+  }
+  const begun = beginBlock(config, labelled, block);
+  const counted = weighRipe(config, countBlock(config, begun, block), (pending) => isDue(config, pending, block.startMs));
   const { champion, challenger } = block.arms;
   const sick = lookAtChampion(config, state.sick, champion);
   // What an outage does to latencies says nothing about what is slow afterwards.
@@ -58,7 +61,7 @@ function beginBlock(config: SequentialConfig, state: SequentialState, { step, st
   const isRestart = isNewStep || periodOf(startMs) > periodOf(state.restartedAtMs);
   // What was counted in another step, by thresholds of latency that move now, or for too long: weighed before, or never.
   const isOver = (pending: Pending): boolean =>
-    isNewStep || isOverdue(pending, startMs) || (isRestart && isLatency(config, pending));
+    !isOfLabels(config, pending) && (isNewStep || isOverdue(pending, startMs) || (isRestart && isLatency(config, pending)));
   const weighed = weighRipe(config, state, (pending) => isOver(pending) && sizeOf(pending.counts) > 0);
   const settled = { ...weighed, pending: weighed.pending.filter((pending) => !isOver(pending)) };
   if (!isRestart) return withFirstThresholds(config, settled);
@@ -125,6 +128,10 @@ function weighRipe(config: SequentialConfig, state: SequentialState, isChosen: (
   }
   const pending = state.pending.filter((one) => !chosen.includes(one));
   return { ...state, guards, pending, peak: Math.max(state.peak, logHarmOf(config, guards)) };
+}
+
+function isDue(config: SequentialConfig, pending: Pending, startMs: number): boolean {
+  return isRipe(pending, ripenessOf(config, pending), startMs);
 }
 
 function ripenessOf(config: SequentialConfig, { guard }: Pending): Ripeness {

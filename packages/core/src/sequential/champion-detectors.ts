@@ -1,8 +1,10 @@
-/** What watches a champion that nobody is compared with: a detector for failures, one for slow answers, one a family for drift. */
-import { addCounts, latencyOf, type Tally } from '../evidence.ts';
+/** What watches a champion that nobody is compared with: a detector for failures, one for slow answers, one a family for drift, one for each label. */
+import { addCounts, latencyOf, type Moments, type Tally } from '../evidence.ts';
 import { type ConcurrentBlock, INTERVAL_MS } from '../evidence-pool.ts';
+import { COHORT_MS } from '../feedback.ts';
 import { bucketOfLatency, countOf } from '../histogram.ts';
 import { binCountOf, countsInBins, type Distribution } from '../prediction-bins.ts';
+import { boundedLogFactor, centred, MEAN_ALTERNATIVES, STAKES } from './bounded-mean-test.ts';
 import { type Detector, detect, logDetection, openDetector } from './detector.ts';
 import { addToPastBins, type DriftWealth, FAMILY_WEIGHTS, GAPS, familiesOf, openFamilies, totalOf } from './drift-families.ts';
 import { logSumExp } from './e-process.ts';
@@ -20,6 +22,8 @@ export interface ChampionLimits {
   readonly p95LatencyMs: number;
   /** A share of predictions in any range may differ from the baseline's by this much. */
   readonly shareDrift: number;
+  /** The mean of these labels must not be below a level, by their names. */
+  readonly labels: Readonly<Record<string, number>>;
   /** Absent where the version has no distribution registered; then drift is not watched. */
   readonly baseline?: Distribution;
 }
@@ -30,6 +34,8 @@ export interface ChampionDetectors {
   readonly slow: Detector;
   /** One detector a family of sets, and the counts before the next block. */
   readonly drift: { readonly families: readonly Detector[]; readonly past: readonly number[] };
+  /** By the names of watched labels. */
+  readonly labels: Readonly<Record<string, Detector>>;
   /** Latencies and predictions since the last time they were weighed; absent when there are none. */
   readonly pending?: { readonly sinceMs: number; readonly slow: RateCounts; readonly bins: readonly number[] };
 }
@@ -39,6 +45,7 @@ export interface Alertness {
   readonly errors: number;
   readonly slow: number;
   readonly drift: number;
+  readonly labels: Readonly<Record<string, number>>;
 }
 
 // Each detector of a healthy champion right on its limit is wrong once in a hundred days on average, and much more
@@ -47,6 +54,7 @@ const QUIET_MS = 100 * 86_400_000;
 const OTHERS_EVERY_MS = 10_000;
 const ERRORS_ALARM = Math.log(QUIET_MS / INTERVAL_MS);
 const OTHERS_ALARM = Math.log(QUIET_MS / OTHERS_EVERY_MS);
+const LABELS_ALARM = Math.log(QUIET_MS / COHORT_MS);
 
 // 95 % of the answers have to be in time, so one in twenty may be slow.
 const SLOW_SHARE = 0.05;
@@ -62,6 +70,7 @@ export function openChampionDetectors({ baseline }: ChampionLimits): ChampionDet
   return {
     errors: openDetector(LIMIT_ALTERNATIVES),
     slow: openDetector(LIMIT_ALTERNATIVES),
+    labels: {},
     drift: {
       families: shape === undefined ? [] : familiesOf(shape, []).map((sets) => openDetector(sets.length * GAPS.length)),
       past: Array.from<number>({ length: shape?.bins ?? 0 }).fill(0),
@@ -72,14 +81,16 @@ export function openChampionDetectors({ baseline }: ChampionLimits): ChampionDet
 /** The detectors after one more block; failures are weighed with every block, the rest every ten seconds. */
 export function detectInBlock(
   limits: ChampionLimits,
-  state: ChampionDetectors,
+  before: ChampionDetectors,
   { startMs, arms: { champion } }: ConcurrentBlock,
 ): ChampionDetectors {
+  const state = champion.labels === undefined ? before : { ...before, labels: detectInLabels(limits, before, champion.labels) };
   if (champion.requests === 0) return state;
   const errors = look(state.errors, limitLogFactors(clampRate(limits.errorRate), failuresOf(champion)));
   const pending = addToPending(limits, state.pending, { startMs, champion });
   if (startMs + INTERVAL_MS - pending.sinceMs < OTHERS_EVERY_MS) return { ...state, errors, pending };
   return {
+    labels: state.labels,
     errors,
     slow: look(state.slow, limitLogFactors(SLOW_SHARE, pending.slow)),
     drift: detectDrift(limits, state.drift, pending.bins),
@@ -87,7 +98,7 @@ export function detectInBlock(
 }
 
 /** How near each detector is to its alarm. */
-export function alertnessOf({ errors, slow, drift }: ChampionDetectors, { baseline }: ChampionLimits): Alertness {
+export function alertnessOf({ errors, slow, drift, labels }: ChampionDetectors, { baseline }: ChampionLimits): Alertness {
   const shape = shapeOf(baseline);
   const weights = shape === undefined ? [] : FAMILY_WEIGHTS[shape.kind];
   const logDrift = logSumExp(drift.families.map((family, index) => logDetection(family) + Math.log(weights[index] ?? 0)));
@@ -95,7 +106,32 @@ export function alertnessOf({ errors, slow, drift }: ChampionDetectors, { baseli
     errors: partOf(logDetection(errors), ERRORS_ALARM),
     slow: partOf(logDetection(slow), OTHERS_ALARM),
     drift: partOf(logDrift, OTHERS_ALARM),
+    labels: Object.fromEntries(
+      Object.entries(labels).map(([name, detector]) => [name, partOf(logDetection(detector), LABELS_ALARM)]),
+    ),
   };
+}
+
+/** Hypothesis of each detector: the mean of a cohort's labels is at least the level. Bets against it as `bounded-mean-test.ts` does. */
+function detectInLabels(
+  { labels: levels }: ChampionLimits,
+  { labels }: ChampionDetectors,
+  seen: NonNullable<Tally['labels']>,
+): ChampionDetectors['labels'] {
+  return Object.fromEntries(
+    Object.entries(levels).map(([name, level]) => {
+      const detector = labels[name] ?? openDetector(MEAN_ALTERNATIVES);
+      const sums = seen[name];
+      return [name, sums === undefined ? detector : look(detector, belowLogFactors(level, sums))];
+    }),
+  );
+}
+
+/** A value y counts (level − y) / (1 − level), which is at least −1, and 0 or less on average where the mean keeps the level. */
+function belowLogFactors(level: number, sums: Moments): readonly number[] {
+  const { sum, sumSquares } = centred(sums, level);
+  const scaled = { sum: -sum / (1 - level), sumSquares: sumSquares / (1 - level) ** 2 };
+  return STAKES.map((stake) => boundedLogFactor(stake, scaled));
 }
 
 function detectDrift(

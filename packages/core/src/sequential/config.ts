@@ -48,6 +48,18 @@ export interface ScoreGuard {
   readonly promote: number;
 }
 
+/** When a guard on feedback must have proven the challenger safe: to pass any step, to be promoted, or not before the promotion. */
+export type FeedbackNeeded = 'each-step' | 'promotion' | 'afterwards';
+
+/**
+ * The truth, told later by request id: a value in [0, 1], such as whether the prediction was right. Its evidence counts over
+ * the whole rollout, and goes on to count after the promotion until the labels of the last requests are due.
+ */
+export interface FeedbackGuard extends Omit<ScoreGuard, 'metric'> {
+  readonly metric: 'feedback';
+  readonly needed: FeedbackNeeded;
+}
+
 /** An absolute limit on the challenger. Where the champion breaks it as well nobody is blamed. */
 export interface LimitGuard {
   readonly metric: 'limit';
@@ -60,7 +72,7 @@ export interface LimitGuard {
 }
 
 /** One metric with its tolerances. Weights are relative to each other. */
-export type GuardConfig = ErrorsGuard | LatencyGuard | DriftGuard | ScoreGuard | LimitGuard;
+export type GuardConfig = ErrorsGuard | LatencyGuard | DriftGuard | ScoreGuard | FeedbackGuard | LimitGuard;
 
 /** Tests that stay valid however often one looks; formulas in the files beside this one. */
 export interface SequentialConfig {
@@ -94,6 +106,7 @@ export const DEFAULT_GUARDS = {
   latency: { weight: 0.15, ignoreBelowMs: 0 },
   drift: { weight: 0.25, tolerance: 0.05, promote: 0.1 },
   score: { better: 'higher', weight: 0.25, tolerance: 0.01, promote: 0.02 },
+  feedback: { better: 'higher', weight: 0.25, tolerance: 0.01, promote: 0.02, needed: 'promotion' },
   limit: { weight: 0.1 },
 } as const;
 
@@ -145,6 +158,8 @@ export function nameOfGuard(guard: GuardConfig): string {
       return 'drift';
     case 'score':
       return `score.${guard.name}`;
+    case 'feedback':
+      return `feedback.${guard.name}`;
     case 'limit':
       return `limit.${guard.of}`;
   }
@@ -164,7 +179,8 @@ function problemsOfGuard(guard: GuardConfig): readonly string[] {
       ];
     }
     case 'drift':
-    case 'score': {
+    case 'score':
+    case 'feedback': {
       const isLooser = guard.promote >= guard.tolerance;
       return [
         ...(isLooser

@@ -4,12 +4,12 @@ import type { Tally } from '../evidence.ts';
 import type { GuardReading, Interval, Question } from '../policy.ts';
 import { countsInBins, type PredictionBins } from '../prediction-bins.ts';
 import { meanInterval, quantileInterval, rateInterval } from './confidence-sequence.ts';
-import type { DriftGuard, ErrorsGuard, GuardConfig, LatencyGuard, LimitGuard, ScoreGuard } from './config.ts';
+import type { DriftGuard, ErrorsGuard, GuardConfig, LatencyGuard, LimitGuard } from './config.ts';
 import { type BinSet, countIn, halfLinesOf, totalOf } from './drift-families.ts';
 import { effectiveRatioOf } from './latency-threshold.ts';
 import { type ArmPair, limitOf, type RateCounts } from './margin.ts';
 import { countErrors, countOverLimit } from './rate-guards.ts';
-import { countScores } from './score-guard.ts';
+import { countScores, type MeanGuard } from './score-guard.ts';
 
 /** Everything of a reading but what the evidence comes to. */
 export type Estimate = Pick<GuardReading, 'champion' | 'challenger' | 'limit' | 'margin' | 'intervals' | 'unit' | 'samples'> & {
@@ -32,6 +32,7 @@ export function estimateOf(guard: GuardConfig, bins: PredictionBins | undefined,
     case 'drift':
       return ofShares(guard, bins, seen);
     case 'score':
+    case 'feedback':
       return ofScore(guard, seen);
     case 'limit':
       return ofLimit(guard, seen);
@@ -72,7 +73,7 @@ function ofLatency(guard: LatencyGuard, seen: ArmPair<Tally>): Estimate {
   };
 }
 
-function ofScore(guard: ScoreGuard, seen: ArmPair<Tally>): Estimate {
+function ofScore(guard: MeanGuard, seen: ArmPair<Tally>): Estimate {
   const sums = countScores(guard, seen);
   const isHigherBetter = guard.better === 'higher';
   const harmLies = isHigherBetter ? 'below' : 'above';

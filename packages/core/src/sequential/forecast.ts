@@ -5,6 +5,7 @@ import type { Forecast, Question } from '../policy.ts';
 import { type GuardConfig, nameOfGuard, type SequentialConfig } from './config.ts';
 import { type GuardState, logSafetyOfGuard } from './guard.ts';
 import { logShareOf } from './harm.ts';
+import { isNeededIn } from './labels.ts';
 import { clampRate } from './log-odds.ts';
 import type { ArmPair, Margin, RateCounts } from './margin.ts';
 import { oneSampleLogFactor } from './one-sample-test.ts';
@@ -66,7 +67,7 @@ function requestsToProve(config: SequentialConfig, state: SequentialState, quest
   const bound = logSafetyBound(config, question);
   return config.guards.flatMap((guard, index) => {
     const guardState = state.guards[index];
-    if (guardState === undefined) return [];
+    if (guardState === undefined || !isNeededIn(guard, question)) return [];
     return [{ name: nameOfGuard(guard), missing: requestsToProveGuard(guard, guardState, question, bound) }];
   });
 }
@@ -89,7 +90,8 @@ function safetyGrowth(guard: GuardConfig, state: GuardState, { seen, trafficPerc
     case 'drift':
       // A half of the predictions is the share that takes longest.
       return growth({ ratio: 1, plus: guard.promote }, { champion: 0.5, challenger: 0.5 }) / SLOWEST_SET;
-    case 'score': {
+    case 'score':
+    case 'feedback': {
       const { champion } = countScores(guard, seen);
       const spread = standardDeviationOf(champion) ?? 0.5;
       // Of a bet on a mean, for small differences: (margin / standard error)² / 2 for each value …

@@ -24,11 +24,19 @@ import {
   weighLatency,
   weighLimit,
 } from './rate-guards.ts';
-import { countScores, meanSafetyProcess, openScore, type ScoreState, weighScores } from './score-guard.ts';
+import {
+  countScores,
+  type FeedbackState,
+  meanSafetyProcess,
+  openFeedback,
+  openScore,
+  type ScoreState,
+  weighScores,
+} from './score-guard.ts';
 import { logDriftEvidence, logDriftSafetyEvidence, restartDrift } from './share-drift.ts';
 
 /** Plain data; the guard's configuration is kept beside it, at the same place of a list. */
-export type GuardState = ErrorsState | LatencyState | DriftGuardState | ScoreState | LimitState;
+export type GuardState = ErrorsState | LatencyState | DriftGuardState | ScoreState | FeedbackState | LimitState;
 
 /** What every guard looks at. */
 export interface GuardSight {
@@ -47,6 +55,8 @@ export function openGuard(config: GuardConfig, { champion, bins }: Opening): Gua
       return openDriftGuard(bins, champion);
     case 'score':
       return openScore(config, champion);
+    case 'feedback':
+      return openFeedback(config, champion);
     case 'limit':
       return openLimit(config, champion);
   }
@@ -61,6 +71,9 @@ export function countGuard(config: GuardConfig, state: GuardState, { arms, bins 
       return { kind: 'rate', arms: countOverLimit(config, arms) };
     case 'score':
       return { kind: 'score', arms: countScores(config, arms) };
+    case 'feedback':
+      // Counted apart, as it is of requests of the past: `labels.ts`.
+      return undefined;
     case 'latency': {
       const slow = state.metric === 'latency' ? countSlow(state, arms) : undefined;
       return slow === undefined ? undefined : { kind: 'slow', ...slow };
@@ -84,6 +97,9 @@ export function weighGuard(config: GuardConfig, state: GuardState, counts: Guard
   if (config.metric === 'score' && state.metric === 'score' && counts.kind === 'score') {
     return weighScores(config, state, counts.arms);
   }
+  if (config.metric === 'feedback' && state.metric === 'feedback' && counts.kind === 'score') {
+    return weighScores(config, state, counts.arms);
+  }
   if (config.metric === 'limit' && state.metric === 'limit' && counts.kind === 'rate') {
     return weighLimit(config, state, counts.arms);
   }
@@ -98,6 +114,7 @@ export function restartGuard(config: GuardConfig, state: GuardState, pastLatency
   switch (state.metric) {
     case 'errors':
     case 'score':
+    case 'feedback':
       return { ...state, harm: restart(state.harm), safety: restart(state.safety) };
     case 'latency': {
       const restarted = { ...state, harm: restart(state.harm), safety: restart(state.safety) };
@@ -119,6 +136,9 @@ export function renewSafety(state: GuardState): GuardState {
       return { ...state, safety: safetyProcess() };
     case 'score':
       return { ...state, safety: meanSafetyProcess() };
+    case 'feedback':
+      // Labels of one step come while another is held: what they prove, they prove of the rollout.
+      return state;
     case 'drift':
       return renewShares(state);
   }
@@ -130,6 +150,7 @@ export function logHarmOfGuard(state: GuardState): number {
     case 'errors':
     case 'latency':
     case 'score':
+    case 'feedback':
       return logEvidence(state.harm);
     case 'limit':
       // The smaller of two pieces of evidence speaks against either hypothesis: within the limit, or no worse than the champion.
@@ -156,6 +177,7 @@ function computeSafety(state: GuardState): number {
     case 'errors':
     case 'latency':
     case 'score':
+    case 'feedback':
     case 'limit':
       return logEvidence(state.safety);
     case 'drift':

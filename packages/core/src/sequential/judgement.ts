@@ -1,15 +1,15 @@
 /** The verdict of the policy `sequential` with everything a person wants to know about it. */
 import { formatDuration } from '../duration.ts';
 import type { GuardReading, Judgement, Question, Verdict } from '../policy.ts';
-import type { SequentialConfig } from './config.ts';
-import { nameOfGuard } from './config.ts';
+import { type GuardConfig, nameOfGuard, type SequentialConfig } from './config.ts';
 import { estimateOf, type Estimate } from './estimate.ts';
 import { forecastOf } from './forecast.ts';
 import { type GuardState, logHarmOfGuard, logSafetyOfGuard } from './guard.ts';
 import { logHarmPartOf, logShareOf } from './harm.ts';
 import { MIN_PAST } from './latency-threshold.ts';
+import { countScores } from './score-guard.ts';
 import type { SequentialState } from './state.ts';
-import { logHarmBound, logSafetyBound, sicknessOf, silentArm, verdictOf } from './verdict.ts';
+import { logHarmBound, logSafetyBound, lopsidedGuard, sicknessOf, silentArm, verdictOf } from './verdict.ts';
 import { countWords, oddsWords, valueWords } from './words.ts';
 
 /** See {@link verdictOf} for the verdict, `estimate.ts` and `forecast.ts` for the numbers. */
@@ -95,6 +95,8 @@ function reasonOf(verdict: Verdict, { config, state, question, guards, driver }:
     case 'harmful':
       return `${firstSentence(guards[driver])}; the evidence of harm reached ${oddsWords(state.peak)} over all guards, ${oddsWords(logHarmBound(config))} rolls back`;
     case 'invalid': {
+      const lopsided = lopsidedGuard(state);
+      if (lopsided !== undefined) return lopsidedWords(config.guards[lopsided], question);
       const share = challenger.requests / Math.max(1, challenger.requests + champion.requests);
       return `the challenger got ${valueWords(share, 'share')} of the requests in this step where ${question.trafficPercent} % was planned, so the arms cannot be compared; look for lost or repeated requests`;
     }
@@ -116,6 +118,13 @@ function reasonOf(verdict: Verdict, { config, state, question, guards, driver }:
     case 'healthy':
       return `every guard is proven safe after ${countWords(challenger.requests)} requests to the challenger in this step`;
   }
+}
+
+function lopsidedWords(guard: GuardConfig | undefined, { seen }: Question): string {
+  const sums = guard?.metric === 'feedback' ? countScores(guard, seen) : undefined;
+  const [ours, theirs] = [sums?.challenger.count ?? 0, sums?.champion.count ?? 0];
+  const name = guard === undefined ? 'feedback' : nameOfGuard(guard);
+  return `labels do not come for both arms alike: ${countWords(ours)} of ${countWords(ours + theirs)} labels of ${name} are of the challenger's requests, which is not its share; what they say cannot be compared`;
 }
 
 function undecidedBecause({ seen, minSamples }: Question, guards: readonly GuardReading[]): string {

@@ -133,7 +133,7 @@ export function judge({ config, state, question }: Played, asked: Partial<Questi
 /** A question about the first step, before anything was seen. */
 export function questionOf(asked: Partial<Question>): Question {
   const seen = { champion: EMPTY_TALLY, challenger: EMPTY_TALLY };
-  return { atMs: 0, step: 0, sinceMs: 0, trafficPercent: 10, isStrictest: false, minSamples: 0, seen, ...asked };
+  return { atMs: 0, step: 0, sinceMs: 0, trafficPercent: 10, isStrictest: false, isLast: false, minSamples: 0, seen, ...asked };
 }
 
 function normalBins(): OrderedBins {

@@ -4,6 +4,7 @@ import type { SequentialConfig } from './config.ts';
 import { logDetection } from './detector.ts';
 import { logEvidence } from './e-process.ts';
 import { logSafetyOfGuard } from './guard.ts';
+import { isNeededIn } from './labels.ts';
 import { SAMPLE_RATIO_THRESHOLD } from './sample-ratio.ts';
 import type { SequentialState } from './state.ts';
 
@@ -16,14 +17,18 @@ const SICK_EVIDENCE = Math.log(1000);
  */
 export function verdictOf(config: SequentialConfig, state: SequentialState, question: Question): Verdict {
   if (state.peak >= logHarmBound(config)) return 'harmful';
-  if (isSplitWrong(state)) return 'invalid';
+  if (isSplitWrong(state) || lopsidedGuard(state) !== undefined) return 'invalid';
   if (sicknessOf(state) !== undefined) return 'champion-sick';
   if (silentArm(config, state, question) !== undefined) return 'no-data';
   if (question.seen.challenger.requests < question.minSamples) return 'undecided';
   // The state may still be that of the step before, while no block of this one is closed.
   if (state.step !== question.step) return 'undecided';
   const bound = logSafetyBound(config, question);
-  return state.guards.every((guard) => logSafetyOfGuard(guard) >= bound) ? 'healthy' : 'undecided';
+  const isProven = state.guards.every((guard, index) => {
+    const { [index]: setting } = config.guards;
+    return (setting !== undefined && !isNeededIn(setting, question)) || logSafetyOfGuard(guard) >= bound;
+  });
+  return isProven ? 'healthy' : 'undecided';
 }
 
 /** ln of the evidence that rolls back, 1/α. */
@@ -37,8 +42,14 @@ export function logSafetyBound(config: SequentialConfig, { isStrictest }: Pick<Q
 }
 
 /** Whether the arms do not get the shares of requests that they should. */
-function isSplitWrong({ split }: SequentialState): boolean {
+function isSplitWrong({ split }: Pick<SequentialState, 'split'>): boolean {
   return logEvidence(split) >= Math.log(SAMPLE_RATIO_THRESHOLD);
+}
+
+/** Place of a guard whose labels do not come for both arms alike; undefined while none is known. */
+export function lopsidedGuard({ guards }: Pick<SequentialState, 'guards'>): number | undefined {
+  const index = guards.findIndex((guard) => guard.metric === 'feedback' && isSplitWrong(guard));
+  return index < 0 ? undefined : index;
 }
 
 /** What the champion itself does beyond its limits; undefined while it is well. */

@@ -1,7 +1,7 @@
 /** Plays one rollout of a plan: requests drawn from a seed, a judge, and the real state machine. Simulations and benchmarks depend on it. */
 import { EMPTY_TALLY } from '../evidence.ts';
 import type { ConcurrentBlock } from '../evidence-pool.ts';
-import { type Plan, strictestStepOf } from '../plan.ts';
+import { isLastStep, type Plan, strictestStepOf } from '../plan.ts';
 import type { Opening, Policy, Question, Verdict } from '../policy.ts';
 import { decide, type Rollout, type RolloutState } from '../rollout.ts';
 import { openingOf, type PreparedScenario, requestsOf, type SimulatedSecond } from './prepared-scenario.ts';
@@ -194,6 +194,7 @@ function questionerOf(
     sinceMs,
     trafficPercent: steps[step]?.trafficPercent ?? 0,
     isStrictest: strictest === step,
+    isLast: isLastStep(steps, step),
     minSamples: steps[step]?.minSamples ?? 0,
     seen,
     ...baseline,

@@ -5,11 +5,13 @@ import { CONTEXT_COMMANDS } from './context-commands.ts';
 import { DOCTOR_COMMANDS } from './doctor-command.ts';
 import { ENVIRONMENT_COMMANDS } from './environment-commands.ts';
 import { EVALUATION_COMMANDS } from './evaluation-commands.ts';
+import { FEEDBACK_COMMANDS } from './feedback-commands.ts';
 import { FLAG_COMMANDS } from './flag-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
 import { PLAN_COMMANDS } from './plan-commands.ts';
 import { REPLAY_COMMANDS } from './replay-command.ts';
 import { ROLLOUT_COMMANDS } from './rollout-commands.ts';
+import { SDK_COMMANDS } from './sdk-commands.ts';
 import { SEGMENT_COMMANDS } from './segment-commands.ts';
 import { SIMULATE_COMMANDS } from './simulate-command.ts';
 import { TOKEN_COMMANDS } from './token-commands.ts';
@@ -26,11 +28,14 @@ export const GROUPS: readonly CommandGroup[] = [
   { name: 'version', summary: 'Versions: register, promote, mark healthy or unhealthy' },
   { name: 'rollout', summary: 'Rollouts: start, watch, pause, promote, roll back' },
   { name: 'plan', summary: 'Plans of rollouts' },
+  { name: 'feedback', summary: 'The truth about requests, told later' },
   { name: 'flag', summary: 'Flags: save, switch, ramp, import' },
   { name: 'segment', summary: 'Segments of subjects, for the rules of flags' },
   { name: 'import', summary: 'Take over what other programs keep' },
+  { name: 'sdk', summary: 'SDKs of other systems that read flags' },
   { name: 'token', summary: 'Access tokens' },
   { name: 'gateway', summary: 'Gateways' },
+  { name: 'store', summary: 'State: copy, back up, restore, verify' },
   { name: 'context', summary: 'Stored addresses' },
 ];
 
@@ -43,8 +48,10 @@ export function allCommands(extra: readonly Command[]): readonly Command[] {
     ...VERSION_COMMANDS,
     ...ROLLOUT_COMMANDS,
     ...PLAN_COMMANDS,
+    ...FEEDBACK_COMMANDS,
     ...FLAG_COMMANDS,
     ...SEGMENT_COMMANDS,
+    ...SDK_COMMANDS,
     ...EVALUATION_COMMANDS,
     ...REPLAY_COMMANDS,
     ...SIMULATE_COMMANDS,

@@ -1,4 +1,5 @@
 /** Commands on the environment as a whole: status, gateways, journal, and the kill switch. */
+import type { Readiness } from '@understudy/contract/report';
 import { formatDuration } from '@understudy/core/duration';
 import type { Command, Input } from './command.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
@@ -73,7 +74,7 @@ export const ENVIRONMENT_COMMANDS: readonly Command[] = [
           isConnected ? 'connected' : 'AWAY',
           `${revision}`,
           agoWords(session, seenAtMs),
-          readiness.map(({ model, version, state }) => `${model}/${version} ${state}`).join(', '),
+          readiness.map(readinessWords).join(', '),
         ],
         name: ({ gateway }) => gateway,
         empty: 'No gateway has connected yet. `understudy serve` brings one along.',
@@ -81,6 +82,13 @@ export const ENVIRONMENT_COMMANDS: readonly Command[] = [
     },
   },
 ];
+
+/** `fraud/v8 ready, cut off` */
+function readinessWords({ model, version, state, trial }: Readiness): string {
+  const breaker = { closed: [], open: ['CUT OFF'], 'half-open': ['CUT OFF, trying'] }[trial?.breaker.state ?? 'closed'];
+  const lease = trial?.leaseOverSinceMs === undefined ? [] : ['LEASE OVER'];
+  return [`${model}/${version} ${state}`, ...breaker, ...lease].join(', ');
+}
 
 async function showStatus(session: Session): Promise<void> {
   const { io, clock } = session.deps;

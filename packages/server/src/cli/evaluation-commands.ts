@@ -1,4 +1,4 @@
-/** `understudy eval` and `understudy why`: what a flag gives to somebody, and how it came to that. */
+/** `understudy eval`, `why` and `bucket`: what a flag gives to somebody, how it came to that, and the bucket that callers bring. */
 import type { CallInput } from '@understudy/contract/client';
 import type { EvaluationView } from '@understudy/contract/flag-views';
 import type { Command, Input, Option } from './command.ts';
@@ -49,6 +49,20 @@ export const EVALUATION_COMMANDS: readonly Command[] = [
         names: ({ variant }) => (variant === undefined ? [] : [variant]),
       });
       return exitCodeOf(data);
+    },
+  },
+  {
+    path: 'bucket',
+    summary: 'The bucket of a subject, for services that bucket users themselves',
+    details: [
+      'What a service sends with flags of the profile "attribute" (docs/flags.md):',
+      'compare it with what your own code computes.',
+    ],
+    arguments: [{ name: 'subject', about: 'the sticky key, such as a user id' }],
+    examples: ['bucket user-42', 'bucket user-42 --json'],
+    async run(session, input) {
+      const data = await session.ask('bucketOfSubject', { query: { subject: input.argument('subject') } });
+      await session.output.show({ data, text: ({ bucket }) => `${bucket}`, names: ({ bucket }) => [`${bucket}`] });
     },
   },
 ];

@@ -95,6 +95,7 @@ export const EXIT_OF: Readonly<Record<ErrorCode, ExitCode>> = {
   'store.conflict': EXIT.conflict,
   'store.corrupt': EXIT.error,
   'store.locked': EXIT.unavailable,
+  'store.not_empty': EXIT.conflict,
   'store.write_failed': EXIT.unavailable,
   'token.not_found': EXIT.notFound,
   'upstream.bad_response': EXIT.unavailable,

@@ -13,6 +13,13 @@ export function durationOf(text: string, option: string): number {
   return ms;
 }
 
+/** A name and its number, written `name=number`. */
+export function namedNumberOf(text: string, option: string): readonly [name: string, value: number] {
+  const at = text.lastIndexOf('=');
+  if (at <= 0) throw new UsageError(`${option} ${text}: write it as name=number`);
+  return [text.slice(0, at), numberOf(text.slice(at + 1), option)];
+}
+
 /** @throws UsageError unless it is a number */
 export function numberOf(text: string, option: string): number {
   const value = Number(text);

@@ -5,7 +5,7 @@ import { AppError } from '@understudy/core/errors';
 import type { Command, Input, Option } from './command.ts';
 import { renderFacts } from './facts.ts';
 import { renderGuards } from './guard-lines.ts';
-import { durationOf, momentOf, numberOf, readDataFile, requestFieldOf, shareOf } from './input-values.ts';
+import { durationOf, momentOf, namedNumberOf, numberOf, readDataFile, requestFieldOf, shareOf } from './input-values.ts';
 import type { Session } from './session.ts';
 import { agoWords, shellWord, showList, showOutcome, timeWords } from './show.ts';
 import { UsageError } from './usage-error.ts';
@@ -22,8 +22,10 @@ const SETTINGS: readonly Option[] = [
   { flags: '--p95 <time>', about: 'champion watch: limit of p95 latency' },
   { flags: '--max-errors <share>', about: 'champion watch: limit of errors, such as 5%' },
   { flags: '--max-drift <sd>', about: 'champion watch: limit of drift in standard deviations' },
+  { flags: '--labels <name=level>', about: 'champion watch: lowest mean of labels that are due', isRepeatable: true },
   { flags: '--cooldown <time>', about: 'champion watch: pause after a rollback' },
-  { flags: '--settings <file>', about: 'YAML with routing and watch, for rules and the rest' },
+  { flags: '--labels-due <time>', about: 'labels of a request are due so long after it, such as 24h' },
+  { flags: '--settings <file>', about: 'YAML with routing, watch and labelsDueMs' },
 ];
 
 export const MODEL_COMMANDS: readonly Command[] = [
@@ -173,15 +175,19 @@ async function settingsOf(input: Input): Promise<Omit<CallInput<'createModel'>['
     ...(deadline === undefined ? {} : { deadlineMs: durationOf(deadline, '--deadline') }),
   };
   const limits = { ...fromFile.watch?.limits, ...limitsOf(input) };
-  const cooldown = input.text('cooldown');
+  const [cooldown, labelsDue] = [input.text('cooldown'), input.text('labelsDue')];
+  const levels = input.list('labels').map((text) => namedNumberOf(text, '--labels'));
+  const labelsDueMs = labelsDue === undefined ? fromFile.labelsDueMs : durationOf(labelsDue, '--labels-due');
   const watch = {
     ...fromFile.watch,
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
+    ...(levels.length === 0 ? {} : { labels: Object.fromEntries(levels) }),
     ...(cooldown === undefined ? {} : { cooldownMs: durationOf(cooldown, '--cooldown') }),
   };
   return {
     ...(Object.keys(routing).length === 0 ? {} : { routing }),
     ...(Object.keys(watch).length === 0 ? {} : { watch }),
+    ...(labelsDueMs === undefined ? {} : { labelsDueMs }),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The file of `--settings`: routing and watch of a model, as the control API takes them. */
+/** The file of `--settings`: routing, watch and the rest of a model, as the control API takes them. */
 import type { CallInput } from '@understudy/contract/client';
 import { MODEL_ENDPOINTS } from '@understudy/contract/model-endpoints';
 import { describeProblems } from '@understudy/contract/problems';

@@ -183,6 +183,15 @@ function environmentAnswers(text: string) {
     listTokens: [token],
     revokeToken: outcome(text),
     reportObservations: { outcome: 'stored' as const, counted: 3, ignored: [{ reason: text, requests: 1 }] },
+    giveFeedback: { accepted: 1, late: 0, ignored: [{ index: 0, reason: text }] },
+    getFeedback: {
+      model: text,
+      labelsDueMs: 3_600_000,
+      sinceMs: 0,
+      judgedUntilMs: NOW_MS,
+      scores: [{ name: text, version: text, arm: 'champion' as const, rollout: text, requests: 4, mean: 0.5, judged: 2 }],
+      lag: { p50Ms: 1000, p90Ms: 3000, p99Ms: 7000 },
+    },
     listSdks: [{ ...sdk, firstSeenAtMs: NOW_MS, seenAtMs: NOW_MS, warnings: [text] }],
   };
 }
@@ -326,6 +335,7 @@ function flagAnswers(text: string) {
         { step: 'fallthrough' as const, sentence: text },
       ],
     },
+    bucketOfSubject: { subject: text, bucket: 4711 },
     importFlags: {
       outcome: 'written' as const,
       message: text,

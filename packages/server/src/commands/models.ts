@@ -27,6 +27,7 @@ export interface WatchChange extends Partial<Omit<Watch, 'limits'>> {
 interface ModelSettings {
   readonly routing?: Partial<Routing>;
   readonly watch?: WatchChange;
+  readonly labelsDueMs?: number;
 }
 
 /** @throws AppError `model.already_exists`; `flag.already_exists` when somebody's flag has the key of the one that would follow it */
@@ -257,6 +258,7 @@ function configure(model: Model, settings: ModelSettings): Model {
     ...model,
     routing: { ...model.routing, ...settings.routing },
     watch: { ...model.watch, ...watch, limits: { ...model.watch.limits, ...limits } },
+    ...(settings.labelsDueMs === undefined ? {} : { labelsDueMs: settings.labelsDueMs }),
   };
 }
 

@@ -5,7 +5,7 @@ import { INTERVAL_MS } from '@understudy/core/evidence-pool';
 import { bucketOfLatency, type Histogram, mergeHistograms } from '@understudy/core/histogram';
 import type { Baseline } from '@understudy/core/model-version';
 import { binOf, binsOfNormal, MAX_BINS, nameOfEdges } from '@understudy/core/prediction-bins';
-import type { Readiness } from '@understudy/contract/report';
+import type { Readiness, Trial } from '@understudy/contract/report';
 import { openSqliteStore } from '../storage/sqlite-store.ts';
 import type { Store } from '../storage/store.ts';
 import type { CommandContext } from './command.ts';
@@ -36,6 +36,8 @@ export interface TestWorld {
    * `GRACE_MS` of a second its interval is closed at the end of them; later the report is late and counts in the present one.
    */
   report(ready: readonly string[], traffic: readonly Traffic[]): Promise<void>;
+  /** What reports say from now on about the trial of `v2`. */
+  trial: Trial | undefined;
   register(...versions: readonly string[]): Promise<void>;
 }
 
@@ -61,7 +63,8 @@ export async function openTestWorld(): Promise<TestWorld> {
   await register('v1', 'v2', 'v3');
   await promoteVersion(context, HUMAN, { model: MODEL, version: 'v1', reason: 'first' });
 
-  return {
+  const world: TestWorld = {
+    trial: undefined,
     context,
     store,
     register,
@@ -69,7 +72,15 @@ export async function openTestWorld(): Promise<TestWorld> {
       nowMs += ms;
     },
     async report(ready, traffic) {
-      const readiness = ready.map((version): Readiness => ({ model: MODEL, version, state: 'ready', detail: 'inline' }));
+      const told = (version: string): Pick<Readiness, 'trial'> =>
+        world.trial === undefined || version !== 'v2' ? {} : { trial: world.trial };
+      const readiness = ready.map((version): Readiness => ({
+        model: MODEL,
+        version,
+        state: 'ready',
+        detail: 'inline',
+        ...told(version),
+      }));
       const blocks = traffic.map((seen) => ({
         model: MODEL,
         version: seen.version,
@@ -83,6 +94,7 @@ export async function openTestWorld(): Promise<TestWorld> {
       sequence += 1;
     },
   };
+  return world;
 }
 
 // Where the baseline of every version puts the edges of its bins.

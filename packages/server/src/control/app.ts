@@ -7,6 +7,7 @@ import { guardAccess } from './access.ts';
 import { setAnswerHeaders } from './answer-headers.ts';
 import { answerBrokenRequest } from './broken-request.ts';
 import { answerError, type ControlLog } from './error-answer.ts';
+import type { FeedbackIntake } from './feedback.ts';
 import type { FlagFeed } from './flag-feed.ts';
 import { readJsonBodies } from './json-body.ts';
 import type { Observations } from './observations.ts';
@@ -15,6 +16,7 @@ import type { ArtifactIntake, EngineWindow, MetricsPage } from './ports.ts';
 import { addProbes } from './probes.ts';
 import { compileRequestSchema } from './request-schema.ts';
 import { addRoutes } from './routes.ts';
+import { endOf } from './server-end.ts';
 import type { SdkSightings } from './sdk-sightings.ts';
 import { explainUnknown, type KnownRoute } from './unknown-route.ts';
 import { ownListeners } from './upstream-address.ts';
@@ -37,6 +39,7 @@ export interface ControlPorts extends Pick<CommandContext, 'store' | 'clock'> {
   readonly metrics: MetricsPage;
   readonly log: ControlLog;
   readonly observations: Observations;
+  readonly feedback: FeedbackIntake;
   readonly sdks: Pick<SdkSightings, 'list'>;
   readonly flags: Pick<FlagFeed, 'now'>;
   readonly protocols: readonly MountedProtocol[];
@@ -66,9 +69,10 @@ const MAX_UPLOAD_BYTES = 2 * 1024 ** 3;
 /** Ready to listen when it resolves; a route that declares no access makes it reject. */
 export async function openControlApi(options: ControlOptions, ports: ControlPorts): Promise<ControlApi> {
   const { environment, release } = options;
-  const { store, clock, engine, artifacts, metrics, log, observations, sdks, flags, protocols } = ports;
+  const { store, clock, engine, artifacts, metrics, log, observations, feedback, sdks, flags, protocols } = ports;
   let isDraining = false;
   const app = openServer(log);
+  const end = endOf(app);
   app.addHook('onRequest', async (request, reply) => {
     setAnswerHeaders(request, reply);
     if (isDraining) reply.header('connection', 'close');
@@ -80,7 +84,7 @@ export async function openControlApi(options: ControlOptions, ports: ControlPort
   const metricsAccess = options.openMetrics === true ? 'public' : 'read';
   addProbes(app, { store, environment, metrics, metricsAccess, isDraining: () => isDraining });
   const own = ownListeners(options.ownPorts);
-  const context = { environment, release, store, clock, engine, artifacts, own, observations, sdks, flags };
+  const context = { environment, release, store, clock, engine, artifacts, own, observations, feedback, sdks, flags };
   await addRoutes(app, { context, maxUploadBytes: options.maxUploadBytes ?? MAX_UPLOAD_BYTES });
   for (const { prefix, plugin } of protocols) await mount(app, prefix, plugin);
   await app.ready();
@@ -89,7 +93,7 @@ export async function openControlApi(options: ControlOptions, ports: ControlPort
     drain: () => {
       isDraining = true;
     },
-    close: () => app.close(),
+    close: end,
     inject: app.inject.bind(app),
   };
 }

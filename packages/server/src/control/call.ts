@@ -3,6 +3,7 @@ import type { ENDPOINTS, EndpointName } from '@understudy/contract/endpoints';
 import type { Token } from '@understudy/core/token';
 import type { z } from 'zod';
 import type { Caller, CommandContext } from '../commands/command.ts';
+import type { FeedbackIntake } from './feedback.ts';
 import type { FlagFeed } from './flag-feed.ts';
 import type { Observations } from './observations.ts';
 import type { ArtifactIntake, EngineWindow } from './ports.ts';
@@ -34,6 +35,7 @@ export interface HandlerContext extends CommandContext {
   readonly artifacts: ArtifactIntake;
   readonly own: OwnListeners;
   readonly observations: Observations;
+  readonly feedback: FeedbackIntake;
   readonly sdks: Pick<SdkSightings, 'list'>;
   readonly flags: Pick<FlagFeed, 'now'>;
 }

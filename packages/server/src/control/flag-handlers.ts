@@ -21,9 +21,10 @@ import { compileRegex } from '../regex.ts';
 import type { HandlerContext, Handlers } from './call.ts';
 import { viewEvaluation, viewFlags, viewSegments } from './flag-view.ts';
 import { outcomeOf } from './outcome.ts';
+import { subjectBucket } from './subject-bucket.ts';
 
 export const FLAG_HANDLERS = {
-  listFlags: async (context) => viewFlags(await loadFlagLibrary(context)),
+  listFlags: async (context) => viewFlags(await loadFlagLibrary(context), context.observations.unjudgedExposures),
   getFlag: (context, { params }) => flagByKey(context, params.flag),
   saveFlag: async (context, { caller, params, body }) => {
     refuseOtherKey('flag', { key: body.flag.key, address: params.flag });
@@ -42,6 +43,7 @@ export const FLAG_HANDLERS = {
     const circumstances = { atMs, random: Math.random };
     return viewEvaluation(explainFlag(documents, body.flag, { context: subject, circumstances, compileRegex }));
   },
+  bucketOfSubject: async (_context, { query: { subject } }) => ({ subject, bucket: subjectBucket(subject) }),
   importFlags: async (context, { caller, body }) => {
     const { from, dryRun, reason } = body;
     const imported = importOf(from, body.data);
@@ -73,7 +75,7 @@ export const FLAG_HANDLERS = {
 
 async function flagByKey(context: HandlerContext, key: string): Promise<FlagView> {
   const library = await loadFlagLibrary(context);
-  const found = viewFlags(library).find(({ flag }) => flag.key === key);
+  const found = viewFlags(library, context.observations.unjudgedExposures).find(({ flag }) => flag.key === key);
   if (found === undefined) throw unknownFlag(library, key);
   return found;
 }

@@ -15,14 +15,22 @@ function knownOf(library: FlagLibrary): Known {
   return { documents, problems: problemsIn(documents) };
 }
 
-/** Flags that follow models first. */
-export function viewFlags(library: FlagLibrary): FlagView[] {
+/**
+ * Flags that follow models first.
+ * @param unjudged how often SDKs gave a version of a model and said of no request what came of it
+ */
+export function viewFlags(library: FlagLibrary, unjudged: (model: string) => number | undefined): FlagView[] {
   const known = knownOf(library);
   const models = new Map(library.following.map(({ flag, model, losses }) => [flag.key, { model, losses }]));
   const revisions = new Map(library.flags.map(({ id, revision }) => [id, revision]));
   return known.documents.flags.map((flag): FlagView => {
     const follows = models.get(flag.key);
-    const notes = [...(follows?.losses ?? []).map(({ sentence }) => sentence), ...notesOn(known, `flag "${flag.key}"`)];
+    const exposures = follows === undefined ? undefined : unjudged(follows.model);
+    const notes = [
+      ...(follows?.losses ?? []).map(({ sentence }) => sentence),
+      ...notesOn(known, `flag "${flag.key}"`),
+      ...(exposures === undefined ? [] : [unjudgedNote(exposures)]),
+    ];
     return {
       flag,
       revision: follows === undefined ? (revisions.get(flag.key) ?? 0) : 0,
@@ -31,6 +39,11 @@ export function viewFlags(library: FlagLibrary): FlagView[] {
       notes,
     };
   });
+}
+
+function unjudgedNote(exposures: number): string {
+  const given = `SDKs have given it ${exposures} ${exposures === 1 ? 'time' : 'times'} since this process started`;
+  return `${given} and said of no request how it ended: that is no evidence for its rollout; report outcomes (docs/observations.md)`;
 }
 
 export function viewSegments(library: FlagLibrary): SegmentView[] {

@@ -18,6 +18,10 @@ const NUMBERS: GatewayNumbers = {
   noSubject: 2,
   refused: 4,
   overloaded: 0,
+  breakerOpenings: 2,
+  breakerDiverted: 9,
+  breakerProbes: 3,
+  trials: [{ model: 'fraud', version: 'v8', breaker: 'half-open', isLeaseOver: true }],
   pendingReports: 1,
   lostBlocks: 0,
 };
@@ -38,6 +42,11 @@ describe('the metrics page', () => {
     'understudy_requests_total{model="fraud",version="v\\"2\\"",arm="challenger",outcome="error"} 1',
     'understudy_requests_without_subject_total 2',
     'understudy_requests_refused_total 4',
+    'understudy_breaker_open_ratio{model="fraud",version="v8"} 0.5',
+    'understudy_lease_over_ratio{model="fraud",version="v8"} 1',
+    'understudy_breaker_openings_total 2',
+    'understudy_breaker_diverted_requests_total 9',
+    'understudy_breaker_probes_total 3',
   ])('has the line %s', async (line) => {
     expect((await page(NUMBERS)).split('\n')).toContain(line);
   });

@@ -24,6 +24,15 @@ export interface GatewayNumbers {
   readonly noSubject: number;
   readonly refused: number;
   readonly overloaded: number;
+  readonly breakerOpenings: number;
+  readonly breakerDiverted: number;
+  readonly breakerProbes: number;
+  readonly trials: readonly {
+    readonly model: string;
+    readonly version: string;
+    readonly breaker: 'closed' | 'half-open' | 'open';
+    readonly isLeaseOver: boolean;
+  }[];
   readonly pendingReports: number;
   readonly lostBlocks: number;
 }
@@ -97,12 +106,26 @@ function addEnvironment(registry: Registry, { models, rollouts, revision }: Envi
   );
 }
 
+const OPEN_RATIO = { closed: 0, 'half-open': 0.5, open: 1 } as const;
+
 function addGateway(registry: Registry, numbers: GatewayNumbers): void {
   gauge(registry, 'understudy_gateway_revision', 'Revision that this gateway routes by.', [[{}, numbers.revision]]);
   gauge(registry, 'understudy_gateway_in_flight_requests', 'Requests in work.', [[{}, numbers.inFlight]]);
   gauge(registry, 'understudy_gateway_pending_reports', 'Reports of evidence not yet taken by the control plane.', [
     [{}, numbers.pendingReports],
   ]);
+  gauge(
+    registry,
+    'understudy_breaker_open_ratio',
+    '1 while this gateway has cut a challenger off, 0.5 while it tries single requests, 0 otherwise.',
+    numbers.trials.map(({ model, version, breaker }): Sample => [{ model, version }, OPEN_RATIO[breaker]]),
+  );
+  gauge(
+    registry,
+    'understudy_lease_over_ratio',
+    '1 while this gateway serves the share judged safe last, as it has not heard from the control plane.',
+    numbers.trials.map(({ model, version, isLeaseOver }): Sample => [{ model, version }, isLeaseOver ? 1 : 0]),
+  );
   if (numbers.snapshotAgeMs !== undefined) {
     gauge(registry, 'understudy_gateway_snapshot_age_seconds', 'Time since a snapshot was last heard of.', [
       [{}, numbers.snapshotAgeMs / 1000],
@@ -129,6 +152,15 @@ function counters(numbers: GatewayNumbers): string {
     ]),
     family('understudy_requests_refused_total', 'counter', "Requests refused as the caller's mistake.", [[{}, numbers.refused]]),
     family('understudy_requests_shed_total', 'counter', 'Requests refused for lack of capacity.', [[{}, numbers.overloaded]]),
+    family('understudy_breaker_openings_total', 'counter', 'Breakers that opened, again after a failed probe included.', [
+      [{}, numbers.breakerOpenings],
+    ]),
+    family('understudy_breaker_diverted_requests_total', 'counter', 'Requests that a breaker sent to the champion.', [
+      [{}, numbers.breakerDiverted],
+    ]),
+    family('understudy_breaker_probes_total', 'counter', 'Requests that tried whether a breaker may close.', [
+      [{}, numbers.breakerProbes],
+    ]),
     family('understudy_evidence_lost_blocks_total', 'counter', 'Blocks of evidence given up for lack of room.', [
       [{}, numbers.lostBlocks],
     ]),

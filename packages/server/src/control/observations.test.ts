@@ -215,6 +215,7 @@ describe('what SDKs report', () => {
     variant,
     batch: 'one',
     atMs: world.context.clock.nowMs(),
+    exposures: 0,
     requests: 10,
     errors: 1,
     latencies: [],
@@ -239,6 +240,21 @@ describe('what SDKs report', () => {
     expect(found[1]?.tally).toMatchObject({ latency: [[bucketOfLatency(12), 10]], scores: { quality: { count: 2 } } });
     await observations.report([outcome('fraud-v2', 'off', { batch: 'two' })]);
     expect((await blocks()).at(-1)).toMatchObject({ version: 'v1', arm: 'champion', step: 0 });
+  });
+
+  it('counts nothing that was only given and never judged, and that is known', async () => {
+    await goTo(onStep(0));
+    const given = { exposures: 500, requests: 0, errors: 0 };
+    await observations.report([
+      outcome('fraud-version', 'v2', given),
+      outcome('fraud-v2', 'off', given),
+      outcome('checkout', 'on', given),
+    ]);
+    expect(await blocks()).toEqual([]);
+    expect([observations.unjudgedExposures('fraud'), observations.unjudgedExposures('checkout')]).toEqual([1000, undefined]);
+    await observations.report([outcome('fraud-version', 'v2', { ...given, requests: 4, errors: 1, batch: 'two' })]);
+    expect((await blocks()).map(({ tally }) => [tally.requests, tally.errors])).toEqual([[4, 1]]);
+    expect(observations.unjudgedExposures('fraud')).toBe(undefined);
   });
 
   it('is made sense of before it is stored', async () => {

@@ -27,6 +27,9 @@ export interface ReportedOutcome extends FlagDecision {
   /** The same for all that is reported together; a repeated one counts once. */
   readonly batch: string;
   readonly atMs: number;
+  /** How often an SDK gave the variant. No evidence: nobody knows what came of it. */
+  readonly exposures: number;
+  /** Requests that ended, well or not. */
   readonly requests: number;
   readonly errors: number;
   readonly latencies: Counts['latencies'];
@@ -38,6 +41,11 @@ export interface Observations {
   take(batch: ObservationBatch): Promise<ObservationReceipt>;
   /** Takes what a flag protocol was told. Outcomes of flags that follow no model are left out. */
   report(outcomes: readonly ReportedOutcome[]): Promise<void>;
+  /**
+   * How often SDKs gave a version of a model since this process started, while they said of no request what came of it.
+   * Undefined when they did, or gave none.
+   */
+  readonly unjudgedExposures: (model: string) => number | undefined;
 }
 
 export interface ObservationsContext extends HistorySource {
@@ -58,6 +66,7 @@ interface Sender {
 export function openObservations(context: ObservationsContext): Observations {
   const { store, environment, clock } = context;
   const readHistory = openHistory(context);
+  const told = openExposures();
 
   async function save({ reporter, boot, sequence }: Sender, intake: Intake, nowMs: number): Promise<ObservationReceipt> {
     const blocks = intake.maker.blocks();
@@ -81,15 +90,41 @@ export function openObservations(context: ObservationsContext): Observations {
       const history = await readHistory(nowMs);
       for (const [batch, together] of Map.groupBy(outcomes, (outcome) => outcome.batch)) {
         const intake = openIntake(history, nowMs, undefined);
-        for (const outcome of together) intake.add({ decided: outcome, atMs: outcome.atMs }, countsOfOutcome(outcome));
+        for (const outcome of together) {
+          const counts = countsOfOutcome(outcome);
+          const model = intake.add({ decided: outcome, atMs: outcome.atMs }, counts);
+          if (model !== undefined) told.add(model, { exposures: whole(outcome.exposures), requests: counts.requests });
+        }
         await save({ reporter: SDK_REPORTER, boot: digestOf(batch), sequence: 0 }, intake, nowMs);
       }
+    },
+    unjudgedExposures: (model) => told.unjudged(model),
+  };
+}
+
+interface Exposures {
+  add(model: string, counts: { readonly exposures: number; readonly requests: number }): void;
+  unjudged(model: string): number | undefined;
+}
+
+/** One entry for each model that was ever placed, so there are as many as models. */
+function openExposures(): Exposures {
+  const models = new Map<string, { exposures: number; requests: number }>();
+  return {
+    add(model, { exposures, requests }) {
+      const sums = models.get(model) ?? { exposures: 0, requests: 0 };
+      models.set(model, { exposures: sums.exposures + exposures, requests: sums.requests + requests });
+    },
+    unjudged(model) {
+      const { exposures, requests } = models.get(model) ?? { exposures: 0, requests: 0 };
+      return exposures > 0 && requests === 0 ? exposures : undefined;
     },
   };
 }
 
 interface Intake {
-  add(decision: DecisionMade, counts: Counts): void;
+  /** @returns the model that it counts for */
+  add(decision: DecisionMade, counts: Counts): string | undefined;
   readonly maker: BlockMaker;
   readonly counted: number;
   /** Requests by the reason for which they were left out. */
@@ -115,12 +150,17 @@ function openIntake(history: RolloutHistory, nowMs: number, stratum: string | un
           : history.placeOf({ ...decision, atMs });
       if (place.outcome === 'unplaced') {
         ignored.set(place.reason, (ignored.get(place.reason) ?? 0) + counts.requests);
-        return;
+        return undefined;
       }
       counted += counts.requests;
-      maker.add(place, atMs, counts);
+      if (!isNothing(counts)) maker.add(place, atMs, counts);
+      return place.model;
     },
   };
+}
+
+function isNothing({ requests, latencies, predictions, classes, scores }: Counts): boolean {
+  return requests + latencies.length + predictions.length + Object.keys(classes).length + Object.keys(scores).length === 0;
 }
 
 /** Reasons that leave it open whether a split decided. Everything else is a decision that no chance made. */
@@ -167,7 +207,7 @@ function countsOf({
   return { requests, errors, timeouts, invalid, rejected, latencies, predictions, classes, scores };
 }
 
-/** SDKs round, and report requests and their errors at different times; what is stored has to make sense all the same. */
+/** SDKs round; what is stored has to make sense all the same. Exposures are left out: they are no requests. */
 function countsOfOutcome({ requests, errors, latencies, scores }: ReportedOutcome): Counts {
   const failed = whole(errors);
   const known = Object.entries(scores).filter(([name, { count }]) => whole(count) > 0 && Name.safeParse(name).success);

@@ -2,9 +2,12 @@
 import type { RolloutView } from '@understudy/contract/views';
 import type { Model } from '@understudy/core/model';
 import type { ModelVersion } from '@understudy/core/model-version';
+import { labelsDueMsOf } from '@understudy/core/model';
 import type { Judgement } from '@understudy/core/policy';
+import { provisionalUntil } from '@understudy/core/provisional';
 import { decide, isLive, type Rollout } from '@understudy/core/rollout';
 import { getModel, getVersions } from '../commands/queries.ts';
+import { cutOffBecause, leaseWarnings } from '../commands/gateway-trials.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
 import type { GatewayStatus } from '../storage/store.ts';
 import type { HandlerContext } from './call.ts';
@@ -36,14 +39,18 @@ export async function viewRollout(context: HandlerContext, rollout: Rollout): Pr
   ]);
   const surroundings = { model, versions, gateways };
   const atMs = clock.nowMs();
-  const isOver = !isLive(rollout.state) || seen.judgement === undefined;
+  const provisionalUntilMs = provisionalUntil(rollout, labelsDueMsOf(model));
+  const isProvisional = provisionalUntilMs !== undefined && atMs < provisionalUntilMs && model.champion === rollout.challenger;
+  const isOver = !isLive(rollout.state);
+  const hasEnded = (isOver && !isProvisional) || seen.judgement === undefined;
   return {
     rollout,
     challengerPercent: challengerPercentOf(model, rollout),
-    ...(isOver ? {} : { now: nowOf(rollout, surroundings, { judgement: seen.judgement, atMs }) }),
+    ...(isProvisional ? { provisionalUntilMs } : {}),
+    ...(hasEnded ? {} : { now: nowOf(rollout, surroundings, { judgement: seen.judgement, atMs }) }),
     arms: [...seen.arms],
     ...(last === undefined ? {} : { lastDecision: lastDecisionOf(last) }),
-    warnings: isOver ? [] : warningsOf(rollout, model, versions),
+    warnings: isOver ? [] : [...warningsOf(rollout, model, versions), ...leaseWarnings(gateways, rollout, atMs)],
   };
 }
 
@@ -58,12 +65,16 @@ function nowOf(
     atMs,
     judgement,
     notReady: notReadyBecause(gateways, wanted, atMs),
+    cutOff: cutOffBecause(gateways, rollout, atMs),
     isExternal: challenger?.source.kind === 'external',
     unhealthy: challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined,
   });
   const { verdict, guards, forecast } = judgement;
   const outlook = forecast === undefined ? {} : { forecast };
-  return { verdict, reason: decision.reason, guards: printableReadings(guards), ...outlook, atMs };
+  const reason = isLive(rollout.state)
+    ? decision.reason
+    : `promoted; labels of its requests are still coming: ${judgement.reason}`;
+  return { verdict, reason, guards: printableReadings(guards), ...outlook, atMs };
 }
 
 function lastDecisionOf({ atMs, decision }: NonNullable<RolloutView['lastDecision']>): NonNullable<RolloutView['lastDecision']> {

@@ -1,16 +1,16 @@
 /** SDKs that were heard of lately, and what to know about those that bucket differently from a flag. The list of SDKs is made of it. */
 import type { SdkView } from '@understudy/contract/sdk-endpoints';
-import type { Profile } from '@understudy/core/flags/bucketing-profile';
-import type { Flag, Serve } from '@understudy/core/flags/flag';
+import type { FlagDocuments } from '@understudy/core/flags/evaluator';
+import { foreignHashes, type LocalFamily } from '@understudy/core/flags/local-hash';
 import type { Clock } from '../clock.ts';
 
 /** One SDK, as its protocol tells it. */
 export type Sighting = Pick<SdkView, 'family' | 'sdk' | 'application' | 'isLocal'>;
 
 export interface SdkSightings {
-  sighted(sdk: Sighting): void;
+  readonly sighted: (sdk: Sighting) => void;
   /** Newest first, each with what to know about it. */
-  list(flags: readonly Flag[]): SdkView[];
+  list(documents: FlagDocuments): SdkView[];
 }
 
 type Seen = Omit<SdkView, 'warnings'>;
@@ -20,12 +20,14 @@ const MOST_SDKS = 1000;
 const MAX_TEXT = 200;
 const FLAGS_IN_A_WARNING = 5;
 
-/** Hashes that SDKs of a family compute by themselves. Those of `attribute` every system can express as ranges. */
-const OWN_PROFILES: Readonly<Record<Sighting['family'], readonly Profile[]>> = {
-  unleash: ['unleash', 'unleash-rollout', 'attribute'],
-  launchdarkly: ['launchdarkly', 'attribute'],
-  flagsmith: ['flagsmith', 'attribute'],
-  ofrep: [],
+// Every SDK polls, streams or reports more often; one that was silent for longer is not connected.
+const CONNECTED_MS = 3_600_000;
+
+/** The families whose SDKs may evaluate by themselves, as people call them. */
+const LOCAL_FAMILIES: Readonly<Record<LocalFamily, string>> = {
+  unleash: 'Unleash',
+  launchdarkly: 'LaunchDarkly',
+  flagsmith: 'Flagsmith',
 };
 
 export function openSdkSightings(clock: Clock): SdkSightings {
@@ -36,7 +38,8 @@ export function openSdkSightings(clock: Clock): SdkSightings {
       const sdk = sighting.sdk.slice(0, MAX_TEXT);
       const application = sighting.application.slice(0, MAX_TEXT);
       const { family, isLocal } = sighting;
-      const key = JSON.stringify([family, sdk, application]);
+      // One application may do both: only the part of it that buckets by itself is warned about.
+      const key = JSON.stringify([family, sdk, application, isLocal]);
       const known = seen.get(key);
       const atMs = clock.nowMs();
       seen.delete(key);
@@ -44,26 +47,27 @@ export function openSdkSightings(clock: Clock): SdkSightings {
       const [oldest] = seen.keys();
       if (seen.size > MOST_SDKS && oldest !== undefined) seen.delete(oldest);
     },
-    list: (flags) => [...seen.values()].toReversed().map((one) => ({ ...one, warnings: warningsOf(one, flags) })),
+    list(documents) {
+      const nowMs = clock.nowMs();
+      return [...seen.values()].toReversed().map((one) => {
+        const isConnected = nowMs - one.seenAtMs <= CONNECTED_MS;
+        return { ...one, warnings: isConnected ? warningsOf(one, documents) : [] };
+      });
+    },
   };
 }
 
-function warningsOf({ family, isLocal }: Seen, flags: readonly Flag[]): string[] {
-  if (!isLocal) return [];
-  const foreign = flags.filter((flag) => profilesOf(flag).some((profile) => !OWN_PROFILES[family].includes(profile)));
-  if (foreign.length === 0) return [];
-  const named = foreign.slice(0, FLAGS_IN_A_WARNING).map(({ key }) => `"${key}"`);
-  const more = foreign.length > named.length ? ` and ${foreign.length - named.length} more` : '';
-  return [
-    `it buckets users by itself, with another hash than the split of ${named.join(', ')}${more} has: a user may get another variant there than from gateways and other SDKs. Use one family for these flags, evaluate them on the server, or bucket them by an attribute (profile "attribute")`,
-  ];
-}
-
-/** The hashes that a flag's splits use. */
-function profilesOf(flag: Flag): readonly Profile[] {
-  const serves: readonly Serve[] = [...flag.rules.map(({ serve }) => serve), flag.fallthrough];
-  return serves.flatMap((serve) => {
-    if (!('split' in serve) || serve.split.slices.length < 2) return [];
-    return [(serve.split.bucketing ?? flag.bucketing).profile];
+function warningsOf({ family, sdk, application, isLocal }: Seen, { flags, segments }: FlagDocuments): string[] {
+  // Our own SDK computes every hash.
+  if (!isLocal || family === 'ofrep' || family === 'understudy') return [];
+  const foreign = flags.flatMap((flag) => {
+    const profiles = foreignHashes(flag, family, segments);
+    return profiles.length === 0 ? [] : [`"${flag.key}" (${profiles.join(', ')})`];
   });
+  if (foreign.length === 0) return [];
+  const named = foreign.slice(0, FLAGS_IN_A_WARNING).join(', ');
+  const more = foreign.length > FLAGS_IN_A_WARNING ? ` and ${foreign.length - FLAGS_IN_A_WARNING} more` : '';
+  return [
+    `${sdk} in "${application}" buckets users by itself, with ${LOCAL_FAMILIES[family]}'s hash, and cannot compute that of ${named}${more}: the shares are right, but a user may get another variant there than from gateways and other SDKs. Read these flags through one family only, or evaluate them on the server (OpenFeature), or give them the bucketing profile "attribute" (docs/flags.md#bucketing)`,
+  ];
 }

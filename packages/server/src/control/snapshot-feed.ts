@@ -5,8 +5,11 @@ import type { Store } from '../storage/store.ts';
 
 /** Snapshots of one environment, newest only. */
 export interface SnapshotFeed {
-  /** Calls back at once with the present snapshot, and after each change. */
-  subscribe(listener: (snapshot: Snapshot) => void): () => void;
+  /**
+   * Calls back at once with the present snapshot, and after each change.
+   * @param onPresent called whenever the store has confirmed that this revision is the present one
+   */
+  subscribe(listener: (snapshot: Snapshot) => void, onPresent?: (revision: number) => void): () => void;
   /** Compiles now what is stored; for commits of other processes. Resolves when subscribers have it. */
   refresh(): Promise<void>;
   close(): void;
@@ -21,12 +24,16 @@ export interface FeedOptions {
 
 export async function openSnapshotFeed({ store, environment, onFailure }: FeedOptions): Promise<SnapshotFeed> {
   const listeners = new Set<(snapshot: Snapshot) => void>();
+  const confirmed = new Set<(revision: number) => void>();
   let current = compileSnapshot(await loadEnvironment({ store, environment }));
   let working: Promise<void> = Promise.resolve();
 
   async function bringUpToDate(): Promise<void> {
     // Several commits in a row are one compilation: those that follow find nothing newer.
-    if ((await store.revision(environment)) === current.revision) return;
+    if ((await store.revision(environment)) === current.revision) {
+      for (const confirm of confirmed) confirm(current.revision);
+      return;
+    }
     current = compileSnapshot(await loadEnvironment({ store, environment }));
     for (const listener of listeners) listener(current);
   }
@@ -41,15 +48,20 @@ export async function openSnapshotFeed({ store, environment, onFailure }: FeedOp
   });
 
   return {
-    subscribe(listener) {
+    subscribe(listener, onPresent) {
       listeners.add(listener);
+      if (onPresent !== undefined) confirmed.add(onPresent);
       listener(current);
-      return () => listeners.delete(listener);
+      return () => {
+        listeners.delete(listener);
+        if (onPresent !== undefined) confirmed.delete(onPresent);
+      };
     },
     refresh,
     close() {
       unsubscribe();
       listeners.clear();
+      confirmed.clear();
     },
   };
 }

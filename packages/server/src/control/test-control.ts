@@ -11,6 +11,7 @@ import { createToken } from '../commands/tokens.ts';
 import { openSqliteStore } from '../storage/sqlite-store.ts';
 import { compileRegex } from '../regex.ts';
 import { type ControlApi, type ControlOptions, type MountedProtocol, openControlApi } from './app.ts';
+import { type KnownRequest, openFeedbackIntake } from './feedback.ts';
 import { openFlagFeed } from './flag-feed.ts';
 import { openObservations } from './observations.ts';
 import type { ArtifactIntake, EngineWindow } from './ports.ts';
@@ -43,6 +44,15 @@ export const ONNX_SHA256: string = 'a'.repeat(64);
 /** A file that predicts labels. */
 export const CLASSIFIER_SHA256: string = 'c'.repeat(64);
 
+/** An id as these tests write it; gateways sign theirs. */
+export function testIdOf(request: KnownRequest): string {
+  return `test:${JSON.stringify(request)}`;
+}
+
+function openTestId(id: string): KnownRequest | undefined {
+  return id.startsWith('test:') ? JSON.parse(id.slice(5)) : undefined;
+}
+
 const SILENT = { warn: (): void => {}, error: (): void => {} };
 
 export const NO_DATA: Judgement = { verdict: 'no-data', reason: 'not enough data: 0 of 50 requests', guards: [] };
@@ -67,6 +77,7 @@ export async function openTestControl(
       engine: engineDouble(seen, steps),
       artifacts: artifactsDouble(),
       observations: openObservations(context),
+      feedback: openFeedbackIntake({ ...context, openId: openTestId }),
       sdks,
       flags,
       protocols,

@@ -79,6 +79,31 @@ describe('the staircase', () => {
     expect(decisions.map((stored) => stored.decision.action)).toEqual(['promote', 'advance', 'hold', 'begin']);
   });
 
+  it('holds while a gateway has cut the challenger off, says so, and goes on afterwards', async () => {
+    const id = await start();
+    const seen = { challenger: { requests: 7, failures: 7 }, champion: { requests: 61, failures: 0 } };
+    world.trial = { rollout: id, breaker: { state: 'open', sinceMs: 1000, retryAtMs: 2000, seen } };
+    for (let round = 0; round < 4; round += 1) await check(id);
+    expect(await phase(id)).toBe('step 1');
+    const [stored] = await world.store.decisions('production', id, 1);
+    expect(stored?.decision).toMatchObject({ action: 'hold', isCutOff: true });
+    expect(stored?.decision.reason).toContain('gateway g1 has cut v2 off since 1970-01-01T00:00:01Z: 7 of 7 requests failed');
+    world.trial = { rollout: id, breaker: { state: 'closed' } };
+    await check(id);
+    expect(await phase(id)).toBe('step 2');
+    const replayed = await engine.replay(await getRollout(world.context, id), PLAN);
+    expect(replayed).toMatchObject({ isFaithful: true });
+    expect(replayed).not.toHaveProperty('divergence');
+  });
+
+  it('rolls back on evidence, cut off or not', async () => {
+    const id = await start();
+    const seen = { challenger: { requests: 7, failures: 7 }, champion: { requests: 61, failures: 0 } };
+    world.trial = { rollout: id, breaker: { state: 'open', sinceMs: 1000, retryAtMs: 2000, seen } };
+    await check(id, { errors: 7 });
+    expect(await phase(id)).toBe('rolled-back');
+  });
+
   it('gives no traffic before every gateway is ready', async () => {
     const { id } = await startRollout(world.context, HUMAN, { model: MODEL, challenger: 'v2', plan: PLAN, reason: 'try' });
     await engine.tick();

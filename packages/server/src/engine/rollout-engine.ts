@@ -9,6 +9,8 @@ import type { CommandContext } from '../commands/command.ts';
 import { loadEnvironment } from '../commands/queries.ts';
 import { type ChampionWatch, openChampionWatch, type WatchOutcome } from './champion-watch.ts';
 import { readChampionTraffic } from '../commands/evidence-reader.ts';
+import { type FeedbackCohorts, openFeedbackCohorts } from './feedback-cohorts.ts';
+import { type LateTruth, openLateTruth, provisionalOf } from './late-truth.ts';
 import { openPace, type Pace } from './pace.ts';
 import { openRolloutJudge, type RolloutJudge, type StepRequest } from './rollout-judge.ts';
 import { openRolloutReplay, type RolloutReplay } from './rollout-replay.ts';
@@ -32,21 +34,30 @@ export interface Engine {
   evidenceOf: RolloutReplay['evidenceOf'];
 }
 
+// Cohorts are minutes.
+const FEEDBACK_EVERY_MS = 10_000;
+
 // A live baseline is made of what the version predicted within the last day.
 const BASELINE_LOOK_BACK_MS = 86_400_000;
 
 export function openEngine(context: CommandContext, log: EngineLog): Engine {
   const judge = openRolloutJudge(context);
   const watch = openChampionWatch(context);
-  const tend = openTending({ judge, watch, log, isDue: openPace(context.clock) });
+  const late = openLateTruth(context, judge);
+  const tend = openTending({ judge, watch, late, cohorts: openFeedbackCohorts(context), log, isDue: openPace(context.clock) });
   let ticking: Promise<void> = Promise.resolve();
 
   async function round(): Promise<void> {
     const state = await loadEnvironment(context);
     const rollouts = new Map(state.rollouts.map((rollout) => [rollout.id, rollout]));
-    judge.forgetAllBut(new Set(state.models.flatMap((model) => model.liveRollout ?? [])));
+    const provisional = provisionalOf(state, context.clock.nowMs());
+    judge.keepOnly({
+      live: new Set(state.models.flatMap((model) => model.liveRollout ?? [])),
+      provisional: new Set([...provisional.values()].map(({ id }) => id)),
+    });
     for (const model of state.models) {
-      await tend(model, model.liveRollout === undefined ? undefined : rollouts.get(model.liveRollout));
+      const live = model.liveRollout === undefined ? undefined : rollouts.get(model.liveRollout);
+      await tend(model, { live, provisional: provisional.get(model.name) });
     }
   }
 
@@ -65,15 +76,24 @@ export function openEngine(context: CommandContext, log: EngineLog): Engine {
   };
 }
 
+/** What a model has on trial. */
+interface Trials {
+  readonly live: Rollout | undefined;
+  /** Promoted, with labels still to come. */
+  readonly provisional: Rollout | undefined;
+}
+
 interface Tending {
   readonly judge: RolloutJudge;
   readonly watch: ChampionWatch;
+  readonly late: LateTruth;
+  readonly cohorts: FeedbackCohorts;
   readonly log: EngineLog;
   readonly isDue: Pace;
 }
 
 /** What a tick does for one model. One model's trouble never stops the others; the next tick tries again. */
-function openTending({ judge, watch, log, isDue }: Tending): (model: Model, rollout: Rollout | undefined) => Promise<void> {
+function openTending({ judge, watch, late, cohorts, log, isDue }: Tending): (model: Model, trials: Trials) => Promise<void> {
   async function evaluate(rollout: Rollout): Promise<void> {
     // A challenger that has just become ready should not wait for the next check.
     if (rollout.state.phase !== 'preparing' && !isDue(`rollout ${rollout.id}`, rollout.plan.checkEveryMs)) return;
@@ -88,10 +108,19 @@ function openTending({ judge, watch, log, isDue }: Tending): (model: Model, roll
     if (outcome !== undefined) logOutcome(log, model, outcome);
   }
 
-  return async (model, rollout) => {
+  async function lookBack(rollout: Rollout): Promise<void> {
+    if (!isDue(`late ${rollout.id}`, rollout.plan.checkEveryMs)) return;
+    const found = await late.check(rollout);
+    if (found === undefined) return;
+    log.warn({ model: rollout.model, rollout: rollout.id, ...found }, 'rollout.undone-by-late-truth');
+  }
+
+  return async (model, { live, provisional }) => {
     try {
-      if (rollout !== undefined) await evaluate(rollout);
-      await watchOver(model, rollout);
+      if (isDue(`feedback ${model.name}`, FEEDBACK_EVERY_MS)) await cohorts.judge(model);
+      if (live !== undefined) await evaluate(live);
+      if (provisional !== undefined) await lookBack(provisional);
+      await watchOver(model, live);
     } catch (error) {
       const code = isAppError(error) ? error.code : 'internal.unexpected';
       log.error({ model: model.name, code, error }, 'engine.model-failed');

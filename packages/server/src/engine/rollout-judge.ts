@@ -6,7 +6,8 @@ import type { ArmCounts } from '@understudy/contract/views';
 import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
-import { notReadyBecause, type WantedVersion } from '../commands/readiness.ts';
+import { cutOffBecause } from '../commands/gateway-trials.ts';
+import { notReadyBecause } from '../commands/readiness.ts';
 import { openStoredLedger, type StoredLedger } from './rollout-ledger.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
@@ -19,22 +20,31 @@ export interface StepRequest extends Caller {
 export interface RolloutJudge {
   /** Decides once. @returns the decision when it was committed, undefined when nothing had to be written */
   evaluate(id: string, request?: StepRequest): Promise<Decision | undefined>;
-  /** The evidence so far, without deciding. */
+  /** The evidence so far, without deciding; no judgement on rollouts that are over for good. */
   lookAt(rollout: Rollout): Promise<{ readonly judgement?: Judgement; readonly arms: readonly ArmCounts[] }>;
-  /** Forgets rollouts that have ended. */
-  forgetAllBut(live: ReadonlySet<string>): void;
+  /** Forgets every rollout that is neither live nor promoted provisionally. */
+  keepOnly(rollouts: KeptRollouts): void;
 }
 
 // Somebody who changes a rollout between our read and our commit makes us look again; five times in a row is a bug.
 const MAX_LOOKS = 5;
 
+/** Ids of rollouts whose evidence still counts. */
+export interface KeptRollouts {
+  readonly live: ReadonlySet<string>;
+  readonly provisional: ReadonlySet<string>;
+}
+
 export function openRolloutJudge(context: CommandContext): RolloutJudge {
   const ledgers = new Map<string, StoredLedger>();
   const lastHolds = new Map<string, string>();
+  let provisional: ReadonlySet<string> = new Set();
+
+  const isJudged = ({ id, state }: Rollout): boolean => isLive(state) || provisional.has(id);
 
   async function look(rollout: Rollout): Promise<Look> {
     const ledger = ledgers.get(rollout.id) ?? openStoredLedger(context, rollout);
-    if (isLive(rollout.state)) ledgers.set(rollout.id, ledger);
+    if (isJudged(rollout)) ledgers.set(rollout.id, ledger);
     await ledger.catchUp();
     const versions = await getVersions(context, rollout.model);
     const challenger = versions.find((version) => version.version === rollout.challenger);
@@ -48,9 +58,12 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const held = await holdRollout(context, id);
       if (!isLive(held.body.state)) return undefined;
       const { atMs, judgement, unhealthy, source } = await look(held.body);
-      const notReady = await notReadyNow(context, { model: held.body.model, version: held.body.challenger, source }, atMs);
+      const wanted = { model: held.body.model, version: held.body.challenger, source };
+      const gateways = await context.store.gateways(context.environment);
+      const notReady = notReadyBecause(gateways, wanted, atMs);
+      const cutOff = cutOffBecause(gateways, held.body, atMs);
       const isExternal = source?.kind === 'external';
-      const situation = { atMs, judgement, notReady, unhealthy, isExternal, skipHold: request?.skipHold ?? false };
+      const situation = { atMs, judgement, notReady, cutOff, unhealthy, isExternal, skipHold: request?.skipHold ?? false };
       const decision = decide(held.body, situation);
       if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
@@ -67,11 +80,13 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
     evaluate,
     async lookAt(rollout) {
       const { judgement, arms } = await look(rollout);
-      return isLive(rollout.state) ? { judgement, arms } : { arms };
+      return isJudged(rollout) ? { judgement, arms } : { arms };
     },
-    forgetAllBut(live) {
-      for (const id of ledgers.keys()) if (!live.has(id)) ledgers.delete(id);
-      for (const id of lastHolds.keys()) if (!live.has(id)) lastHolds.delete(id);
+    keepOnly(kept) {
+      provisional = kept.provisional;
+      const isKept = (id: string): boolean => kept.live.has(id) || kept.provisional.has(id);
+      for (const id of ledgers.keys()) if (!isKept(id)) ledgers.delete(id);
+      for (const id of lastHolds.keys()) if (!isKept(id)) lastHolds.delete(id);
     },
   };
 }
@@ -83,11 +98,6 @@ interface Look {
   /** Of the challenger. */
   readonly source: VersionSource | undefined;
   readonly arms: readonly ArmCounts[];
-}
-
-async function notReadyNow(context: CommandContext, wanted: WantedVersion, atMs: number): Promise<string | undefined> {
-  const gateways = await context.store.gateways(context.environment);
-  return notReadyBecause(gateways, wanted, atMs);
 }
 
 /** Holds and a person's own steps have negative numbers, so that they never take the place of an action in its window. */
@@ -102,7 +112,8 @@ function windowOf(rollout: Rollout, atMs: number): number {
 
 /** Waiting is written down when its cause changes, not at every look. */
 function isNewHold(lastHolds: Map<string, string>, id: string, decision: Decision): boolean {
-  const cause = JSON.stringify([decision.verdict, decision.next, decision.guards.map((guard) => [guard.guard, guard.verdict])]);
+  const guards = decision.guards.map((guard) => [guard.guard, guard.verdict]);
+  const cause = JSON.stringify([decision.verdict, decision.next, decision.isCutOff, guards]);
   if (lastHolds.get(id) === cause) return false;
   lastHolds.set(id, cause);
   return true;

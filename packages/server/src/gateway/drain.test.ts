@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { Agent, request } from 'undici';
 import { expect, it } from 'vitest';
 import { modelOf, openRig, type Rig, snapshotOf, type SumRun, sumOf, sumRuntime, until } from './gateway-rig.contract.ts';
@@ -86,4 +88,18 @@ it('cuts off what does not end', async () => {
   await outcome;
   // The version is still in its run and cannot be closed; the gateway ends all the same.
   expect(await drained).toBe(false);
+});
+
+it('does not wait for a connection that was opened ahead of a request', async () => {
+  const rig = await openRig({ snapshot: snapshotOf(1, [modelOf()]) });
+  const silent = connect({ port: Number(new URL(rig.url).port), host: '127.0.0.1' });
+  silent.on('error', () => undefined);
+  await once(silent, 'connect');
+  await rig.get('/readyz');
+  const cut = once(silent, 'close');
+  const drained = rig.gateway.drain();
+  rig.time.advance(5000);
+  rig.time.advance(200);
+  expect(await drained).toBe(true);
+  await cut;
 });

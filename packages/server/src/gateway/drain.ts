@@ -1,5 +1,6 @@
 /** Ending without dropping a request: first say so, then stop taking connections, then wait for what is in work. */
 import type { Server } from 'node:http';
+import type { SilentConnections } from '../silent-connections.ts';
 import type { Timers } from './timers.ts';
 
 export interface DrainOptions {
@@ -7,6 +8,8 @@ export interface DrainOptions {
   readonly graceMs: number;
   /** After so long the rest is cut off. */
   readonly limitMs: number;
+  /** Connections that were opened ahead of a request, which nobody has to be waited for on. */
+  readonly silent: SilentConnections;
   /** Answers say `Connection: close` from here on. */
   onClosing(): void;
 }
@@ -32,6 +35,7 @@ export async function drainServer(server: Server, timers: Timers, options: Drain
   const sweep = (): void => {
     if (isClosed) return;
     server.closeIdleConnections();
+    options.silent.cut();
     timers.after(SWEEP_MS, sweep);
   };
   sweep();

@@ -11,9 +11,24 @@ export interface GatewayCounts {
   bugs: number;
   /** Snapshots that did not fit. */
   refusedSnapshots: number;
+  /** Breakers that opened, again after a failed probe included. */
+  breakerOpenings: number;
+  /** Requests of a challenger that its breaker sent to the champion. */
+  breakerDiverted: number;
+  /** Requests sent to a challenger to see whether its breaker may close. */
+  breakerProbes: number;
 }
 
 /** All zero. */
 export function newGatewayCounts(): GatewayCounts {
-  return { noSubject: 0, otherProtocol: 0, refused: 0, bugs: 0, refusedSnapshots: 0 };
+  return {
+    noSubject: 0,
+    otherProtocol: 0,
+    refused: 0,
+    bugs: 0,
+    refusedSnapshots: 0,
+    breakerOpenings: 0,
+    breakerDiverted: 0,
+    breakerProbes: 0,
+  };
 }

@@ -40,10 +40,26 @@ export interface GatewayStats {
   readonly overloaded: number;
   readonly bugs: number;
   readonly refusedSnapshots: number;
+  /** Breakers that opened, again after a failed probe included. */
+  readonly breakerOpenings: number;
+  /** Requests of a challenger that its breaker sent to the champion. */
+  readonly breakerDiverted: number;
+  /** Requests sent to a challenger to see whether its breaker may close. */
+  readonly breakerProbes: number;
+  /** Challengers of live rollouts. */
+  readonly trials: readonly TrialStats[];
   /** Reports that the control plane has not taken yet. */
   readonly pendingReports: number;
   /** Blocks of evidence given up for lack of room. */
   readonly lostBlocks: number;
+}
+
+/** What the gateway does about one challenger by itself. */
+export interface TrialStats {
+  readonly model: string;
+  readonly version: string;
+  readonly breaker: 'closed' | 'half-open' | 'open';
+  readonly isLeaseOver: boolean;
 }
 
 export interface Gateway {

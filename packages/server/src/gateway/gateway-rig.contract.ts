@@ -167,6 +167,8 @@ export interface Rig extends AsyncDisposable {
   /** What the next reports meet; resolves unless set. */
   sink: (report: GatewayReport) => Promise<void>;
   apply(snapshot: Snapshot): void;
+  /** The control plane says that a revision is the present one. */
+  present(revision: number): void;
   post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Answer>;
   /** Sends bytes as they are and returns everything that comes back until the connection closes. */
@@ -200,6 +202,7 @@ export async function openRig({ options, openRuntime, random, snapshot }: RigOpt
   const time = openManualTime();
   const reports: GatewayReport[] = [];
   const logged: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
+  let present: (revision: number) => void = () => {};
   let listener: (next: Snapshot) => void = () => {};
   const doubles: OpenRuntime = (_model, { version }) => Promise.resolve<Runtime>(sumRuntime(version === 'v1' ? 0 : 1000));
   const gateway = await openGateway(
@@ -215,8 +218,9 @@ export async function openRig({ options, openRuntime, random, snapshot }: RigOpt
     },
     {
       snapshots: {
-        subscribe(next) {
+        subscribe(next, onPresent) {
           listener = next;
+          present = onPresent;
           return () => {};
         },
       },
@@ -246,6 +250,7 @@ export async function openRig({ options, openRuntime, random, snapshot }: RigOpt
       return Promise.resolve();
     },
     apply: (next) => listener(next),
+    present: (revision) => present(revision),
     post: (path, body, headers) =>
       send(`${url}${path}`, {
         method: 'POST',

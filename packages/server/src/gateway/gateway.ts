@@ -2,6 +2,7 @@
 import type { Server } from 'node:http';
 import type { Snapshot } from '@understudy/core/snapshot';
 import type { Clock } from '../clock.ts';
+import { type SilentConnections, watchSilentConnections } from '../silent-connections.ts';
 import { type Admission, openAdmission } from './admission.ts';
 import { type Authentication, openAuthentication } from './authentication.ts';
 import { drainServer } from './drain.ts';
@@ -9,6 +10,7 @@ import { type GatewayCounts, newGatewayCounts } from './gateway-counts.ts';
 import type { GatewayOptions } from './gateway-options.ts';
 import type { Gateway, GatewayPorts, GatewayStats } from './gateway-ports.ts';
 import { addressOf, listen } from './http-server.ts';
+import { type Lease, openLease, openLeaseWatch } from './lease.ts';
 import { openRecorder, type Recorder, type RecorderState } from './recorder.ts';
 import { openRequestCounters, type RequestCounters } from './request-counters.ts';
 import { type HandlerContext, openRequestHandler } from './request-handler.ts';
@@ -18,27 +20,34 @@ import { openRoutingTable, type RoutingTable } from './routing-table.ts';
 /** Listens, subscribes to snapshots and reports. Serves as soon as a snapshot has come and its champions are loaded. */
 export async function openGateway(options: GatewayOptions, ports: GatewayPorts): Promise<Gateway> {
   const parts = openParts(options, ports);
-  const { table, recorder, authentication, life } = parts;
+  const { table, recorder, authentication, life, lease } = parts;
   const { clock, timers } = ports;
   const server = await listen(openRequestHandler(handlerContextOf(parts, options, ports)), options);
-  const unsubscribe = ports.snapshots.subscribe((snapshot: Snapshot) => {
-    const isFirst = table.revision < 0;
-    if (!table.apply(snapshot)) return;
-    life.snapshotAtMs = clock.nowMs();
-    authentication.use(snapshot.tokens);
-    // The control plane should know of us at once. Not with every snapshot: a report may be what makes the next one.
-    if (isFirst) void recorder.flush();
-  });
+  const silent = watchSilentConnections(server);
+  const unsubscribe = ports.snapshots.subscribe(
+    (snapshot: Snapshot) => {
+      const isFirst = table.revision < 0;
+      if (!table.apply(snapshot)) return;
+      life.snapshotAtMs = clock.nowMs();
+      lease.heard(clock.nowMs());
+      authentication.use(snapshot.tokens);
+      // The control plane should know of us at once. Not with every snapshot: a report may be what makes the next one.
+      if (isFirst) void recorder.flush();
+    },
+    (revision) => {
+      if (revision === table.revision) lease.heard(clock.nowMs());
+    },
+  );
   const endReports = (): Promise<void> => {
     unsubscribe();
     return recorder.close();
   };
   const views = {
     stats: () => statsOf(parts, clock),
-    readiness: () => table.readiness(),
+    readiness: () => table.readiness(clock.nowMs()),
     problems: () => table.problems(),
   };
-  return gatewayOf({ server, life, options, timers, endReports, closeVersions: () => table.close() }, views);
+  return gatewayOf({ server, silent, life, options, timers, endReports, closeVersions: () => table.close() }, views);
 }
 
 /** What lives as long as the gateway. */
@@ -49,6 +58,7 @@ interface Parts {
   readonly recorder: Recorder;
   readonly table: RoutingTable;
   readonly life: Life;
+  readonly lease: Lease;
   readonly authentication: Authentication;
   readonly admission: Admission;
 }
@@ -58,13 +68,17 @@ function openParts(options: GatewayOptions, ports: GatewayPorts): Parts {
   const counts = newGatewayCounts();
   const counters = openRequestCounters();
   const ids = openRequestIds(options.requestIdKey, `${options.gateway} ${options.boot}`);
-  const state = (): RecorderState => ({ revision: Math.max(0, table.revision), readiness: table.readiness() });
-  const recorder = openRecorder({ ...options, state }, ports);
+  const lease = openLease(clock.nowMs());
+  const onDelivered = (): void => lease.acknowledged(clock.nowMs());
+  const state = (): RecorderState => ({ revision: Math.max(0, table.revision), readiness: table.readiness(clock.nowMs()) });
+  const onInterval = openLeaseWatch(() => table.trials(clock.nowMs()), ports.log);
+  const recorder = openRecorder({ ...options, state, onInterval, onDelivered }, ports);
+  const trials = { lease, counts, log: ports.log, random: ports.random };
   const table: RoutingTable = openRoutingTable({
     openRuntime: ports.openRuntime,
     timers,
     random: ports.random,
-    makersFor: (environment) => ({ environment, recorder, counters, ids }),
+    makersFor: (environment) => ({ environment, recorder, counters, ids, trials }),
     onRefused(reason) {
       counts.refusedSnapshots++;
       ports.log('gateway.snapshot_refused', { reason });
@@ -72,7 +86,7 @@ function openParts(options: GatewayOptions, ports: GatewayPorts): Parts {
   });
   const life: Life = { phase: 'serving', snapshotAtMs: undefined };
   const authentication = openAuthentication(clock, options.allowAnonymous);
-  return { counts, counters, ids, recorder, table, life, authentication, admission: openAdmission(options.maxInFlight) };
+  return { counts, counters, ids, recorder, table, life, lease, authentication, admission: openAdmission(options.maxInFlight) };
 }
 
 function handlerContextOf(parts: Parts, options: GatewayOptions, ports: GatewayPorts): HandlerContext {
@@ -103,6 +117,12 @@ function statsOf({ table, life, admission, counters, counts, recorder }: Parts, 
     isDraining: life.phase !== 'serving',
     requests: counters.totals(),
     ...counts,
+    trials: table.trials(clock.nowMs()).map(({ model, version, trial }) => ({
+      model,
+      version,
+      breaker: trial.breaker.state,
+      isLeaseOver: trial.leaseOverSinceMs !== undefined,
+    })),
     overloaded: admission.refused,
     ...recorder.stats(),
   };
@@ -116,6 +136,7 @@ interface Life {
 
 interface Ending {
   readonly server: Server;
+  readonly silent: SilentConnections;
   readonly life: Life;
   readonly options: GatewayOptions;
   readonly timers: GatewayPorts['timers'];
@@ -125,13 +146,14 @@ interface Ending {
 
 /** The gateway's own end; both ways may be called more than once. */
 function gatewayOf(
-  { server, life, options, timers, endReports, closeVersions }: Ending,
+  { server, silent, life, options, timers, endReports, closeVersions }: Ending,
   views: Pick<Gateway, 'stats' | 'readiness' | 'problems'>,
 ): Gateway {
   let ending: Promise<boolean> | undefined;
   const drain = async (): Promise<boolean> => {
     life.phase = 'draining';
     const isClean = await drainServer(server, timers, {
+      silent,
       graceMs: options.drainGraceMs,
       limitMs: options.drainLimitMs,
       onClosing() {

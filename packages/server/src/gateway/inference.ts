@@ -58,7 +58,7 @@ export async function serveInference(context: InferenceContext, exchange: Exchan
   const payload = payloadOf(exchange, await exchange.req.gather(arrival.demand.limitBytes), arrival.demand);
   const readyMs = context.clock.nowMs();
   // The table may have changed while the body came in.
-  const entry = entryFor(context.table, arrival.name);
+  const entry = inForce(entryFor(context.table, arrival.name), readyMs);
   const decision = decisionFor(context, { exchange, arrival, payload, entry });
   const deadlineMs = readyMs + entry.model.routing.deadlineMs;
   const ownStartMs = exchange.startMs + readyMs - arrival.receivedMs;
@@ -76,14 +76,16 @@ export async function serveInference(context: InferenceContext, exchange: Exchan
     const call = { seat, isCold, budgetMs, isLast, reason };
     const outcome = await callSeat(context, inference, call);
     isReached = hasReached(outcome);
-    if (!isLast && needsStandIn(outcome)) await rescue(context, inference, { call, standIn, failed: outcome });
+    if (!isLast && needsStandIn(outcome)) await rescue(context, inference, { call, standIn, failed: outcome, decision });
     else {
       // What every version would refuse is the caller's mistake and nobody's evidence.
       const settlement: Settlement = reason === 'forced' || outcome.kind === 'refused' ? 'forced' : 'counted';
       settle(call, outcome, settlement);
+      entry.trial?.ended(decision, outcome, context.clock.nowMs());
       conclude(context, inference, { seat, reason, outcome });
     }
   } finally {
+    entry.trial?.release(decision, context.clock.nowMs());
     if (isCold && !isReached) seat.loaded.coldStart.takeBack();
     seat.loaded.release();
     standIn?.loaded.release();
@@ -93,6 +95,13 @@ export async function serveInference(context: InferenceContext, exchange: Exchan
 /** Whether the version was called: a request that it cannot read does not warm it up. */
 function hasReached({ kind }: ArmOutcome): boolean {
   return kind !== 'refused' && kind !== 'other-protocol';
+}
+
+/** The entry as it is served now: with the safe share only while the lease of the challenger's is over. */
+function inForce(entry: ModelEntry, nowMs: number): ModelEntry {
+  const { trial, cautious, model } = entry;
+  if (trial === undefined || cautious === undefined || model.rollout === undefined) return entry;
+  return trial.leaseOverSinceMs(model.rollout, nowMs) === undefined ? entry : cautious;
 }
 
 /** Everything that can be refused before the body is there. */
@@ -119,7 +128,9 @@ function decisionFor(context: InferenceContext, { exchange, arrival, payload, en
   });
   const decision = decide(entry, arrival.forced, request);
   if (decision.reason === 'random') context.counts.noSubject++;
-  return decision;
+  const isChance = decision.reason === 'split' || decision.reason === 'random';
+  const told = entry.isCautious && isChance ? { ...decision, reason: 'lease' as const } : decision;
+  return entry.trial?.review(told, context.clock.nowMs(), payload.parsed !== undefined) ?? told;
 }
 
 function needsStandIn({ kind }: ArmOutcome): boolean {
@@ -130,10 +141,15 @@ interface Rescue {
   readonly call: ArmCall;
   readonly standIn: Seat;
   readonly failed: ArmOutcome;
+  readonly decision: Decision;
 }
 
 /** The champion answers for a challenger within what is left of the deadline. */
-async function rescue(context: InferenceContext, inference: Inference, { call, standIn, failed }: Rescue): Promise<void> {
+async function rescue(
+  context: InferenceContext,
+  inference: Inference,
+  { call, standIn, failed, decision }: Rescue,
+): Promise<void> {
   // The challenger was never called, so nothing was rescued: the champion answers a request of its own.
   const isOwn = failed.kind === 'other-protocol';
   const reason: AnswerReason = isOwn ? 'protocol' : 'rescued';
@@ -151,6 +167,9 @@ async function rescue(context: InferenceContext, inference: Inference, { call, s
     settle(call, failed, isGood ? 'rescued' : 'counted');
   }
   settle(rescuing, outcome, isOwn ? 'counted' : 'rescuing');
+  const { trial } = inference.entry;
+  if (isOwn) trial?.ended({ seat, reason }, outcome, context.clock.nowMs());
+  else trial?.rescued(decision, outcome, context.clock.nowMs());
   conclude(context, inference, { seat, reason, outcome, lostMs: failed.ms });
 }
 

@@ -3,6 +3,7 @@ import type { UpstreamProtocol } from '@understudy/core/model-version';
 import type { SnapshotModel } from '@understudy/core/snapshot';
 import type { RequestField } from '@understudy/core/targeting';
 import type { Runtime } from '../runtimes/runtime.ts';
+import { type ChallengerTrial, openChallengerTrial } from './challenger-trial.ts';
 import type { LoadedVersion } from './loaded-version.ts';
 import { openSeat, type Place, type Seat, type SeatMakers } from './seat.ts';
 
@@ -13,6 +14,12 @@ export interface ModelEntry {
   /** Absent when the model never had a champion that was ready here. */
   readonly champion?: Seat;
   readonly challenger?: Seat;
+  /** Of the challenger, while it is there. */
+  readonly trial?: ChallengerTrial;
+  /** The same model when the lease of the challenger's share is over. */
+  readonly cautious?: ModelEntry;
+  /** Whether this is such an entry. */
+  readonly isCautious: boolean;
   /** Protocols in which either version can answer; a request in another one is no comparison. */
   readonly spokenByBoth: SpokenByBoth;
   /** Whether subject or rules read the body. */
@@ -36,7 +43,7 @@ export interface EntrySources {
 /** The model by the new snapshot once its champion is ready; until then as it was. */
 export function modelEntryOf({ former, ...sources }: EntrySources): ModelEntry {
   const { model, versions, makers } = sources;
-  const base = { ...sources, spokenByBoth: 'none' as const, readsJson: readsJson(model) };
+  const base = { ...sources, isCautious: false, spokenByBoth: 'none' as const, readsJson: readsJson(model) };
   if (model.champion === undefined) return base;
   const champion = versions.get(model.champion);
   if (champion?.runtime === undefined) {
@@ -47,22 +54,48 @@ export function modelEntryOf({ former, ...sources }: EntrySources): ModelEntry {
   const place = placeOf(model);
   const seats = { champion: seatOf(makers, { loaded: champion, former: former?.champion, arm: 'champion', ...place }) };
   if (challenger?.runtime === undefined) return { ...base, ...seats };
-  return {
+  return withCautious({
     ...base,
     ...seats,
     spokenByBoth: spokenByBoth(champion.runtime, challenger.runtime),
     challenger: seatOf(makers, { loaded: challenger, former: former?.challenger, arm: 'challenger', ...place }),
+    trial: trialOf(makers, model.rollout?.id ?? '', { challenger, former: former?.trial }),
+  });
+}
+
+/** The entry with the one that takes its place when the lease is over: a smaller share, and nobody's comparison. */
+function withCautious(entry: ModelEntry): ModelEntry {
+  const { model, champion, challenger } = entry;
+  const { rollout } = model;
+  if (rollout?.lease === undefined || champion === undefined || challenger === undefined) return entry;
+  const cautious = {
+    ...entry,
+    isCautious: true,
+    model: { ...model, rollout: { ...rollout, boundary: rollout.lease.boundary } },
+    champion: champion.outside(),
+    challenger: challenger.outside(),
   };
+  return { ...entry, cautious };
+}
+
+/** The former trial goes on as long as its rollout and the instance of its challenger do. */
+function trialOf(
+  { trials }: SeatMakers,
+  rollout: string,
+  { challenger, former }: { readonly challenger: LoadedVersion; readonly former: ChallengerTrial | undefined },
+): ChallengerTrial {
+  const isSame = former?.rollout === rollout && former.challenger === challenger;
+  return isSame ? former : openChallengerTrial(trials, rollout, challenger);
 }
 
 /** The former entry goes on, but a kill or the end of its rollout takes effect at once. */
 function meanwhileOf(former: ModelEntry, next: SnapshotModel): ModelEntry {
   const { rollout, ...rest } = former.model;
   const isStillLive = rollout !== undefined && rollout.id === next.rollout?.id;
-  return {
+  return withCautious({
     ...former,
     model: { ...rest, ...(isStillLive ? { rollout } : {}), isKilled: former.model.isKilled || next.isKilled },
-  };
+  });
 }
 
 /** Requests before the first step are no part of the rollout. */

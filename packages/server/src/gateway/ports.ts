@@ -3,9 +3,13 @@ import type { GatewayReport } from '@understudy/contract/report';
 import type { Snapshot, SnapshotVersion } from '@understudy/core/snapshot';
 import type { Runtime } from '../runtimes/runtime.ts';
 
-/** Where snapshots come from. A listener is called at once with the present one, and soon after each change. */
+/** Where snapshots come from. */
 export interface SnapshotSource {
-  subscribe(listener: (snapshot: Snapshot) => void): () => void;
+  /**
+   * The listener is called at once with the present snapshot, and soon after each change.
+   * @param onPresent called every few seconds as long as the source is sure that this revision is the present one
+   */
+  subscribe(listener: (snapshot: Snapshot) => void, onPresent: (revision: number) => void): () => void;
 }
 
 /** Where reports go; sent again with the same sequence until this resolves. */

@@ -15,6 +15,10 @@ export interface RecorderOptions {
   readonly stratum?: string;
   /** Reports leave at multiples of this on the clock, so that all gateways close their intervals together. */
   readonly flushEveryMs: number;
+  /** Called when an interval ends, before its report. */
+  readonly onInterval?: () => void;
+  /** Called when the control plane has taken a report. */
+  readonly onDelivered?: () => void;
   /** State of the gateway at the moment of a report. */
   readonly state: () => RecorderState;
 }
@@ -48,7 +52,7 @@ export function openRecorder(options: RecorderOptions, ports: RecorderPorts): Re
   const { clock, timers } = ports;
   const stratum = options.stratum === undefined ? {} : { stratum: options.stratum };
   const live = new Set<EvidenceCell>();
-  const outbox = openReportOutbox(ports.reports, timers);
+  const outbox = openReportOutbox(ports.reports, timers, options.onDelivered);
   let startMs = wholeSecond(clock.nowMs());
 
   const reportOf = (sequence: number): Omit<GatewayReport, 'blocks'> => {
@@ -56,6 +60,7 @@ export function openRecorder(options: RecorderOptions, ports: RecorderPorts): Re
     return { gateway: options.gateway, boot: options.boot, sequence, revision, readiness: readiness.slice(0, 10_000) };
   };
   const flush = (): Promise<void> => {
+    options.onInterval?.();
     const blocks: EvidenceBlock[] = [];
     for (const cell of live) {
       const block = cell.take(startMs);

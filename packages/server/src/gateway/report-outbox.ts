@@ -25,7 +25,7 @@ const ATTEMPT_MS = 5000;
  * Opens an outbox. A report that was attempted may have arrived, so it never changes again and keeps its sequence; only
  * reports that were never attempted are merged when too many wait. Counts are lost only beyond 10 000 different keys.
  */
-export function openReportOutbox(sink: ReportSink, timers: Timers): ReportOutbox {
+export function openReportOutbox(sink: ReportSink, timers: Timers, onDelivered?: () => void): ReportOutbox {
   const queue = openBlockQueue();
   let present: AbortController | undefined;
   let attempted: GatewayReport | undefined;
@@ -43,6 +43,7 @@ export function openReportOutbox(sink: ReportSink, timers: Timers): ReportOutbox
       present = new AbortController();
       if (!(await isDelivered(sink, timers, { report: attempted, controller: present }))) return;
       attempted = undefined;
+      onDelivered?.();
     }
   };
 

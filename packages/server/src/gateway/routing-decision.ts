@@ -6,8 +6,12 @@ import type { ProtocolRequest } from './request-fields.ts';
 import type { RoutingTable } from './routing-table.ts';
 import { openSeat, type Seat } from './seat.ts';
 
-/** Why a request was answered by its version. `protocol`: the challenger does not speak the request's protocol. */
-export type AnswerReason = RouteReason | 'protocol';
+/**
+ * Why a request was answered by its version. `protocol`: the challenger does not speak the request's protocol. `breaker`: it
+ * was the challenger's, whom this gateway has cut off. `probe`: tries whether that has to go on. `lease`: split by the share
+ * judged safe last, as the control plane has not been heard of for too long.
+ */
+export type AnswerReason = RouteReason | 'protocol' | 'breaker' | 'probe' | 'lease';
 
 /** Who is to answer, in the seat that the request counts on. */
 export interface Decision {

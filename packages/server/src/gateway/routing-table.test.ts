@@ -3,6 +3,8 @@ import { AppError } from '@understudy/core/errors';
 import { expect, it } from 'vitest';
 import type { Runtime } from '../runtimes/runtime.ts';
 import { modelOf, onnxVersion, openManualTime, rolloutOf, snapshotOf, sumRuntime, until } from './gateway-rig.contract.ts';
+import { newGatewayCounts } from './gateway-counts.ts';
+import { openLease } from './lease.ts';
 import { openRecorder } from './recorder.ts';
 import { openRequestCounters } from './request-counters.ts';
 import { openRequestIds } from './request-id.ts';
@@ -23,7 +25,12 @@ function openBench() {
     { gateway: 'g', boot: 'b', flushEveryMs: 1000, state: () => ({ revision: 0, readiness: [] }) },
     { clock: time, timers: openManualTime(), reports: () => Promise.resolve() },
   );
-  const makers = { recorder, counters: openRequestCounters(), ids: openRequestIds(Buffer.alloc(32), 'g') };
+  const makers = {
+    recorder,
+    counters: openRequestCounters(),
+    ids: openRequestIds(Buffer.alloc(32), 'g'),
+    trials: { lease: openLease(0), counts: newGatewayCounts(), log: () => {}, random: () => 0 },
+  };
   const table = openRoutingTable({
     timers: time,
     random: () => 1,
@@ -41,7 +48,7 @@ function openBench() {
   const finish = async (version: string): Promise<void> => {
     loading.findLast((candidate) => candidate.version === version)?.finish();
     await until(
-      () => table.readiness().every((item) => item.version !== version || item.state === 'ready'),
+      () => table.readiness(0).every((item) => item.version !== version || item.state === 'ready'),
       `${version} is ready`,
     );
   };
@@ -128,8 +135,8 @@ it('reports a failure with its reason and tries again, later each time', async (
   const delays = [1000, 2000, 4000];
   for (const [index, delay] of delays.entries()) {
     loading[index]?.fail(new AppError('artifact.invalid', 'the file is cut off'));
-    await until(() => table.readiness()[0]?.state === 'failed' && time.waiting === 1, 'failed');
-    expect(table.readiness()[0]?.detail).toBe('artifact.invalid: the file is cut off');
+    await until(() => table.readiness(0)[0]?.state === 'failed' && time.waiting === 1, 'failed');
+    expect(table.readiness(0)[0]?.detail).toBe('artifact.invalid: the file is cut off');
     time.advance(delay - 1);
     expect(loading).toHaveLength(index + 1);
     time.advance(1);

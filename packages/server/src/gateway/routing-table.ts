@@ -1,5 +1,5 @@
 /** Which versions answer for each model, by the newest snapshot that this gateway could take in. The hot path reads it, once a request. */
-import type { Readiness } from '@understudy/contract/report';
+import type { Readiness, Trial } from '@understudy/contract/report';
 import type { Snapshot, SnapshotModel, SnapshotVersion } from '@understudy/core/snapshot';
 import { type LoadedVersion, type LoadingPorts, loadVersion } from './loaded-version.ts';
 import { type ModelEntry, modelEntryOf } from './model-entry.ts';
@@ -16,13 +16,22 @@ export interface RoutingTable {
   /** -1 before the first snapshot. */
   readonly revision: number;
   /** Of every version that the snapshot wants. */
-  readiness(): readonly Readiness[];
+  readiness(nowMs: number): readonly Readiness[];
+  /** Challengers of live rollouts that are loaded here. */
+  trials(nowMs: number): readonly PresentTrial[];
   /** Why this gateway is not ready to serve every model; empty when it is. */
   problems(): readonly string[];
   /** The same for anybody to read: no names, no details. */
   summary(): readonly string[];
   /** Closes every version once its requests have ended. */
   close(): Promise<void>;
+}
+
+/** What this gateway does about a challenger by itself. */
+export interface PresentTrial {
+  readonly model: string;
+  readonly version: string;
+  readonly trial: Trial;
 }
 
 export interface RoutingTablePorts extends LoadingPorts {
@@ -69,8 +78,14 @@ export function openRoutingTable(ports: RoutingTablePorts): RoutingTable {
     get revision() {
       return state.applied?.snapshot.revision ?? -1;
     },
-    readiness: () =>
-      modelsOf(state).flatMap((model) => [...versionsOf(state, model).values()].map((version) => version.readiness)),
+    readiness: (nowMs) =>
+      modelsOf(state).flatMap((model) => {
+        const trial = trialIn(state, model.name, nowMs);
+        return [...versionsOf(state, model).values()].map(({ readiness }) =>
+          trial?.version === readiness.version ? { ...readiness, trial: trial.trial } : readiness,
+        );
+      }),
+    trials: (nowMs) => modelsOf(state).flatMap(({ name }) => trialIn(state, name, nowMs) ?? []),
     problems: () => problemsOf(state),
     summary: () => summaryOf(state),
     async close() {
@@ -122,6 +137,12 @@ function retire(state: TableState, version: LoadedVersion): void {
     state.retiring.delete(closing);
   });
   state.retiring.add(closing);
+}
+
+function trialIn(state: TableState, model: string, nowMs: number): PresentTrial | undefined {
+  const { trial, model: served } = state.entries.get(model) ?? {};
+  if (trial === undefined || served?.rollout === undefined) return undefined;
+  return { model, version: trial.challenger.version, trial: trial.report(served.rollout, nowMs) };
 }
 
 function modelsOf(state: TableState): readonly SnapshotModel[] {

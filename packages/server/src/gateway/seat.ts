@@ -1,4 +1,5 @@
 /** A version's place on an arm of one model, with everything about it that no request changes. Made with the routing table. */
+import type { TrialPorts } from './challenger-trial.ts';
 import type { CellKey, EvidenceCell } from './evidence-cell.ts';
 import type { LoadedVersion } from './loaded-version.ts';
 import type { Recorder } from './recorder.ts';
@@ -28,6 +29,7 @@ export interface SeatMakers {
   readonly recorder: Pick<Recorder, 'openCell'>;
   readonly counters: RequestCounters;
   readonly ids: RequestIds;
+  readonly trials: TrialPorts;
 }
 
 /** Where a version sits. */

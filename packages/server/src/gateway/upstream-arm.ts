@@ -54,6 +54,11 @@ interface CallState {
   flow: AnswerFlow | undefined;
   /** When the answer was there: its end when it was checked first, its beginning when it streams. */
   answeredMs: number | undefined;
+  /**
+   * Nothing of the answer is sent yet although it does not say a length that could be waited for, as the champion could
+   * still answer: until its first byte, or, when it is a prediction, until it is whole or too large to be read.
+   */
+  held: 'first-byte' | 'whole' | undefined;
   /** The answer so far, as long as it is to be read. */
   kept: Buffer[] | undefined;
   keptBytes: number;
@@ -84,6 +89,7 @@ function startCall({ clock, timers }: UpstreamArmContext, call: UpstreamArmCall,
     head: undefined,
     flow: undefined,
     answeredMs: undefined,
+    held: undefined,
     kept: [],
     keptBytes: 0,
   };
@@ -126,13 +132,17 @@ function answerHandlerOf(state: CallState): AnswerHandler {
         return;
       }
       if (!isReadable) state.kept = undefined;
-      if (!isCheckable) beginStream(state, head);
+      if (isCheckable) return;
+      if (call.isLast) beginStream(state, head);
+      else state.held = isReadable ? 'whole' : 'first-byte';
     },
     onData(chunk) {
+      if (state.held !== undefined) letGo(state, chunk);
       keep(state, chunk);
       if (state.answeredMs !== undefined && !res.write(chunk)) holdBack(res, state.flow);
     },
     onEnd() {
+      if (state.held === 'first-byte' && state.head !== undefined) beginStream(state, state.head);
       if (state.answeredMs === undefined) finishChecked(state);
       else finishStream(state);
     },
@@ -148,9 +158,19 @@ function answerHandlerOf(state: CallState): AnswerHandler {
   };
 }
 
+/** Begins to pass a held answer on when there is no more reason to wait, the part of it that is there already included. */
+function letGo(state: CallState, { length }: Buffer): void {
+  const { held, head, kept = [] } = state;
+  if (head === undefined || (held === 'whole' && state.keptBytes + length <= READABLE_ANSWER_BYTES)) return;
+  beginStream(state, head);
+  const { res } = state.call.exchange;
+  for (const chunk of kept) if (!res.write(chunk)) holdBack(res, state.flow);
+}
+
 /** Passes the answer on from here; a rescue is no longer possible. */
 function beginStream(state: CallState, head: AnswerHead): void {
   state.answeredMs = state.clock.nowMs();
+  state.held = undefined;
   const { req, res } = state.call.exchange;
   // Nobody reads the rest of a request that was answered early, so the next one could not be found behind it.
   if (!req.complete) res.shouldKeepAlive = false;
@@ -179,7 +199,8 @@ function finishChecked(state: CallState): void {
     return;
   }
   state.answeredMs = startMs + ms;
-  const { lines, isDated } = passedOnHeadersOf(head);
+  const { lines: passedOn, isDated } = passedOnHeadersOf(head);
+  const lines = state.held === 'whole' ? `${passedOn}content-length: ${body.length}\r\n` : passedOn;
   // As a text, head and body are one write; Latin-1 keeps every byte as it is.
   const text = body.toString('latin1');
   sendWhole(call.exchange, { status: head.status, lines: ourLines(state) + lines, body: text, encoding: 'latin1', isDated });

@@ -4,7 +4,7 @@ import type { Evaluator, FlagDocuments } from '@understudy/core/flags/evaluator'
 /** Everything about the flags of one environment at one revision. Replaced as a whole, never changed. */
 export interface FlagState {
   readonly environment: string;
-  /** Grows with every commit of the environment. */
+  /** Of the newest commit that changed what is served here; stays as it is when a schedule begins or ends. */
   readonly revision: number;
   /** Flags of people and those that follow rollouts, with their segments. */
   readonly documents: FlagDocuments;
@@ -36,15 +36,24 @@ export interface SdkKeys {
   check(secret: string): Promise<KeyCheck>;
 }
 
-/** What a service reports about requests that it decided by a flag. Values are counts and sums, so that batches can be added up. */
+/**
+ * What a reporter says about one variant of a flag: how often it was given, and apart from that what came of requests. Values
+ * are counts and sums, so that batches can be added up.
+ */
 export interface FlagOutcome {
-  /** Flag and variant that the requests were decided by. */
   readonly flag: string;
   readonly variant: string;
   /** Unique for each batch of a reporter, so that a repeated one counts once. */
   readonly batch: string;
   readonly atMs: number;
+  /**
+   * Evaluations that gave the variant. Nobody knows how those requests ended, or whether there was one: an exposure is never
+   * a success, and no part of {@link requests}.
+   */
+  readonly exposures: number;
+  /** Requests decided by the variant that are known to have ended, well or not: what errors are divided by. */
   readonly requests: number;
+  /** Those of {@link requests} that failed. */
   readonly errors: number;
   /** Milliseconds of single requests; few, or summarised in buckets `[upper bound in ms, count]`. */
   readonly latencies: readonly (readonly [ms: number, count: number])[];
@@ -59,8 +68,8 @@ export interface OutcomeSink {
 
 /** One SDK that was heard of, for lists and for the warning about families that hash differently. */
 export interface SdkSighting {
-  readonly family: 'unleash' | 'launchdarkly' | 'flagsmith' | 'ofrep';
-  /** Name and version as the SDK sends them, such as `unleash-node-sdk:6.12.1`; cut to 200 characters. */
+  readonly family: 'unleash' | 'launchdarkly' | 'flagsmith' | 'ofrep' | 'understudy';
+  /** Name and version as the SDK sends them, such as `unleash-node-sdk:6.12.1`. */
   readonly sdk: string;
   readonly application: string;
   /** Whether it evaluates by itself, with the hash of its family. */
@@ -74,6 +83,8 @@ export interface ProtocolPorts {
   readonly outcomes: OutcomeSink;
   readonly clock: { nowMs(): number };
   readonly log: { info(fields: object, event: string): void; warn(fields: object, event: string): void };
-  /** Remembered by family, sdk and application; bounded. */
+  /** Remembered by family, sdk, application and place of evaluation; texts are cut and the number is bounded. */
   sighted(sdk: SdkSighting): void;
+  /** 32 bytes that are the same in every process that serves these flags, and after a restart. Another purpose has others. */
+  secretFor(purpose: string): Uint8Array;
 }

@@ -2,7 +2,8 @@
 import { compileFlags, type FlagDocuments } from '@understudy/core/flags/evaluator';
 import type { Flag } from '@understudy/core/flags/flag';
 import { fastify, type FastifyInstance, type FastifyPluginCallback } from 'fastify';
-import { RE2JS } from 're2js';
+import { deriveSecrets } from '../derived-secret.ts';
+import { compileRegex } from '../regex.ts';
 import type { FlagOutcome, FlagState, KeyCheck, ProtocolPorts, SdkSighting } from './flag-world.ts';
 
 export interface ProtocolWorld {
@@ -55,6 +56,7 @@ export function openProtocolWorld(): ProtocolWorld {
       clock: { nowMs: () => Date.now() },
       log: { info: () => undefined, warn: () => undefined },
       sighted: (sdk) => void sightings.push(sdk),
+      secretFor: deriveSecrets(new Uint8Array(32)),
     },
   };
 }
@@ -95,9 +97,4 @@ export function splitFlag(key: string, weight: number, more: Partial<Flag> = {})
     bucketing: { profile: 'unleash', salt: key, whenMissing: 'random' },
     ...more,
   };
-}
-
-function compileRegex(pattern: string, flags: string): (text: string) => boolean {
-  const compiled = RE2JS.compile(pattern, flags.includes('i') ? RE2JS.CASE_INSENSITIVE : 0);
-  return (text) => compiled.matcher(text).find();
 }

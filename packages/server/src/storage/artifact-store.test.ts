@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -98,6 +99,15 @@ describe('storing', () => {
     writeFileSync(path.join(directory, 'incoming', 'half'), 'half');
     await openArtifactStore(directory);
     expect(readdirSync(path.join(directory, 'incoming'))).toEqual([]);
+  });
+
+  it('leaves an upload of another process alone, until nobody has written to it for a day', async () => {
+    const [fresh, old] = ['fresh', 'old'].map((name) => path.join(directory, 'incoming', name));
+    for (const draft of [fresh ?? '', old ?? '']) writeFileSync(draft, 'half');
+    const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
+    utimesSync(old ?? '', twoDaysAgo, twoDaysAgo);
+    await openArtifactStore(directory, { isShared: true });
+    expect(readdirSync(path.join(directory, 'incoming'))).toEqual(['fresh']);
   });
 
   it('says so when the disk refuses', async () => {

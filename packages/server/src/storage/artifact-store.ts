@@ -1,7 +1,7 @@
 /** Model files by their SHA-256: written once, whole or not at all, and never under a name that a user chose. */
 import { createHash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { AppError } from '@understudy/core/errors';
 
@@ -37,12 +37,20 @@ export interface ArtifactStore {
 
 const READ_BYTES = 1024 * 1024;
 
-/** Opens the store in a directory, which is created when needed, and clears away what an interrupted upload left. */
-export async function openArtifactStore(directory: string): Promise<ArtifactStore> {
+// No upload takes longer; until then a draft may be that of another process.
+const DRAFT_LIVES_MS = 86_400_000;
+
+/**
+ * Opens the store in a directory, which is created when needed, and clears away what an interrupted upload left.
+ * @param isShared other processes may be uploading into the same directory: only drafts that nobody has written to for a
+ *   day are cleared away
+ */
+export async function openArtifactStore(directory: string, { isShared = false } = {}): Promise<ArtifactStore> {
   const root = path.resolve(directory);
   const incoming = path.join(root, 'incoming');
   await onDisk(`clear "${incoming}"`, async () => {
-    await rm(incoming, { recursive: true, force: true });
+    if (isShared) await removeOldDrafts(incoming);
+    else await rm(incoming, { recursive: true, force: true });
     await mkdir(incoming, { recursive: true, mode: 0o700 });
   });
   const pathOf = (sha256: string) => {
@@ -61,6 +69,15 @@ export async function openArtifactStore(directory: string): Promise<ArtifactStor
       await onDisk(`remove "${file}"`, () => rm(file, { force: true }));
     },
   };
+}
+
+async function removeOldDrafts(incoming: string): Promise<void> {
+  const names = (await exists(incoming)) ? await readdir(incoming) : [];
+  for (const name of names) {
+    const draft = path.join(incoming, name);
+    const found = await statOf(draft);
+    if (found !== undefined && Date.now() - found.mtimeMs > DRAFT_LIVES_MS) await rm(draft, { force: true });
+  }
 }
 
 interface Upload {

@@ -126,7 +126,19 @@ export function testEvidence(open: OpenStore): void {
   });
 
   it('shows a gateway as its newest report says, whatever came last', async () => {
-    const ready = [{ model: 'fraud', version: 'v1', state: 'ready' as const, detail: 'inline, 0.1 ms' }];
+    const outcomes = { requests: 7, failures: 7 };
+    const seen = { challenger: outcomes, champion: { requests: 61, failures: 0 } };
+    const breaker = { state: 'open' as const, sinceMs: 40, retryAtMs: 45.5, seen };
+    const ready = [
+      { model: 'fraud', version: 'v1', state: 'ready' as const, detail: 'inline, 0.1 ms' },
+      {
+        model: 'fraud',
+        version: 'v2',
+        state: 'ready' as const,
+        detail: 'x',
+        trial: { rollout: 'r', breaker, leaseOverSinceMs: 9 },
+      },
+    ];
     await store.appendReport(ENVIRONMENT, reportOf(5, { readiness: ready }), 50);
     await store.appendReport(ENVIRONMENT, reportOf(4, { blocks: [blockOf('fraud', 1)] }), 60);
     const newest = { gateway: 'gw-1', boot: 'boot-1', revision: 5, seenAtMs: 50, readiness: ready };

@@ -6,14 +6,16 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '@understudy/core/errors';
 import { canonicalJson, jsonText } from './canonical-json.ts';
+import { refuseSenseless } from './commit-check.ts';
+import { openCommitQueue } from './commit-queue.ts';
 import { hashOfEntry } from './journal-hash.ts';
 import type { Head, HeadWatch } from './redis-head.ts';
 import { channelOf, type EnvironmentKeys, keysOf } from './redis-keys.ts';
 import type { RedisCommand, RedisLink, RedisRead, ScriptRun } from './redis-link.ts';
+import type { ReplicaWait } from './redis-replicas.ts';
 import { documentOf, documentText, headText, numberOf, textOf } from './redis-replies.ts';
 import { COMMIT_SCRIPT } from './redis-scripts.ts';
 import { idempotencyOfRow } from './rows.ts';
-import { refuseSenseless } from './sqlite-commit.ts';
 import type { Commit, CommitResult, StoredDocument } from './store.ts';
 
 /** What a commit needs of the store around it. */
@@ -24,7 +26,7 @@ export interface CommitParts {
   readonly storeId: string;
   readonly database: number;
   readonly patienceMs: number;
-  readonly waitReplicas: number;
+  readonly untilReplicated: ReplicaWait;
   readonly planted: RedisPlantedBugs;
 }
 
@@ -45,36 +47,12 @@ export interface RedisPlantedBugs {
 // Between commits of other processes there is room after a few tries; more tells them apart.
 const TRIES_WITHOUT_PAUSE = 5;
 const LONGEST_PAUSE_MS = 20;
-// Some seconds of work; whoever comes later is better told than kept.
-const MOST_WAITING = 1000;
-
-/** Commits of one environment that wait for one another. */
-interface Lane {
-  last: Promise<unknown>;
-  waiting: number;
-}
-
 /** Applies commits of one store; those of one environment one after another, because each needs the hash of the one before. */
 export function openCommits(parts: CommitParts): (commit: Commit) => Promise<CommitResult> {
-  const lanes = new Map<string, Lane>();
+  const inTurn = openCommitQueue();
   return async (commit) => {
     refuseSenseless(commit);
-    const lane = lanes.get(commit.environment) ?? { last: Promise.resolve(), waiting: 0 };
-    if (lane.waiting >= MOST_WAITING) {
-      const problem = `${lane.waiting} commits wait for the Redis server ${parts.link.place}; nothing was changed, try again in a moment`;
-      throw new AppError('store.busy', `cannot commit "${commit.action}": ${problem}`);
-    }
-    lanes.set(commit.environment, lane);
-    lane.waiting += 1;
-    const mine = lane.last.then(() => apply(parts, commit));
-    // The next one begins whatever came of this one; its caller hears of that.
-    lane.last = mine.catch(() => undefined);
-    try {
-      return await mine;
-    } finally {
-      lane.waiting -= 1;
-      if (lane.waiting === 0) lanes.delete(commit.environment);
-    }
+    return inTurn(commit.environment, () => apply(parts, commit));
   };
 }
 
@@ -85,13 +63,13 @@ async function apply(parts: CommitParts, commit: Commit): Promise<CommitResult> 
     const present = await readPresent(parts, commit, attempt);
     const refusal = refusalOf(commit, present, parts.planted);
     if (refusal !== undefined) {
-      if (refusal.outcome === 'replayed') await untilReplicated(parts, commit, attempt);
+      if (refusal.outcome === 'replayed') await parts.untilReplicated(attempt, keysOf(commit.environment).fence);
       return refusal;
     }
     const revision = present.head.revision + 1;
     if (await write(parts, commit, { present, attempt })) {
       parts.heads.reached(commit.environment, revision);
-      await untilReplicated(parts, commit, attempt);
+      await parts.untilReplicated(attempt, keysOf(commit.environment).fence);
       return { outcome: 'committed', revision };
     }
     if (performance.now() > endMs) {
@@ -237,29 +215,6 @@ function piecesOf({ writes, environment }: Commit, { args }: ScriptRun): readonl
     ]),
     ['xadd', keys.journal, `${revision}-0`, 'commit', id, ...fields],
   ];
-}
-
-/**
- * Waits for replicas, when the address asks for it. A change that not enough of them have is not acknowledged.
- * The write before makes the wait cover everything that the server did until now, over whatever connection it came.
- */
-async function untilReplicated(
-  { link, waitReplicas, patienceMs }: CommitParts,
-  { environment }: Commit,
-  attempt: string,
-): Promise<void> {
-  if (waitReplicas === 0) return;
-  const [, replicas] = await link.send(attempt, [
-    ['set', keysOf(environment).fence, '1'],
-    ['wait', String(waitReplicas), String(Math.ceil(patienceMs / 2))],
-  ]);
-  const reached = numberOf(replicas);
-  if (reached >= waitReplicas) return;
-  throw new AppError(
-    'store.write_failed',
-    `cannot ${attempt}: the Redis server ${link.place} has it, but only ${reached} of ${waitReplicas} replicas do, so a failover could lose it; ` +
-      'bring the replicas back and ask again with the same idempotency key',
-  );
 }
 
 /** An idempotency record as its hash holds it: the length of the request's digest, the digest, the answer. */

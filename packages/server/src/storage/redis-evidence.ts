@@ -1,20 +1,24 @@
-/** Gateway reports in a Redis store: evidence blocks, who was heard of, and what may be forgotten. */
+/** Gateway reports in a Redis store: evidence blocks, and who was heard of. */
 import type { GatewayReport, ServiceReport } from '@understudy/contract/report';
 import { jsonText } from './canonical-json.ts';
 import { type EnvironmentKeys, keysOf } from './redis-keys.ts';
 import type { RedisLink, RedisRead, ScriptRun } from './redis-link.ts';
-import { byBytes, hashOf, jsonOf, numberOf, type StreamEntry, streamOf, textsOf } from './redis-replies.ts';
-import { FORGET_EVIDENCE_SCRIPT, FORGET_IDEMPOTENCY_SCRIPT, REPORT_SCRIPT } from './redis-scripts.ts';
+import type { ReplicaWait } from './redis-replicas.ts';
+import { byBytes, hashOf, jsonOf, numberOf, scoreOf, type StreamEntry, streamOf, textsOf } from './redis-replies.ts';
+import { REPORT_SCRIPT } from './redis-scripts.ts';
 import { evidenceOfRow, gatewayOfRow } from './rows.ts';
 import type { EvidenceQuery, GatewayStatus, Store, StoredEvidence } from './store.ts';
 
-// Some milliseconds of the server's time, after which other commands get their turn.
-const ROWS_PER_TURN = 500;
-
-export function openEvidence(link: RedisLink): Pick<Store, 'appendReport' | 'evidence' | 'gateways' | 'prune'> {
+export function openEvidence(
+  link: RedisLink,
+  untilReplicated: ReplicaWait,
+): Pick<Store, 'appendReport' | 'evidence' | 'gateways'> {
   return {
     appendReport: async (environment, report, seenAtMs) => {
-      const { answer, isRepeated } = await link.run('store a report', reportRun(environment, report, seenAtMs));
+      const attempt = 'store a report';
+      const { answer, isRepeated } = await link.run(attempt, reportRun(environment, report, seenAtMs));
+      // A server that forgets evidence while engines that have counted it live on would give the same cursor twice.
+      await untilReplicated(attempt, keysOf(environment).fence);
       // When an answer was lost, the report that is there already is the one that was sent.
       return numberOf(answer) === 1 || isRepeated ? 'stored' : 'duplicate';
     },
@@ -24,14 +28,6 @@ export function openEvidence(link: RedisLink): Pick<Store, 'appendReport' | 'evi
       return hashOf(reply)
         .toSorted(([a], [b]) => byBytes(a, b))
         .map(([gateway, text]) => gatewayOf(gateway, text));
-    },
-    prune: async (environment, before) => {
-      const keys = keysOf(environment);
-      await link.send('delete what is old', [['zremrangebyscore', keys.reports, '-inf', `(${scoreOf(before.evidenceMs)}`]]);
-      return {
-        evidence: await forgetEvidence(link, keys, before.evidenceMs),
-        idempotency: await forgetIdempotency(link, keys, before.idempotencyMs),
-      };
     },
   };
 }
@@ -53,6 +49,7 @@ function reportRun(environment: string, report: GatewayReport | ServiceReport, s
       keys.evidenceStarts,
       keys.gateways,
       keys.gatewaySequences,
+      keys.activity,
       ...blocks.map(({ model }) => keys.evidence(model)),
     ],
     args: [
@@ -101,42 +98,6 @@ async function cursorBefore(link: RedisLink, keys: EnvironmentKeys, sinceMs: num
   return first === undefined ? Infinity : Number(first) - 1;
 }
 
-async function forgetEvidence(link: RedisLink, keys: EnvironmentKeys, beforeMs: number): Promise<number> {
-  let total = 0;
-  for (;;) {
-    const [reply] = await link.send('delete what is old', [
-      ['zrangebyscore', keys.evidenceStarts, '-inf', `(${scoreOf(beforeMs)}`, 'LIMIT', '0', String(ROWS_PER_TURN)],
-    ]);
-    const old = textsOf(reply);
-    if (old.length === 0) return total;
-    const parts = old.map((name) => ({
-      name,
-      cursor: name.slice(0, name.indexOf(' ')),
-      model: name.slice(name.indexOf(' ') + 1),
-    }));
-    const { answer } = await link.run('delete what is old', {
-      script: FORGET_EVIDENCE_SCRIPT,
-      keys: [keys.evidenceStarts, keys.evidenceSeen, ...parts.map(({ model }) => keys.evidence(model))],
-      args: parts.flatMap(({ name, cursor }) => [name, cursor]),
-    });
-    total += numberOf(answer);
-  }
-}
-
-async function forgetIdempotency(link: RedisLink, keys: EnvironmentKeys, beforeMs: number): Promise<number> {
-  let total = 0;
-  for (;;) {
-    const { answer } = await link.run('delete what is old', {
-      script: FORGET_IDEMPOTENCY_SCRIPT,
-      keys: [keys.idempotency, keys.idempotencyAges],
-      args: [scoreOf(beforeMs), String(ROWS_PER_TURN)],
-    });
-    const gone = numberOf(answer);
-    total += gone;
-    if (gone < ROWS_PER_TURN) return total;
-  }
-}
-
 function evidenceOf({ number: cursor, fields }: StreamEntry): StoredEvidence {
   return evidenceOfRow({ cursor, seen_at_ms: Number(fields['seen']), block: fields['block'] });
 }
@@ -144,10 +105,4 @@ function evidenceOf({ number: cursor, fields }: StreamEntry): StoredEvidence {
 function gatewayOf(gateway: string, text: string): GatewayStatus {
   const status = jsonOf(text);
   return gatewayOfRow(typeof status === 'object' && status !== null ? { gateway, ...status } : status);
-}
-
-/** A number as a score: JSON has the shortest text that gives the same number again. */
-function scoreOf(value: number): string {
-  if (value === -Infinity) return '-inf';
-  return value === Infinity ? '+inf' : JSON.stringify(value);
 }

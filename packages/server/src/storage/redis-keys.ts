@@ -15,6 +15,14 @@ const KINDS: Readonly<Record<DocumentKind, DocumentKind>> = {
 /** Every kind of document, in the order in which `readAll` gives them. */
 export const DOCUMENT_KINDS: readonly DocumentKind[] = Object.values(KINDS);
 
+/** Before the rest of a key: not yet in force. */
+export const STAGE = 'staged:';
+
+/** Hash: name of a secret → its value in base64. Of all environments. */
+export const SECRETS_KEY = '{understudy-secrets}:values';
+/** As `fence`, for secrets. */
+export const SECRETS_FENCE = '{understudy-secrets}:fence';
+
 /** The keys of one environment. */
 export interface EnvironmentKeys {
   /** Text: format, revision and hash of the newest journal entry. Whoever changes it has committed. */
@@ -46,13 +54,23 @@ export interface EnvironmentKeys {
   /** Hashes: gateway → newest report's status; gateway → its boot and sequence. */
   readonly gateways: string;
   readonly gatewaySequences: string;
+  /** Hash: request and name → when it was given and the rest of what was said. Of the requests of one cohort of one model. */
+  readonly feedback: (model: string, cohort: number) => string;
+  /** Sorted set: cohorts with their models that have feedback, by cohort. */
+  readonly feedbackCohorts: string;
+  /** Number: grows with every change that does not move the head. */
+  readonly activity: string;
   /** Written only so that WAIT has something to wait for. */
   readonly fence: string;
 }
 
-/** The text between the braces alone decides about the slot, so it may not hold a brace itself. */
-export function keysOf(environment: string): EnvironmentKeys {
-  const key = (...parts: readonly string[]): string => [`{understudy:${encodeURIComponent(environment)}}`, ...parts].join(':');
+/**
+ * The text between the braces alone decides about the slot, so it may not hold a brace itself.
+ * @param stage where a copy gathers what will get its names when all of it is there
+ */
+export function keysOf(environment: string, stage: '' | typeof STAGE = ''): EnvironmentKeys {
+  const key = (...parts: readonly string[]): string =>
+    `{understudy:${encodeURIComponent(environment)}}:${stage}${parts.join(':')}`;
   return {
     head: key('head'),
     journal: key('journal'),
@@ -70,6 +88,9 @@ export function keysOf(environment: string): EnvironmentKeys {
     evidenceStarts: key('evidence-starts'),
     gateways: key('gateways'),
     gatewaySequences: key('gateway-sequences'),
+    feedback: (model, cohort) => key('feedback', String(cohort), model),
+    feedbackCohorts: key('feedback-cohorts'),
+    activity: key('activity'),
     fence: key('fence'),
   };
 }

@@ -9,14 +9,14 @@ const TextsReply = z.array(z.string());
 const StreamReply = z.array(z.tuple([z.string(), z.array(z.string())]));
 const NumberReply = z.int();
 
-export const textOf = (reply: unknown): string | undefined => parse(TextReply, reply) ?? undefined;
-export const textsOf = (reply: unknown): readonly string[] => parse(TextsReply, reply);
-export const numberOf = (reply: unknown): number => parse(NumberReply, reply);
+export const textOf = (reply: unknown): string | undefined => parseReply(TextReply, reply) ?? undefined;
+export const textsOf = (reply: unknown): readonly string[] => parseReply(TextsReply, reply);
+export const numberOf = (reply: unknown): number => parseReply(NumberReply, reply);
 
 /** Fields and values of a hash: a script answers with both in turn, a command of its own with an object. */
 export function hashOf(reply: unknown): readonly (readonly [string, string])[] {
   if (typeof reply === 'object' && reply !== null && !Array.isArray(reply)) {
-    return Object.entries(reply).map(([field, value]) => [field, parse(z.string(), value)]);
+    return Object.entries(reply).map(([field, value]) => [field, parseReply(z.string(), value)]);
   }
   const flat = textsOf(reply);
   return flat.flatMap((field, at) => (at % 2 === 0 ? [[field, flat[at + 1] ?? ''] as const] : []));
@@ -29,11 +29,17 @@ export interface StreamEntry {
 }
 
 export function streamOf(reply: unknown): readonly StreamEntry[] {
-  return parse(StreamReply, reply).map(([id, flat]) => {
+  return parseReply(StreamReply, reply).map(([id, flat]) => {
     const fields: Record<string, string> = {};
     for (let at = 0; at < flat.length; at += 2) fields[flat[at] ?? ''] = flat[at + 1] ?? '';
     return { number: Number(id.split('-', 1)[0]), fields };
   });
+}
+
+/** A number as a score: JSON has the shortest text that gives the same number again. */
+export function scoreOf(value: number): string {
+  if (value === -Infinity) return '-inf';
+  return value === Infinity ? '+inf' : JSON.stringify(value);
 }
 
 /** JSON that we wrote. */
@@ -85,7 +91,7 @@ export function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-function parse<T>(schema: z.ZodType<T>, reply: unknown): T {
+export function parseReply<T>(schema: z.ZodType<T>, reply: unknown): T {
   const parsed = schema.safeParse(reply);
   if (parsed.success) return parsed.data;
   throw new AppError(

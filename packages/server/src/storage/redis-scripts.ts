@@ -47,12 +47,13 @@ return 1
 /**
  * Stores a report unless it is stored already. Answers 1 when it was stored now, 0 otherwise.
  *
- * KEYS: reports, cursor, models, evidence by when it was seen, by when it began, gateways, their sequences; then the
- * stream of each block's model. ARGV: name of the report, when it was seen, gateway, boot, sequence, status of the gateway
+ * KEYS: reports, cursor, models, evidence by when it was seen, by when it began, gateways, their sequences, activity; then
+ * the stream of each block's model. ARGV: name of the report, when it was seen, gateway, boot, sequence, status of the gateway
  * or nothing; then model, beginning and content of each block.
  */
 export const REPORT_SCRIPT = scriptOf(`
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 0 then return 0 end
+redis.call('INCRBY', KEYS[8], '1')
 local blocks = (#ARGV - 6) / 3
 if blocks > 0 then
   local seen = ARGV[2]
@@ -64,7 +65,7 @@ if blocks > 0 then
     local cursor = last - blocks + n
     -- Of one width, so that their order as text is their order as numbers.
     local name = string.format('%016.0f', cursor)
-    redis.call('XADD', KEYS[7 + n], string.format('%.0f-0', cursor), 'seen', seen, 'block', ARGV[at + 2])
+    redis.call('XADD', KEYS[8 + n], string.format('%.0f-0', cursor), 'seen', seen, 'block', ARGV[at + 2])
     redis.call('ZADD', KEYS[4], seen, name)
     redis.call('ZADD', KEYS[5], ARGV[at + 1], name .. ' ' .. ARGV[at])
     redis.call('SADD', KEYS[3], ARGV[at])
@@ -83,15 +84,16 @@ return 1
 /**
  * Deletes evidence. Answers how much of it was there.
  *
- * KEYS: evidence by when it began, by when it was seen, then the stream of each. ARGV: for each, its name in the one and
+ * KEYS: activity, evidence by when it began, by when it was seen, then the stream of each. ARGV: for each, its name in the one and
  * in the other.
  */
 export const FORGET_EVIDENCE_SCRIPT = scriptOf(`
+redis.call('INCRBY', KEYS[1], '1')
 local gone = 0
 for n = 1, #ARGV, 2 do
-  gone = gone + redis.call('ZREM', KEYS[1], ARGV[n])
-  redis.call('ZREM', KEYS[2], ARGV[n + 1])
-  redis.call('XDEL', KEYS[3 + (n - 1) / 2], string.format('%.0f-0', tonumber(ARGV[n + 1])))
+  gone = gone + redis.call('ZREM', KEYS[2], ARGV[n])
+  redis.call('ZREM', KEYS[3], ARGV[n + 1])
+  redis.call('XDEL', KEYS[4 + (n - 1) / 2], string.format('%.0f-0', tonumber(ARGV[n + 1])))
 end
 return gone
 `);
@@ -99,15 +101,59 @@ return gone
 /**
  * Deletes some idempotency records that are older than asked. Answers how many.
  *
- * KEYS: idempotency, its ages. ARGV: before when, how many at most.
+ * KEYS: activity, idempotency, its ages. ARGV: before when, how many at most.
  */
 export const FORGET_IDEMPOTENCY_SCRIPT = scriptOf(`
-local old = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])
+local old = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])
 if #old > 0 then
-  redis.call('HDEL', KEYS[1], unpack(old))
-  redis.call('ZREM', KEYS[2], unpack(old))
+  redis.call('INCRBY', KEYS[1], '1')
+  redis.call('HDEL', KEYS[2], unpack(old))
+  redis.call('ZREM', KEYS[3], unpack(old))
 end
 return #old
+`);
+
+/**
+ * Forgets which reports were stored before a moment. Answers how many.
+ *
+ * KEYS: activity, reports. ARGV: before when.
+ */
+export const FORGET_REPORTS_SCRIPT = scriptOf(`
+redis.call('INCRBY', KEYS[1], '1')
+return redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[1])
+`);
+
+/**
+ * Keeps what was said of requests, unless something was given later already.
+ *
+ * KEYS: activity, cohorts, then the hash of each thing said. ARGV: for each, its cohort, the name of that in the set of
+ * cohorts, its field, when it was given, and the rest of it.
+ */
+export const FEEDBACK_SCRIPT = scriptOf(`
+redis.call('INCRBY', KEYS[1], '1')
+for n = 3, #KEYS do
+  local at = 5 * (n - 3)
+  local given = string.match(redis.call('HGET', KEYS[n], ARGV[at + 3]) or '', '^[^ ]+')
+  if not given or tonumber(given) <= tonumber(ARGV[at + 4]) then
+    redis.call('HSET', KEYS[n], ARGV[at + 3], ARGV[at + 4] .. ' ' .. ARGV[at + 5])
+    redis.call('ZADD', KEYS[2], ARGV[at + 1], ARGV[at + 2])
+  end
+end
+return 1
+`);
+
+/**
+ * Deletes whole cohorts of feedback.
+ *
+ * KEYS: activity, cohorts, then the hash of each. ARGV: the name of each in the set of cohorts.
+ */
+export const FORGET_FEEDBACK_SCRIPT = scriptOf(`
+redis.call('INCRBY', KEYS[1], '1')
+for n, name in ipairs(ARGV) do
+  redis.call('UNLINK', KEYS[n + 2])
+  redis.call('ZREM', KEYS[2], name)
+end
+return #ARGV
 `);
 
 /**
@@ -123,6 +169,7 @@ redis.call('HDEL', KEYS[1], 'a')
 redis.call('ZADD', KEYS[2], 'NX', '1', 'a')
 redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(1', 'LIMIT', 0, 1)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(1')
 redis.call('ZREM', KEYS[2], 'a')
 redis.call('XADD', KEYS[3], '1-0', 'a', '1')
 redis.call('XRANGE', KEYS[3], '1-0', '1-0')
@@ -131,6 +178,6 @@ redis.call('SET', KEYS[4], 'a')
 redis.call('GET', KEYS[4])
 redis.call('INCRBY', KEYS[5], '1')
 redis.call('SADD', KEYS[6], 'a')
-redis.call('DEL', unpack(KEYS))
+redis.call('UNLINK', unpack(KEYS))
 return 1
 `);

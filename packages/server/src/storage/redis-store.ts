@@ -5,12 +5,17 @@ import { parseRedisAddress } from './redis-address.ts';
 import { openCommits, type RedisPlantedBugs } from './redis-commit.ts';
 import { openDocuments } from './redis-documents.ts';
 import { openEvidence } from './redis-evidence.ts';
+import { openFeedback } from './redis-feedback.ts';
+import { openForgetting } from './redis-forget.ts';
 import { openHeadWatch } from './redis-head.ts';
 import { openHints } from './redis-hints.ts';
 import { openJournal } from './redis-journal.ts';
 import { openRedisLink, type RedisLink } from './redis-link.ts';
+import { openReplicaWait } from './redis-replicas.ts';
 import { PERMISSIONS_SCRIPT } from './redis-scripts.ts';
+import { openRedisSecrets } from './redis-secrets.ts';
 import { reportOf } from './redis-settings.ts';
+import type { SecretKeeper } from './secret-keeper.ts';
 import type { Store } from './store.ts';
 
 export interface RedisStoreOptions {
@@ -25,7 +30,7 @@ export interface RedisStoreOptions {
  * @throws AppError `config.invalid` when the address is wrong, the user lacks permissions, or the server would delete state
  *   by itself; `store.busy` when it does not answer
  */
-export async function openRedisStore(url: string, { log, planted = {} }: RedisStoreOptions = {}): Promise<Store> {
+export async function openRedisStore(url: string, { log, planted = {} }: RedisStoreOptions = {}): Promise<Store & SecretKeeper> {
   const address = parseRedisAddress(url);
   const link = await openRedisLink(address);
   try {
@@ -35,11 +40,12 @@ export async function openRedisStore(url: string, { log, planted = {} }: RedisSt
     await link.close();
     throw error;
   }
-  const { database, patienceMs, waitReplicas } = address;
+  const { database, patienceMs } = address;
+  const untilReplicated = openReplicaWait(link, address);
   const storeId = randomUUID();
   const heads = openHeadWatch(link.place, planted.ignoreLoss === true);
   const hints = openHints({ link, heads, storeId, database });
-  const commit = openCommits({ link, heads, storeId, database, patienceMs, waitReplicas, planted });
+  const commit = openCommits({ link, heads, storeId, database, patienceMs, untilReplicated, planted });
   return {
     commit: async (one) => {
       const result = await commit(one);
@@ -48,8 +54,11 @@ export async function openRedisStore(url: string, { log, planted = {} }: RedisSt
     },
     onCommit: hints.onCommit,
     ...openDocuments(link, heads),
-    ...openEvidence(link),
+    ...openEvidence(link, untilReplicated),
+    ...openFeedback(link, untilReplicated),
+    ...openForgetting(link),
     ...openJournal(link, heads),
+    ...openRedisSecrets(link, untilReplicated),
     close: async () => {
       hints.close();
       await link.close();

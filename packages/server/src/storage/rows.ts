@@ -1,5 +1,6 @@
 /** Schemas of the rows that a backend reads back. A row is outside data until one of these has parsed it. */
 import { AppError } from '@understudy/core/errors';
+import { cohortOf, type FeedbackMark, type FeedbackSum, lagClassOf } from '@understudy/core/feedback';
 import { DecisionSchema } from '@understudy/contract/documents';
 import { EvidenceBlockSchema, ReadinessSchema } from '@understudy/contract/report';
 import { z } from 'zod';
@@ -21,7 +22,7 @@ const JsonSchema = z.custom<Json>((value) => value !== undefined);
 const Sha = z.string().length(64);
 
 /** Text of a column that holds JSON. */
-const JsonText = z.string().transform((text, context): unknown => {
+export const JsonText = z.string().transform((text, context): unknown => {
   try {
     return JSON.parse(text);
   } catch {
@@ -72,6 +73,24 @@ const EvidenceRow = z
   .strictObject({ cursor: z.int().positive(), seen_at_ms: z.number(), block: JsonText.pipe(EvidenceBlockSchema) })
   .transform(({ seen_at_ms: seenAtMs, ...rest }) => ({ ...rest, seenAtMs }));
 
+const FeedbackSumRow = z
+  .strictObject({
+    cohort: z.int(),
+    version: z.string(),
+    arm: z.enum(['champion', 'challenger', 'shadow']),
+    rollout: z.string(),
+    step: z.int(),
+    name: z.string(),
+    lag: z.int(),
+    count: z.int(),
+    sum: z.number(),
+    sum_squares: z.number(),
+  })
+  .transform(({ rollout, step, count, sum, sum_squares: sumSquares, ...rest }): FeedbackSum => {
+    const trial = rollout === '' ? {} : { rollout, step };
+    return { ...rest, ...trial, moments: { count, sum, sumSquares } };
+  });
+
 const GatewayRow = z
   .strictObject({
     gateway: z.string(),
@@ -99,6 +118,16 @@ export function decisionOfRow(row: unknown): StoredDecision {
 
 export function evidenceOfRow(row: unknown): StoredEvidence {
   return parseRow('evidence', EvidenceRow, row);
+}
+
+export function feedbackSumOfRow(row: unknown): FeedbackSum {
+  return parseRow('feedback', FeedbackSumRow, row);
+}
+
+/** The columns of one mark but the environment; sums are read back by {@link feedbackSumOfRow}. */
+export function rowOfMark({ rollout = '', step = -1, requestAtMs, givenAtMs, ...mark }: FeedbackMark) {
+  const [cohort, lag] = [cohortOf(requestAtMs), lagClassOf(givenAtMs - requestAtMs)];
+  return { ...mark, rollout, step, cohort, lag, given_at_ms: givenAtMs };
 }
 
 export function gatewayOfRow(row: unknown): GatewayStatus {

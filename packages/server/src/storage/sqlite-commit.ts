@@ -8,27 +8,6 @@ import type { Commit, CommitResult, Json, JournalChange, StoredDocument, Write }
 /** Applies a commit to the tables, or says why nothing was changed. */
 export type ApplyCommit = (commit: Commit) => CommitResult;
 
-/**
- * Throws on a commit that cannot be meant: it would be a bug of the caller, whatever is stored.
- * @throws Error without writes and decision, with two writes to one document, with null for a
- *   document, or when deleting what must not exist
- */
-export function refuseSenseless(commit: Commit): void {
-  if (commit.writes.length === 0 && commit.decision === undefined) {
-    throw new Error(`commit "${commit.action}" changes nothing and decides nothing`);
-  }
-  const seen = new Set<string>();
-  for (const { kind, id, body, expectedRevision } of commit.writes) {
-    if (seen.has(`${kind}/${id}`)) throw new Error(`commit "${commit.action}" writes ${kind} "${id}" twice`);
-    seen.add(`${kind}/${id}`);
-    // In the journal null says that there was no document.
-    if (body === null) throw new Error(`commit "${commit.action}" writes null to ${kind} "${id}"`);
-    if (body === undefined && expectedRevision === 0) {
-      throw new Error(`commit "${commit.action}" deletes ${kind} "${id}", which must not exist`);
-    }
-  }
-}
-
 /** Prepares the statements of a commit. `checksRevisions` is false only to show that the tests of races would notice. */
 export function prepareCommit(database: Database, checksRevisions: boolean): ApplyCommit {
   const statements = prepareStatements(database);

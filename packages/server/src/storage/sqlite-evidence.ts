@@ -1,6 +1,7 @@
 /** Gateway reports in a SQLite store: evidence blocks, who was heard of, and what may be forgotten. */
 import { setImmediate } from 'node:timers/promises';
 import type { GatewayReport, ServiceReport } from '@understudy/contract/report';
+import { cohortOf } from '@understudy/core/feedback';
 import { jsonText } from './canonical-json.ts';
 import type { Connection } from './sqlite-connection.ts';
 import { evidenceOfRow, gatewayOfRow } from './rows.ts';
@@ -48,7 +49,9 @@ export function openEvidence(connection: Connection): Pick<Store, 'appendReport'
       const evidence = 'DELETE FROM evidence WHERE environment = ? AND start_ms < ? LIMIT ?';
       const reports = 'DELETE FROM reports WHERE environment = ? AND seen_at_ms < ? LIMIT ?';
       const idempotency = 'DELETE FROM idempotency WHERE environment = ? AND at_ms < ? LIMIT ?';
+      const feedback = 'DELETE FROM feedback WHERE environment = ? AND cohort < ? LIMIT ?';
       await deleteInTurns(connection, reports, [environment, before.evidenceMs]);
+      await deleteInTurns(connection, feedback, [environment, cohortOf(before.evidenceMs)]);
       return {
         evidence: await deleteInTurns(connection, evidence, [environment, before.evidenceMs]),
         idempotency: await deleteInTurns(connection, idempotency, [environment, before.idempotencyMs]),
@@ -84,12 +87,12 @@ function prepareAppend({ database }: Connection) {
 async function deleteInTurns(
   { database, write }: Connection,
   sql: string,
-  [environment, beforeMs]: readonly [string, number],
+  [environment, before]: readonly [string, number],
 ): Promise<number> {
   const statement = database.prepare(sql);
   let total = 0;
   for (;;) {
-    const { changes } = write('delete what is old', 'durable', () => statement.run(environment, beforeMs, ROWS_PER_TURN));
+    const { changes } = write('delete what is old', 'durable', () => statement.run(environment, before, ROWS_PER_TURN));
     total += changes;
     if (changes < ROWS_PER_TURN) return total;
     await setImmediate();

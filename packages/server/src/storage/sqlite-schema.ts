@@ -117,6 +117,28 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX evidence_seen ON evidence (environment, seen_at_ms);
     `,
   },
+  {
+    title: 'feedback',
+    sql: `
+      CREATE TABLE feedback (
+        environment TEXT NOT NULL,
+        model TEXT NOT NULL,
+        cohort INTEGER NOT NULL,
+        request TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version TEXT NOT NULL,
+        arm TEXT NOT NULL,
+        -- '' and -1 outside of a rollout.
+        rollout TEXT NOT NULL,
+        step INTEGER NOT NULL,
+        lag INTEGER NOT NULL,
+        value REAL NOT NULL,
+        given_at_ms REAL NOT NULL,
+        PRIMARY KEY (environment, model, cohort, request, name)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX feedback_age ON feedback (environment, cohort);
+    `,
+  },
 ];
 
 /**

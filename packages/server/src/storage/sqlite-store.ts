@@ -1,10 +1,12 @@
 /** The default backend: one SQLite file, or memory for tests. `compose.ts` opens it; everybody else sees the port. */
 import type { Database } from 'better-sqlite3';
+import { refuseSenseless } from './commit-check.ts';
 import { GENESIS_HASH } from './journal-hash.ts';
 import { decisionOfRow, documentOfRow, headOfRow, idempotencyOfRow } from './rows.ts';
-import { prepareCommit, refuseSenseless } from './sqlite-commit.ts';
+import { prepareCommit } from './sqlite-commit.ts';
 import { type Connection, type ConnectionOptions, openConnection } from './sqlite-connection.ts';
 import { openEvidence } from './sqlite-evidence.ts';
+import { openFeedbackTable } from './sqlite-feedback.ts';
 import { checkJournal, prepareJournal } from './sqlite-journal.ts';
 import type { Commit, CommitResult, EnvironmentDocuments, Store } from './store.ts';
 
@@ -26,6 +28,7 @@ export async function openSqliteStore(file: string, options: SqliteOptions = {})
     onCommit,
     ...openDocuments(connection),
     ...openEvidence(connection),
+    ...openFeedbackTable(connection),
     journal: async (environment, query) => read('read the journal', () => journal(environment, query)),
     verifyJournal: (environment) => checkJournal(connection, environment),
     close: async () => connection.close(),

@@ -2,6 +2,7 @@
 import { describe } from 'vitest';
 import { testCommits } from './commits.contract.ts';
 import { testEvidence } from './evidence.contract.ts';
+import { testFeedback } from './feedback.contract.ts';
 import { testJournal } from './journal.contract.ts';
 import { testAgainstModel } from './model.contract.ts';
 import type { OpenStore } from './samples.contract.ts';
@@ -17,5 +18,6 @@ export function testStoreContract(name: string, open: OpenStore): void {
   describe(`${name}: commits`, () => testCommits(open));
   describe(`${name}: journal`, () => testJournal(open));
   describe(`${name}: evidence`, () => testEvidence(open));
+  describe(`${name}: feedback`, () => testFeedback(open));
   describe(`${name}: model`, () => testAgainstModel(open, MODEL_RUNS));
 }

@@ -3,6 +3,7 @@
  * suite (`store-contract.ts`); commands, control API and engine depend on nothing more than this.
  */
 import type { StoredBlock } from '@understudy/core/evidence-pool';
+import type { FeedbackMark, FeedbackSum } from '@understudy/core/feedback';
 import type { Decision } from '@understudy/core/rollout';
 import type { GatewayReport, Readiness, ServiceReport } from '@understudy/contract/report';
 
@@ -125,6 +126,13 @@ export interface EvidenceQuery {
   readonly limit: number;
 }
 
+/** Feedback on requests of one model in some cohorts: from the first one to the last one, both included. */
+export interface FeedbackQuery {
+  readonly model: string;
+  readonly fromCohort: number;
+  readonly toCohort: number;
+}
+
 /** A gateway as last heard of. */
 export interface GatewayStatus {
   readonly gateway: string;
@@ -168,7 +176,14 @@ export interface Store {
   /** Evidence after a cursor, oldest first. */
   evidence(environment: string, query: EvidenceQuery): Promise<readonly StoredEvidence[]>;
   gateways(environment: string): Promise<readonly GatewayStatus[]>;
-  /** Deletes evidence that began before, idempotency records older than that, and says how much. */
+  /**
+   * Keeps what was said of requests: of one request and name, what was given last, and of what was given at one moment the
+   * last to come. The same mark twice changes nothing.
+   */
+  saveFeedback(environment: string, marks: readonly FeedbackMark[]): Promise<void>;
+  /** Sums of what was last said, by cohort, place, name and lag, in the order of cohorts. */
+  feedback(environment: string, query: FeedbackQuery): Promise<readonly FeedbackSum[]>;
+  /** Deletes evidence that began before, and feedback on requests before that; idempotency records older than that; and says how much. */
   prune(
     environment: string,
     before: { readonly evidenceMs: number; readonly idempotencyMs: number },

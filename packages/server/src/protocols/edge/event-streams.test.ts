@@ -58,3 +58,25 @@ it('cuts a stream that does not read, and no other', async () => {
     await app.close();
   }
 });
+
+it('waits for a stream that takes its time over one large document', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const streams = openEventStreams({ maxStreams: 1, maxPendingBytes: 1024 });
+  const document = Buffer.alloc(32 * 1024 * 1024, ':');
+  const app = fastify({ forceCloseConnections: true });
+  app.get('/', async (_request, reply) => streams.open(reply, document));
+  const url = await app.listen({ port: 0, host: '127.0.0.1' });
+  try {
+    const [response] = (await once(get(url, { agent: false }), 'response')) as [IncomingMessage];
+    response.pause();
+    vi.advanceTimersByTime(60_000);
+    vi.useRealTimers();
+    expect(streams.count).toBe(1);
+    let received = 0;
+    response.on('data', (chunk: Buffer) => (received += chunk.length)).resume();
+    await eventually(() => received > document.length);
+  } finally {
+    streams.close();
+    await app.close();
+  }
+});

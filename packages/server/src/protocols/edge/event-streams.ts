@@ -7,9 +7,10 @@ export interface EventStreams {
   /**
    * Answers with a stream that stays open.
    * @param first what it begins with; may be empty
+   * @param secret the key that it was opened with; the stream is cut when the key is no longer welcome
    * @throws AppError 503 when as many streams are open as there may be
    */
-  open(reply: FastifyReply, first: string): void;
+  open(reply: FastifyReply, first: string | Buffer, secret?: string): void;
   /** Sends the same bytes to every stream; those that have not taken earlier ones are cut. */
   send(event: Buffer): void;
   readonly count: number;
@@ -19,8 +20,17 @@ export interface EventStreams {
 
 export interface EventStreamLimits {
   readonly maxStreams: number;
-  /** How much may wait for a stream that does not read before it is cut. */
+  /** How much may wait for a stream that does not read before it is cut, besides the last event sent to it. */
   readonly maxPendingBytes?: number;
+  /** Asked at every heartbeat for every key that streams were opened with. */
+  readonly isWelcome?: (secret: string) => Promise<boolean>;
+}
+
+interface Stream {
+  readonly response: ServerResponse;
+  readonly secret: string | undefined;
+  /** A whole document takes its time on a slow line, which is no reason to cut it. */
+  lastBytes: number;
 }
 
 // A stream is about 20 KiB of memory, so that this many are 100 MiB.
@@ -33,25 +43,33 @@ const HEARTBEAT = Buffer.from(':\n\n');
 // Spread, so that the clients of a server that restarts do not all come back at the same moment.
 const RECONNECT_MS = { least: 500, spread: 1000 } as const;
 
-export function openEventStreams({ maxStreams, maxPendingBytes = MAX_PENDING_BYTES }: EventStreamLimits): EventStreams {
-  const streams = new Set<ServerResponse>();
+export function openEventStreams({
+  maxStreams,
+  maxPendingBytes = MAX_PENDING_BYTES,
+  isWelcome,
+}: EventStreamLimits): EventStreams {
+  const streams = new Set<Stream>();
   let isClosed = false;
   const send = (event: Buffer): void => {
     for (const stream of streams) {
-      if (stream.writableLength > maxPendingBytes) stream.destroy();
-      else stream.write(event);
+      if (stream.response.writableLength > maxPendingBytes + stream.lastBytes) stream.response.destroy();
+      else write(stream, event);
     }
   };
-  const heartbeat = setInterval(send, HEARTBEAT_MS, HEARTBEAT).unref();
+  const heartbeat = setInterval(() => {
+    send(HEARTBEAT);
+    if (isWelcome !== undefined) void expel(streams, isWelcome);
+  }, HEARTBEAT_MS).unref();
   return {
-    open(reply, first) {
+    open(reply, first, secret) {
       if (isClosed || streams.size >= maxStreams) {
         throw new AppError('request.overloaded', `${streams.size} event streams are open, as many as there may be; try again`);
       }
-      const stream = beginStream(reply);
+      const stream: Stream = { response: beginStream(reply), secret, lastBytes: 0 };
       streams.add(stream);
-      stream.once('close', () => streams.delete(stream));
-      stream.write(`retry: ${RECONNECT_MS.least + Math.round(Math.random() * RECONNECT_MS.spread)}\n\n${first}`);
+      stream.response.once('close', () => streams.delete(stream));
+      write(stream, Buffer.from(`retry: ${RECONNECT_MS.least + Math.round(Math.random() * RECONNECT_MS.spread)}\n\n`));
+      if (first.length > 0) write(stream, Buffer.from(first));
     },
     send,
     get count() {
@@ -60,9 +78,23 @@ export function openEventStreams({ maxStreams, maxPendingBytes = MAX_PENDING_BYT
     close() {
       isClosed = true;
       clearInterval(heartbeat);
-      for (const stream of streams) stream.end();
+      for (const { response } of streams) response.end();
     },
   };
+}
+
+function write(stream: Stream, event: Buffer): void {
+  if (event !== HEARTBEAT) stream.lastBytes = event.byteLength;
+  stream.response.write(event);
+}
+
+/** Cuts the streams whose key was revoked or has expired. */
+async function expel(streams: ReadonlySet<Stream>, isWelcome: (secret: string) => Promise<boolean>): Promise<void> {
+  for (const secret of new Set([...streams].map((stream) => stream.secret))) {
+    // A key that cannot be looked up right now has not lost its rights.
+    if (secret === undefined || (await isWelcome(secret).catch(() => true))) continue;
+    for (const stream of streams) if (stream.secret === secret) stream.response.destroy();
+  }
 }
 
 function beginStream(reply: FastifyReply): ServerResponse {

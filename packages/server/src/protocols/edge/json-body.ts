@@ -22,21 +22,25 @@ const ENCODINGS: Readonly<Record<string, Decompress>> = {
   br: promisify(brotliDecompress),
 };
 
-/** @param maxBytes the limit of a body, both as it is sent and decompressed */
-export function readJsonBodies(app: FastifyInstance, maxBytes: number): void {
+/**
+ * @param maxBytes the limit of a body as it is sent
+ * @param maxInflatedBytes its limit when it is decompressed
+ */
+export function readJsonBodies(app: FastifyInstance, maxBytes: number, maxInflatedBytes: number = maxBytes): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     '*',
     { parseAs: 'buffer', bodyLimit: maxBytes },
     async ({ headers }: FastifyRequest, sent: Buffer): Promise<JsonBody> => {
-      const bytes = await decompressed(sent, headers['content-encoding'] ?? 'identity', maxBytes);
+      const bytes = await decompressed(sent, headers['content-encoding'], maxInflatedBytes);
       return { value: bytes.length === 0 ? undefined : parse(bytes), bytes };
     },
   );
 }
 
-async function decompressed(sent: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
-  if (encoding === 'identity' || sent.length === 0) return sent;
+async function decompressed(sent: Buffer, header = '', maxBytes: number): Promise<Buffer> {
+  const encoding = header.trim().toLowerCase();
+  if (encoding === '' || encoding === 'identity' || sent.length === 0) return sent;
   const decompress = Object.hasOwn(ENCODINGS, encoding) ? ENCODINGS[encoding] : undefined;
   if (decompress === undefined) {
     const known = Object.keys(ENCODINGS).join(', ');

@@ -2,7 +2,7 @@
 import type { Flag } from '@understudy/core/flags/flag';
 import type { FlagsmithFeatureState } from '@understudy/core/flags/flagsmith-model';
 import { instantText } from '@understudy/core/flags/instant';
-import { type FlagsmithRendering, renderFlagsmith } from '@understudy/core/flags/render-flagsmith';
+import { renderFlagsmith } from '@understudy/core/flags/render-flagsmith';
 import type { FlagState, ProtocolPorts } from '../flag-world.ts';
 
 export interface Environment {
@@ -18,20 +18,22 @@ export interface Environment {
   document(): Buffer;
 }
 
+// 132 bits.
+const KEY_CHARACTERS = 22;
+
 export interface Environments {
   /** The same environment for the same state. */
   of(state: FlagState): Environment;
 }
 
-/** @param key the environment's key; default that of the imported flags, or else the environment's name */
-export function followEnvironment({ clock, log }: Pick<ProtocolPorts, 'clock' | 'log'>, key?: string): Environments {
+export function followEnvironment({ clock, log, secretFor }: Pick<ProtocolPorts, 'clock' | 'log' | 'secretFor'>): Environments {
   let current: Environment | undefined;
   return {
     of(state) {
       if (current?.state === state) return current;
       const nowMs = clock.nowMs();
       const updatedAtMs = Math.max(Math.ceil(nowMs), (current?.updatedAtMs ?? 0) + 1);
-      const next = environmentOf(state, { key: key ?? keyOf(state), updatedAtMs, nowMs, log });
+      const next = environmentOf(state, { key: keyOf(state, secretFor), updatedAtMs, nowMs, log });
       if (current !== undefined && current.key !== next.key) {
         log.warn({ before: current.key, after: next.key }, 'flagsmith.environment_key_changed');
       }
@@ -60,33 +62,24 @@ function environmentOf(state: FlagState, { key, updatedAtMs, nowMs, log }: View)
     document() {
       if (document === undefined) {
         if (losses.length > 0) log.info({ revision: state.revision, losses }, 'flagsmith.document_differs');
-        const states = data.feature_states.map((feature) => withoutKilled(feature, { state, nowMs }));
-        document = Buffer.from(JSON.stringify({ ...data, updated_at: instantText(updatedAtMs), feature_states: states }));
+        document = Buffer.from(JSON.stringify({ ...data, updated_at: instantText(updatedAtMs) }));
       }
       return document;
     },
   };
 }
 
-interface Moment {
-  readonly state: FlagState;
-  readonly nowMs: number;
-}
-
-/** A flag that is off for everybody is enabled as our evaluator says: not, unless it is a boolean whose off variant is true. */
-function withoutKilled(
-  feature: FlagsmithFeatureState,
-  { state, nowMs }: Moment,
-): FlagsmithRendering['data']['feature_states'][number] {
-  const { detail, isEnabled } = state.evaluator.evaluate(feature.feature.name, {}, { atMs: nowMs, random: () => 0 });
-  return detail.kind === 'off' || detail.kind === 'unscheduled' ? { ...feature, enabled: isEnabled } : feature;
-}
-
-/** Flags that came from Flagsmith are hashed with their environment's key, which therefore stays the key of all. */
-function keyOf({ environment, documents }: FlagState): string {
+/**
+ * Flags that came from Flagsmith are hashed with their environment's key, which therefore stays the key of all. Otherwise it
+ * is one that nobody guesses, since it opens the event stream, and that every process finds again.
+ */
+function keyOf({ environment, documents }: FlagState, secretFor: ProtocolPorts['secretFor']): string {
   const prefixes = Map.groupBy(documents.flags.flatMap(prefixOf), (prefix) => prefix);
   const [most] = [...prefixes].toSorted(([, a], [, b]) => b.length - a.length);
-  return most?.[0] ?? environment;
+  if (most !== undefined) return most[0];
+  return Buffer.from(secretFor(`flagsmith environment ${environment}`))
+    .toString('base64url')
+    .slice(0, KEY_CHARACTERS);
 }
 
 function prefixOf({ fallthrough, bucketing }: Flag): readonly string[] {

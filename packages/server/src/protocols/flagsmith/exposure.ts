@@ -1,6 +1,6 @@
 /** What Flagsmith's SDKs count: how often a flag was asked, not what it answered. The Flagsmith protocol depends on it. */
 import type { JsonValue } from '@understudy/core/flags/context';
-import { type Flag, isScheduled, type Serve } from '@understudy/core/flags/flag';
+import { type Flag, isScheduled, type Serve, slicesOf } from '@understudy/core/flags/flag';
 import { isJsonObject } from '../edge/json-shape.ts';
 import type { FlagOutcome, FlagState } from '../flag-world.ts';
 
@@ -24,12 +24,12 @@ export function exposuresOf({ body, state, batch, atMs }: ExposureReport): Expos
   const outcomes: FlagOutcome[] = [];
   let unattributed = 0;
   const flags = new Map(state.documents.flags.map((flag) => [flag.key, flag]));
-  for (const [key, requests] of counts) {
-    if (typeof requests !== 'number' || !Number.isSafeInteger(requests) || requests <= 0) continue;
+  for (const [key, exposures] of counts) {
+    if (typeof exposures !== 'number' || !Number.isSafeInteger(exposures) || exposures <= 0) continue;
     const flag = flags.get(key);
     const variant = flag === undefined ? undefined : onlyVariantOf(flag, atMs);
-    if (variant === undefined) unattributed += requests;
-    else outcomes.push({ flag: key, variant, batch, atMs, requests, errors: 0, latencies: [], scores: {} });
+    if (variant === undefined) unattributed += exposures;
+    else outcomes.push({ flag: key, variant, batch, atMs, exposures, requests: 0, errors: 0, latencies: [], scores: {} });
   }
   return { outcomes, unattributed };
 }
@@ -47,5 +47,5 @@ function onlyVariantOf(flag: Flag, atMs: number): string | undefined {
 }
 
 function variantsOf(serve: Serve): readonly string[] {
-  return 'variant' in serve ? [serve.variant] : serve.split.slices.map(({ variant }) => variant);
+  return slicesOf(serve).map(({ variant }) => variant);
 }

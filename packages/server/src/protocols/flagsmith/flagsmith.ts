@@ -14,8 +14,6 @@ import { type Identity, identityOf } from './identity.ts';
 import { environmentAnswer, identityAnswer } from './remote-flags.ts';
 
 export interface FlagsmithOptions {
-  /** The environment's key in local hashes. Default: that of flags imported from Flagsmith, or else the environment's name. */
-  readonly environmentKey?: string;
   readonly maxStreams?: number;
 }
 
@@ -26,7 +24,7 @@ const SERVER_KEY_PREFIX = 'ser.';
 /** Ready to be registered under a prefix. */
 export function flagsmithProtocol(ports: ProtocolPorts, options: FlagsmithOptions = {}): FastifyPluginCallback {
   return (app, _options, done) => {
-    const environments = followEnvironment(ports, options.environmentKey);
+    const environments = followEnvironment(ports);
     const streams = openEventStreams({ maxStreams: options.maxStreams ?? MAX_STREAMS });
     const protocol: Protocol = { ports, environments, streams };
     const stop = ports.world.onChange((state) => streams.send(Buffer.from(updateEvent(environments.of(state)))));
@@ -106,7 +104,7 @@ function addUsageRoute(app: FastifyInstance, protocol: Protocol): void {
   const { outcomes, clock, log } = protocol.ports;
   for (const url of addressesOf('analytics/flags')) {
     app.post<{ Body: JsonBody | undefined }>(url, async (request, reply) => {
-      const { environment, key } = await enter(request, { protocol, isLocal: false });
+      const { environment, key } = await enter(request, { protocol, isLocal: undefined });
       const report = { body: request.body?.value, state: environment.state, batch: randomUUID(), atMs: clock.nowMs() };
       const exposures = exposuresOf(report);
       if (exposures.outcomes.length > 0) await outcomes.report(exposures.outcomes);
@@ -117,7 +115,7 @@ function addUsageRoute(app: FastifyInstance, protocol: Protocol): void {
 }
 
 function counts({ outcomes, unattributed }: ReturnType<typeof exposuresOf>): object {
-  return { attributed: outcomes.reduce((sum, { requests }) => sum + requests, 0), unattributed };
+  return { attributed: outcomes.reduce((sum, { exposures }) => sum + exposures, 0), unattributed };
 }
 
 /** The address is all that an SDK presents here: a key, or the environment's own, which is in the document that it has. */
@@ -127,7 +125,9 @@ function addStreamRoute(app: FastifyInstance, protocol: Protocol): void {
     const { key } = request.params;
     const state = ports.world.now();
     const isOwn = state !== undefined && environments.of(state).key === key;
-    const environment = environments.of(isOwn ? state : (await admit(ports, formsOf(key))).state);
+    const environment = environments.of(
+      isOwn ? state : (await admit(ports, { secrets: formsOf(key), place: 'a part of the address' })).state,
+    );
     // An update at once: what changed while nobody listened is seen by its time.
     streams.open(reply, updateEvent(environment));
   };
@@ -143,7 +143,8 @@ function updateEvent({ updatedAtMs }: Environment): string {
 
 interface Entrance {
   readonly protocol: Protocol;
-  readonly isLocal: boolean;
+  /** Undefined: the request does not say. */
+  readonly isLocal: boolean | undefined;
 }
 
 interface Entered extends Pick<Admission, 'key'> {
@@ -154,9 +155,12 @@ interface Entered extends Pick<Admission, 'key'> {
 async function enter(request: FastifyRequest, { protocol, isLocal }: Entrance): Promise<Entered> {
   const { ports, environments } = protocol;
   const [header = ''] = [request.headers['x-environment-key'] ?? ''].flat();
-  const { key, state } = await admit(ports, header === '' ? [] : formsOf(header));
-  const sdk = (request.headers['user-agent'] ?? 'unknown').slice(0, 200);
-  ports.sighted({ family: 'flagsmith', sdk, application: key.name, isLocal });
+  const { key, state } = await admit(ports, {
+    secrets: header === '' ? [] : formsOf(header),
+    place: 'the header "X-Environment-Key"',
+  });
+  const sdk = request.headers['user-agent'] ?? 'unknown';
+  if (isLocal !== undefined) ports.sighted({ family: 'flagsmith', sdk, application: key.name, isLocal });
   return { key, environment: environments.of(state) };
 }
 

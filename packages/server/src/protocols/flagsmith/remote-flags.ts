@@ -1,8 +1,8 @@
 /** Flags as Flagsmith's API answers them, decided by our evaluator. The Flagsmith protocol depends on it. */
 import type { Context } from '@understudy/core/flags/context';
 import type { FlagsmithFeatureState } from '@understudy/core/flags/flagsmith-model';
+import { flagsmithValue } from '@understudy/core/flags/flagsmith-value';
 import type { Environment } from './environment.ts';
-import { flagsmithValue } from './flagsmith-value.ts';
 import { contextOf, type Identity } from './identity.ts';
 
 /** One flag of an answer. */

@@ -3,6 +3,7 @@ import type { Context, JsonValue } from '@understudy/core/flags/context';
 import { compileFlags, type Evaluator } from '@understudy/core/flags/evaluator';
 import type { Flag } from '@understudy/core/flags/flag';
 import { importLaunchDarkly } from '@understudy/core/flags/import-launchdarkly';
+import { isJsonObject, type JsonObject } from '../edge/json-shape.ts';
 import type { Edition } from './edition.ts';
 
 export interface Attribution {
@@ -67,13 +68,11 @@ interface SeenContext {
   readonly isWhole: boolean;
 }
 
-type JsonRecord = { readonly [name: string]: JsonValue };
-
 function contextOf(event: JsonValue): SeenContext | undefined {
-  if (!isRecord(event)) return undefined;
+  if (!isJsonObject(event)) return undefined;
   const { context, contextKeys } = event;
   // Older SDKs send only the keys of a context with custom events.
-  if (!isRecord(context)) return isRecord(contextKeys) ? { context: keysOnly(contextKeys), isWhole: false } : undefined;
+  if (!isJsonObject(context)) return isJsonObject(contextKeys) ? { context: keysOnly(contextKeys), isWhole: false } : undefined;
   const { kind = 'user', ...rest } = context;
   if (typeof kind !== 'string') return undefined;
   const entities = Object.entries(kind === 'multi' ? rest : { [kind]: rest });
@@ -83,22 +82,18 @@ function contextOf(event: JsonValue): SeenContext | undefined {
   };
 }
 
-function keysOnly(keys: JsonRecord): Context {
+function keysOnly(keys: JsonObject): Context {
   return Object.fromEntries(Object.entries(keys).map(([kind, key]) => [kind, { key }]));
 }
 
-function attributesOf(entity: JsonValue | undefined): JsonRecord {
-  if (!isRecord(entity)) return {};
+function attributesOf(entity: JsonValue | undefined): JsonObject {
+  if (!isJsonObject(entity)) return {};
   const { _meta: _hidden, ...attributes } = entity;
   return attributes;
 }
 
 function hasRedacted(entity: JsonValue | undefined): boolean {
-  const meta = isRecord(entity) ? entity['_meta'] : undefined;
-  const redacted = isRecord(meta) ? meta['redactedAttributes'] : undefined;
+  const meta = isJsonObject(entity) ? entity['_meta'] : undefined;
+  const redacted = isJsonObject(meta) ? meta['redactedAttributes'] : undefined;
   return Array.isArray(redacted) && redacted.length > 0;
-}
-
-function isRecord(value: JsonValue | undefined): value is JsonRecord {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

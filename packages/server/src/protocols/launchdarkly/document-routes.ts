@@ -1,6 +1,7 @@
 /** Where SDKs get flags and segments: one stream of changes, or documents to poll. */
 import { AppError } from '@understudy/core/errors';
 import type { FastifyInstance } from 'fastify';
+import { quoted, tagsOf } from '../edge/entity-tag.ts';
 import type { ProtocolPorts } from '../flag-world.ts';
 import type { Editions } from './editions.ts';
 import type { Streams } from './streams.ts';
@@ -26,9 +27,10 @@ export function addDocumentRoutes(app: FastifyInstance, { log }: ProtocolPorts, 
     if (!reply.raw.destroyed) streams.open(reply.raw, request.headers.authorization ?? '', put);
   });
   app.get('/sdk/latest-all', async (request, reply) => {
-    const { all, etag, allCompressed } = editions.current();
-    reply.headers({ etag, vary: 'accept-encoding', 'cache-control': 'no-cache' });
-    if (isNamed(request.headers['if-none-match'], etag)) return await reply.status(304).send();
+    const { all, tag, allCompressed } = editions.current();
+    // Weak, as the same goes out compressed and not.
+    reply.headers({ etag: `W/${quoted(tag)}`, vary: 'accept-encoding', 'cache-control': 'no-cache' });
+    if (tagsOf(request.headers['if-none-match']).includes(tag)) return await reply.status(304).send();
     reply.type(JSON_TYPE);
     if (!/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) return await reply.send(all);
     return await reply.header('content-encoding', 'gzip').send(await allCompressed());
@@ -52,10 +54,4 @@ export function addDocumentRoutes(app: FastifyInstance, { log }: ProtocolPorts, 
       });
     });
   }
-}
-
-/** Whether a client has the document of this tag. */
-function isNamed(header: string | undefined, etag: string): boolean {
-  const opaque = (tag: string): string => tag.trim().replace(/^W\//, '');
-  return header?.split(',').some((tag) => opaque(tag) === opaque(etag)) ?? false;
 }

@@ -119,7 +119,7 @@ describe('an edition', () => {
     const first = editionOf(stateOf(3, { flags: [a] }), 0);
     const second = editionOf(stateOf(4, { flags: [{ ...a, description: 'new words' }] }), 0, first);
     expect(second.put).toBe(first.put);
-    expect(second.etag).toBe(first.etag);
+    expect(second.tag).toBe(first.tag);
     expect(second.state.revision).toBe(4);
   });
 

@@ -1,12 +1,10 @@
 /** The flags of one state as LaunchDarkly's SDKs read them, serialised once, and the news between two such editions. Streams and polls depend on it. */
-import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Loss } from '@understudy/core/flags/import-report';
 import { type LaunchDarklyRendering, renderLaunchDarkly } from '@understudy/core/flags/render-launchdarkly';
+import { tagOf } from '../edge/entity-tag.ts';
 import type { FlagState } from '../flag-world.ts';
-import { withBucketRanges } from './bucket-ranges.ts';
-import { withSubjectsOnly } from './missing-subjects.ts';
 
 /** One flag or segment. */
 export interface Item {
@@ -32,7 +30,8 @@ export interface Edition {
   readonly put: Buffer;
   /** The answer to `GET /sdk/latest-all`: a part of {@link put}. */
   readonly all: Buffer;
-  readonly etag: string;
+  /** Of {@link all}. */
+  readonly tag: string;
   readonly allCompressed: () => Promise<Buffer>;
   readonly allFlags: () => string;
 }
@@ -43,7 +42,7 @@ const PUT_END = '}\n\n';
 /** @returns an edition with the number and the bytes of the one before when nothing that SDKs see has changed */
 export function editionOf(state: FlagState, atMs: number, before?: Edition): Edition {
   const number = Math.max(state.revision, (before?.number ?? 0) + 1);
-  const { data, losses } = renderLaunchDarkly(withSubjectsOnly(withBucketRanges(state.documents)), { atMs, revision: number });
+  const { data, losses } = renderLaunchDarkly(state.documents, { atMs, revision: number });
   const flags = itemsOf(data.flags, number, before?.flags);
   const segments = itemsOf(data.segments, number, before?.segments);
   if (before !== undefined && isSame(flags, before.flags) && isSame(segments, before.segments)) {
@@ -51,10 +50,10 @@ export function editionOf(state: FlagState, atMs: number, before?: Edition): Edi
   }
   const put = Buffer.from(`${PUT_BEGIN}{"flags":${objectOf(flags)},"segments":${objectOf(segments)}}${PUT_END}`);
   const all = put.subarray(PUT_BEGIN.length, put.byteLength - PUT_END.length);
-  const etag = `W/"${createHash('sha256').update(all).digest('base64url')}"`;
+  const tag = tagOf(all);
   let compressed: Promise<Buffer> | undefined;
   const allCompressed = (): Promise<Buffer> => (compressed ??= compress(all));
-  return { state, number, data, losses, flags, segments, put, all, etag, allCompressed, allFlags: () => objectOf(flags) };
+  return { state, number, data, losses, flags, segments, put, all, tag, allCompressed, allFlags: () => objectOf(flags) };
 }
 
 /** What streams are told when one edition follows another; undefined when nothing changed. */

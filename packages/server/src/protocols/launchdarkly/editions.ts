@@ -1,5 +1,5 @@
 /** The newest edition, made when somebody needs it, and told to the open streams. */
-import { AppError } from '@understudy/core/errors';
+import { stateOf } from '../edge/admission.ts';
 import type { FlagState, ProtocolPorts } from '../flag-world.ts';
 import { type Edition, editionOf, newsOf } from './edition.ts';
 import type { Streams } from './streams.ts';
@@ -37,8 +37,7 @@ export function openEditions(
   });
   return {
     current() {
-      const state = world.now();
-      if (state === undefined) throw new AppError('snapshot.missing', 'the flags are not loaded yet; try again in a moment');
+      const state = stateOf({ world });
       return edition === undefined || edition.state !== state ? advance(state) : edition;
     },
     close: stop,

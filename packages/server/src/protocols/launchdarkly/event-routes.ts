@@ -1,10 +1,11 @@
 /** Where SDKs send events: exposures and metrics become outcomes, everything else is taken and forgotten. */
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type JsonBody, readJsonBodies } from '../edge/json-body.ts';
 import type { ProtocolPorts } from '../flag-world.ts';
 import { attributionOf } from './attribution.ts';
 import type { Editions } from './editions.ts';
-import { MAX_EVENT_BYTES, readEvents } from './event-body.ts';
+import { eventsOf, MAX_EVENT_BYTES } from './event-body.ts';
 import { readOutcomes } from './events.ts';
 import { rememberPayloads } from './seen-payloads.ts';
 
@@ -13,14 +14,12 @@ const REMEMBERED_PAYLOADS = 20_000;
 
 export function addEventRoutes(app: FastifyInstance, ports: ProtocolPorts, editions: Editions): void {
   const payloads = rememberPayloads(REMEMBERED_PAYLOADS);
-  app.removeAllContentTypeParsers();
-  // As bytes and of any type: the encoding is undone first, and 415 would silence an SDK for good.
-  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_EVENT_BYTES }, (_request, body, done) => done(null, body));
+  readJsonBodies(app, MAX_EVENT_BYTES);
   app.post('/diagnostic', async (_request, reply) => await reply.status(202).send());
-  app.post('/bulk', async (request, reply) => {
+  app.post<{ Body: JsonBody | undefined }>('/bulk', async (request, reply) => {
     const id = headerOf(request, 'x-launchdarkly-payload-id') ?? randomUUID();
     await payloads.once(`${request.headers.authorization ?? ''} ${id}`, async () => {
-      const events = await readEvents(request.body, request.headers['content-encoding']);
+      const events = eventsOf(request.body);
       const { state, data } = editions.current();
       const atMs = ports.clock.nowMs();
       const world = { flags: state.documents.flags, attribution: attributionOf({ state, data }, atMs) };
@@ -32,7 +31,7 @@ export function addEventRoutes(app: FastifyInstance, ports: ProtocolPorts, editi
   });
 }
 
-function headerOf({ headers }: FastifyRequest, name: string): string | undefined {
+function headerOf({ headers }: Pick<FastifyRequest, 'headers'>, name: string): string | undefined {
   const value = headers[name];
   return typeof value === 'string' && value !== '' ? value.slice(0, 200) : undefined;
 }

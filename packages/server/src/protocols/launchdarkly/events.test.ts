@@ -8,7 +8,7 @@ import { editionOf } from './edition.ts';
 import { ids, keyedWorld, type Question, openSdkRig, plain, ready, until, updateOf } from './sdk-rig.contract.ts';
 
 const FLAG = 'fraud-version';
-const NOTHING = { requests: 0, errors: 0, latencies: [], scores: {} };
+const NOTHING = { exposures: 0, requests: 0, errors: 0, latencies: [], scores: {} };
 
 function post(events: unknown, headers: Readonly<Record<string, string>> = {}): Question {
   return { method: 'POST', body: JSON.stringify(events), headers: { 'content-type': 'application/json', ...headers } };
@@ -35,8 +35,8 @@ describe('events of the SDK', () => {
       for (const key of ['a', 'b', 'c']) await client.variation(FLAG, { kind: 'user', key }, 'v1');
       await client.variation('other', user, 'v1');
       await client.variation('nowhere', user, 'v1');
-      client.track('understudy.error', user, V2);
-      client.track('understudy.latency_ms', user, V2, 12.5);
+      client.track('understudy.error', user, V2, 12.5);
+      client.track('understudy.success', user, V2);
       client.track('understudy.latency_ms', user, V2, 12.5);
       client.track('understudy.latency_ms', user, { ...V2, variant: 'v1' }, 7);
       client.track('understudy.score.auc', user, V2, 0.5);
@@ -49,12 +49,13 @@ describe('events of the SDK', () => {
         {
           flag: FLAG,
           variant: 'v2',
-          requests: 3,
+          exposures: 3,
+          requests: 2,
           errors: 1,
           latencies: [[12.5, 2]],
           scores: { auc: { count: 2, sum: 1.5, sumSquares: 1.25 } },
         },
-        { ...NOTHING, flag: 'other', variant: 'v1', requests: 1 },
+        { ...NOTHING, flag: 'other', variant: 'v1', exposures: 1 },
       ]);
       const batches = new Set(rig.world.outcomes.map(({ batch }) => batch));
       expect(batches.size).toBe(1);
@@ -110,7 +111,7 @@ describe('events of the SDK', () => {
     const client = await ready(rig.sdk());
     await client.variation(FLAG, { key: 'u' }, 'v1');
     await client.flush();
-    expect(plain(world.outcomes)).toEqual([{ ...NOTHING, flag: FLAG, variant: 'v2', requests: 1 }]);
+    expect(plain(world.outcomes)).toEqual([{ ...NOTHING, flag: FLAG, variant: 'v2', exposures: 1 }]);
   });
 
   it('are counted by value when a variation had another number at the time', async () => {
@@ -122,7 +123,7 @@ describe('events of the SDK', () => {
     rig.world.set({ flags: [splitFlag(FLAG, 0, { variants: [{ name: 'v1', value: 'v1' }] })] });
     await update;
     await client.flush();
-    expect(plain(rig.world.outcomes)).toEqual([{ ...NOTHING, flag: FLAG, variant: 'v1', requests: 1 }]);
+    expect(plain(rig.world.outcomes)).toEqual([{ ...NOTHING, flag: FLAG, variant: 'v1', exposures: 1 }]);
   });
 });
 
@@ -138,22 +139,22 @@ describe('POST /bulk', () => {
     expect(await Promise.all([send('a'), send('a'), send('b')])).toEqual([202, 202, 202]);
     expect(await send('a')).toBe(202);
     expect(
-      rig.world.outcomes.map(({ batch, requests }) => `${batch} ${requests}`).toSorted((a, b) => a.localeCompare(b)),
+      rig.world.outcomes.map(({ batch, exposures }) => `${batch} ${exposures}`).toSorted((a, b) => a.localeCompare(b)),
     ).toEqual(['a 5', 'b 5']);
   });
 
   it.each<{ name: string; event: object; flag?: Partial<Flag>; expected: readonly object[] }>([
-    { name: 'an error without data', event: custom('understudy.error'), expected: [{ errors: 1 }] },
-    { name: 'only a flag', event: custom('understudy.error', { data: { flag: FLAG } }), expected: [{ errors: 1 }] },
+    { name: 'an error without data', event: custom('understudy.error'), expected: [{ requests: 1, errors: 1 }] },
+    { name: 'only a flag', event: custom('understudy.error', { data: { flag: FLAG } }), expected: [{ requests: 1, errors: 1 }] },
     {
       name: 'the keys of a context only',
       event: { ...custom('understudy.error'), context: undefined, contextKeys: { user: 'u' } },
-      expected: [{ errors: 1 }],
+      expected: [{ requests: 1, errors: 1 }],
     },
     {
       name: 'a context of several kinds',
       event: custom('understudy.error', { context: { kind: 'multi', user: { key: 'u' }, device: { key: 'd' } } }),
-      expected: [{ errors: 1 }],
+      expected: [{ requests: 1, errors: 1 }],
     },
     {
       name: 'a rule that is met',
@@ -161,7 +162,7 @@ describe('POST /bulk', () => {
       flag: {
         rules: [{ all: [{ type: 'attribute', attribute: 'plan', operator: 'in', values: ['free'] }], serve: { variant: 'v1' } }],
       },
-      expected: [{ variant: 'v1', errors: 1 }],
+      expected: [{ variant: 'v1', requests: 1, errors: 1 }],
     },
     {
       name: 'rules on attributes that are held back',
@@ -180,7 +181,7 @@ describe('POST /bulk', () => {
     {
       name: 'an attribute that is held back and asked by nobody',
       event: custom('understudy.error', { context: { kind: 'user', key: 'u', _meta: { redactedAttributes: ['account'] } } }),
-      expected: [{ errors: 1 }],
+      expected: [{ requests: 1, errors: 1 }],
     },
     {
       name: 'a rule with a pattern',
@@ -191,6 +192,18 @@ describe('POST /bulk', () => {
         ],
       },
       expected: [],
+    },
+    { name: 'a success', event: custom('understudy.success', { data: V2 }), expected: [{ requests: 1 }] },
+    {
+      name: 'a success with its latency',
+      event: custom('understudy.success', { data: V2, metricValue: 12.5 }),
+      expected: [{ requests: 1, latencies: [[12.5, 1]] }],
+    },
+    { name: 'a success of less than no time', event: custom('understudy.success', { data: V2, metricValue: -1 }), expected: [] },
+    {
+      name: 'an exposure as no request',
+      event: summary([{ value: 'v2', variation: 0, version: 1, count: 3 }]),
+      expected: [{ exposures: 3 }],
     },
     { name: 'an unknown flag', event: custom('understudy.error', { data: { ...V2, flag: 'x' } }), expected: [] },
     { name: 'an unknown variant', event: custom('understudy.error', { data: { ...V2, variant: 'v9' } }), expected: [] },
@@ -220,7 +233,8 @@ describe('POST /bulk', () => {
     world.set({ flags: [splitFlag(FLAG, 0)] });
     await rig.restart(world);
     await rig.ask('/bulk', post([custom('understudy.eror'), custom('understudy.eror')]));
-    const problem = '"understudy.eror" is none of understudy.error, understudy.latency_ms and understudy.score.<name>';
+    const problem =
+      '"understudy.eror" is none of understudy.success, understudy.error, understudy.latency_ms and understudy.score.<name>';
     expect(lines).toEqual([['launchdarkly.events_refused', { problem, count: 2 }]]);
   });
 
@@ -242,22 +256,22 @@ describe('POST /bulk', () => {
 
   // Any other status of the 400s makes SDKs stop sending for good.
   it.each<{ name: string; options: Question; message: string }>([
-    { name: 'no JSON', options: { method: 'POST', body: '{' }, message: 'the body is not JSON' },
-    { name: 'nothing', options: { method: 'POST' }, message: 'the body is not JSON' },
+    { name: 'no JSON', options: { method: 'POST', body: '{' }, message: 'the body cannot be read as JSON' },
+    { name: 'nothing', options: { method: 'POST' }, message: 'the body is empty' },
     {
       name: 'gzip that is none',
       options: { method: 'POST', body: 'x', headers: { 'content-encoding': 'gzip' } },
-      message: 'the body is not gzip',
+      message: 'the body cannot be decompressed as gzip',
     },
     {
       name: 'an unknown encoding',
-      options: { method: 'POST', body: 'x', headers: { 'content-encoding': 'br' } },
-      message: 'the content-encoding "br" is unknown',
+      options: { method: 'POST', body: 'x', headers: { 'content-encoding': 'zstd' } },
+      message: 'content-encoding is none of gzip',
     },
     {
       name: 'too much',
       options: { method: 'POST', body: ' '.repeat(17 * 1024 * 1024) },
-      message: 'they are larger than 16777216 bytes',
+      message: 'too large',
     },
     {
       name: 'too much that is compressed',
@@ -270,6 +284,13 @@ describe('POST /bulk', () => {
     const answer = await rig.ask('/bulk', options);
     expect(answer.status).toBe(400);
     expect(await answer.json()).toEqual({ code: 'request.invalid', message: expect.stringContaining(message) });
+  });
+
+  it('shows that an SDK is there which only streams and reports', async () => {
+    await using rig = await openSdkRig();
+    rig.world.set({ flags: [] });
+    await rig.ask('/bulk', post([]));
+    expect(rig.world.sightings).toMatchObject([{ family: 'launchdarkly', isLocal: true }]);
   });
 
   it('takes any content type, and is closed without a key', async () => {

@@ -1,4 +1,4 @@
-/** What SDKs report: `summary` events count exposures, custom events of ours carry errors, latencies and scores. */
+/** What SDKs report: `summary` events count exposures, custom events of ours say how requests ended, with latencies and scores. */
 import type { JsonValue } from '@understudy/core/flags/context';
 import type { Flag } from '@understudy/core/flags/flag';
 import { z } from 'zod';
@@ -74,7 +74,7 @@ function addExposures(tally: Tally, flag: Flag | undefined, counters: readonly u
     if (!counter.success) continue;
     const { value, variation, count } = counter.data;
     const variant = variantOf(flag, variation, JSON.stringify(value));
-    if (variant !== undefined) tally.add({ flag: flag.key, variant }, { type: 'requests', count });
+    if (variant !== undefined) tally.add({ flag: flag.key, variant }, { type: 'exposures', count });
   }
 }
 
@@ -85,19 +85,23 @@ function variantOf({ variants }: Flag, variation: number, value: string): string
   return hasValue(there) ? there?.name : variants.find(hasValue)?.name;
 }
 
+const KNOWN = 'understudy.success, understudy.error, understudy.latency_ms and understudy.score.<name>';
+
 /** @returns a sentence when the event says nothing that can be counted */
 function metricOf({ key, metricValue }: z.infer<typeof Custom>): Metric | string {
-  if (key === 'understudy.error') return { type: 'error' };
+  const value = metricValue ?? undefined;
   const score = SCORE.exec(key)?.[1];
-  if (key !== 'understudy.latency_ms' && score === undefined) {
-    return `"${key.slice(0, 100)}" is none of understudy.error, understudy.latency_ms and understudy.score.<name>`;
+  const isLatency = value === undefined || value >= 0;
+  if (key === 'understudy.success' || key === 'understudy.error') {
+    return isLatency ? { type: 'request', isError: key === 'understudy.error', ms: value } : BAD_LATENCY;
   }
-  if (typeof metricValue !== 'number') return `"${key}" needs a metric value`;
-  if (score === undefined) {
-    return metricValue >= 0 ? { type: 'latency', ms: metricValue } : 'a latency is a number of milliseconds from 0 on';
-  }
-  return metricValue >= 0 && metricValue <= 1 ? { type: 'score', name: score, value: metricValue } : 'a score lies in [0, 1]';
+  if (key !== 'understudy.latency_ms' && score === undefined) return `"${key.slice(0, 100)}" is none of ${KNOWN}`;
+  if (value === undefined) return `"${key}" needs a metric value`;
+  if (score === undefined) return isLatency ? { type: 'latency', ms: value } : BAD_LATENCY;
+  return value >= 0 && value <= 1 ? { type: 'score', name: score, value } : 'a score lies in [0, 1]';
 }
+
+const BAD_LATENCY = 'a latency is a number of milliseconds from 0 on';
 
 interface Decision {
   readonly flag: string;

@@ -3,8 +3,8 @@ import { bucketOfLatency, latencyOfBucket } from '@understudy/core/histogram';
 import type { FlagOutcome } from '../flag-world.ts';
 
 export type Metric =
-  | { readonly type: 'requests'; readonly count: number }
-  | { readonly type: 'error' }
+  | { readonly type: 'exposures'; readonly count: number }
+  | { readonly type: 'request'; readonly isError: boolean; readonly ms?: number | undefined }
   | { readonly type: 'latency'; readonly ms: number }
   | { readonly type: 'score'; readonly name: string; readonly value: number };
 
@@ -17,6 +17,7 @@ export interface Tally {
 interface Sums {
   readonly flag: string;
   readonly variant: string;
+  exposures: number;
   requests: number;
   errors: number;
   readonly latencies: Map<number, number>;
@@ -31,7 +32,15 @@ export function openTally(): Tally {
   return {
     add({ flag, variant }, metric) {
       const id = JSON.stringify([flag, variant]);
-      const sums = all.get(id) ?? { flag, variant, requests: 0, errors: 0, latencies: new Map(), scores: new Map() };
+      const sums = all.get(id) ?? {
+        flag,
+        variant,
+        exposures: 0,
+        requests: 0,
+        errors: 0,
+        latencies: new Map(),
+        scores: new Map(),
+      };
       all.set(id, sums);
       addTo(sums, metric);
     },
@@ -44,14 +53,16 @@ export function openTally(): Tally {
 
 function addTo(sums: Sums, metric: Metric): void {
   switch (metric.type) {
-    case 'requests':
-      sums.requests += metric.count;
+    case 'exposures':
+      sums.exposures += metric.count;
       return;
-    case 'error':
-      sums.errors += 1;
+    case 'request':
+      sums.requests += 1;
+      sums.errors += metric.isError ? 1 : 0;
+      if (metric.ms !== undefined) addLatency(sums, metric.ms);
       return;
     case 'latency':
-      sums.latencies.set(metric.ms, (sums.latencies.get(metric.ms) ?? 0) + 1);
+      addLatency(sums, metric.ms);
       return;
     case 'score': {
       const score = sums.scores.get(metric.name) ?? { count: 0, sum: 0, sumSquares: 0 };
@@ -61,6 +72,10 @@ function addTo(sums: Sums, metric: Metric): void {
       sums.scores.set(metric.name, score);
     }
   }
+}
+
+function addLatency({ latencies }: Sums, ms: number): void {
+  latencies.set(ms, (latencies.get(ms) ?? 0) + 1);
 }
 
 function summarised(latencies: ReadonlyMap<number, number>): FlagOutcome['latencies'] {

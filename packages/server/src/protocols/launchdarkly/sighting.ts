@@ -2,15 +2,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { SdkSighting } from '../flag-world.ts';
 
-const MOST_CHARACTERS = 200;
-
 /** @param keyName stands for the application when the SDK was given no `application.id` */
 export function sightingOf(headers: IncomingHttpHeaders, keyName: string): SdkSighting {
   const [, application = keyName] = /(?:^| )application-id\/(\S+)/.exec(String(headers['x-launchdarkly-tags'] ?? '')) ?? [];
   return {
     family: 'launchdarkly',
-    sdk: (headers['user-agent'] ?? 'unknown').slice(0, MOST_CHARACTERS),
-    application: application.slice(0, MOST_CHARACTERS),
+    sdk: headers['user-agent'] ?? 'unknown',
+    application,
     isLocal: true,
   };
 }

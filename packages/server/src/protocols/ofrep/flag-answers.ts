@@ -2,8 +2,8 @@
 import type { Context, JsonValue } from '@understudy/core/flags/context';
 import type { Evaluation, EvaluationDetail } from '@understudy/core/flags/evaluation';
 import type { Flag } from '@understudy/core/flags/flag';
+import { isKeyMissing } from '@understudy/core/flags/missing-key';
 import type { FlagState } from '../flag-world.ts';
-import { isKeyMissing } from './missing-key.ts';
 
 /** Who asks, and when. */
 export interface Question {

@@ -1,9 +1,9 @@
 /** The OpenFeature Remote Evaluation Protocol 0.3.0, with its event streams. `compose.ts` serves it under `/ofrep`. */
-import { createHash, randomBytes } from 'node:crypto';
 import { AppError } from '@understudy/core/errors';
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
-import { type Admission, admit } from '../edge/admission.ts';
+import { type Admission, admit, stateOf } from '../edge/admission.ts';
 import { allowBrowsers } from '../edge/browser-access.ts';
+import { quoted, tagOf, tagsOf } from '../edge/entity-tag.ts';
 import { type EventStreams, MAX_STREAMS, openEventStreams } from '../edge/event-streams.ts';
 import { type JsonBody, readJsonBodies } from '../edge/json-body.ts';
 import { type Refusal, refusalOf, setRefusalHeaders } from '../edge/refusal.ts';
@@ -14,11 +14,6 @@ import { versionOf } from './state-version.ts';
 import { signStreams, windowAt } from './stream-token.ts';
 
 export interface OfrepOptions {
-  /**
-   * Signs the addresses of event streams. Servers behind one address share it, or a stream would only open where its
-   * address came from. Default: random.
-   */
-  readonly streamSecret?: Uint8Array;
   readonly maxStreams?: number;
 }
 
@@ -33,8 +28,9 @@ const EVENTS = '/v1/events';
 export function ofrepProtocol(ports: ProtocolPorts, options: OfrepOptions = {}): FastifyPluginCallback {
   return (app, _options, done) => {
     const streams = openEventStreams({ maxStreams: options.maxStreams ?? MAX_STREAMS });
-    const secret = options.streamSecret ?? randomBytes(32);
-    const protocol: Protocol = { ports, streams, secret, answersOf: latestAnswers(), eventsAt: `${app.prefix}${EVENTS}` };
+    const secret = ports.secretFor('ofrep event streams');
+    const eventStreamsAt = latestEventStreams(secret, `${app.prefix}${EVENTS}`);
+    const protocol: Protocol = { ports, streams, secret, answersOf: latestAnswers(), eventStreamsAt };
     const stop = ports.world.onChange((state) => streams.send(Buffer.from(refetchEvent(state, ports.clock.nowMs()))));
     app.addHook('preClose', async () => {
       stop();
@@ -53,11 +49,12 @@ export function ofrepProtocol(ports: ProtocolPorts, options: OfrepOptions = {}):
 interface Protocol {
   readonly ports: ProtocolPorts;
   readonly streams: EventStreams;
+  /** Signs the addresses of event streams. */
   readonly secret: Uint8Array;
   /** The same answers for the same state. */
   readonly answersOf: (state: FlagState) => FlagAnswers;
-  /** Path of the event streams, prefix included. */
-  readonly eventsAt: string;
+  /** Where changes are heard of, as bulk answers say it. */
+  readonly eventStreamsAt: (place: StreamPlace) => string;
 }
 
 function latestAnswers(): Protocol['answersOf'] {
@@ -125,10 +122,12 @@ function addBulk(app: FastifyInstance, protocol: Protocol): void {
     const answers = protocol.answersOf(state);
     const flags = answers.keys.map((key) => closed(answers.answer(key, { ...reading, atMs }))).join(',');
     const version = versionOf(state, atMs);
-    const etag = etagOf([version, String(windowAt(atMs)), flags, request.body?.bytes ?? '']);
-    reply.header('etag', etag);
-    if (isKnown(request.headers['if-none-match'], etag)) return reply.status(304).send();
-    const eventStreams = JSON.stringify([eventStreamOf(protocol, { environment: state.environment, version, atMs })]);
+    // Another one for every context, revision and answer, as SDKs keep theirs when the context changes; and another one when
+    // the stream's address is renewed, so that who is told "not modified" has an address that still opens.
+    const tag = tagOf(version, String(windowAt(atMs)), flags, request.body?.bytes ?? '');
+    reply.header('etag', quoted(tag));
+    if (tagsOf(request.headers['if-none-match']).includes(tag)) return reply.status(304).send();
+    const eventStreams = protocol.eventStreamsAt({ environment: state.environment, version, atMs });
     const metadata = JSON.stringify({ revision: state.revision, environment: state.environment });
     const text = `{"flags":[${flags}],"eventStreams":${eventStreams},"metadata":${metadata}}`;
     return reply.type('application/json; charset=utf-8').send(text);
@@ -140,30 +139,24 @@ function closed({ status, open }: FlagAnswer): string {
   return status === 200 ? `${open}}}` : `${open}}`;
 }
 
-/**
- * Another one for every context, revision and answer, as SDKs keep theirs when the context changes; and another one when
- * the stream's address is renewed, so that who is told "not modified" has an address that still opens.
- */
-function etagOf(parts: readonly (string | Buffer)[]): string {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part).update('\0');
-  return `"${hash.digest('base64url')}"`;
-}
-
-function isKnown(header: string | undefined, etag: string): boolean {
-  // Proxies that compress weaken it.
-  return (header ?? '').split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag);
-}
-
 interface StreamPlace {
   readonly environment: string;
   readonly version: string;
   readonly atMs: number;
 }
 
-function eventStreamOf({ secret, eventsAt }: Protocol, { environment, version, atMs }: StreamPlace): object {
-  const query = new URLSearchParams({ token: signStreams(secret, environment).issue(atMs), since: version });
-  return { type: 'sse', endpoint: { requestUri: `${eventsAt}?${query.toString()}` }, inactivityDelaySec: INACTIVITY_SECONDS };
+/** The same for all who ask about the same version within one window: when thousands refetch, signing for each would be what takes longest. */
+function latestEventStreams(secret: Uint8Array, eventsAt: string): Protocol['eventStreamsAt'] {
+  let latest: { readonly about: string; readonly text: string } | undefined;
+  return ({ environment, version, atMs }) => {
+    const about = JSON.stringify([environment, version, windowAt(atMs)]);
+    if (latest?.about !== about) {
+      const query = new URLSearchParams({ token: signStreams(secret, environment).issue(atMs), since: version });
+      const endpoint = { requestUri: `${eventsAt}?${query.toString()}` };
+      latest = { about, text: JSON.stringify([{ type: 'sse', endpoint, inactivityDelaySec: INACTIVITY_SECONDS }]) };
+    }
+    return latest.text;
+  };
 }
 
 type EventsRequest = FastifyRequest<{ Querystring: { readonly token?: unknown; readonly since?: unknown } }>;
@@ -171,8 +164,7 @@ type EventsRequest = FastifyRequest<{ Querystring: { readonly token?: unknown; r
 /** Who has seen something older, as its last event or the answer that named the stream says, is told at once. */
 function addEvents(app: FastifyInstance, { ports, streams, secret }: Protocol): void {
   const open = async ({ query, headers }: EventsRequest, reply: FastifyReply): Promise<void> => {
-    const state = ports.world.now();
-    if (state === undefined) throw new AppError('snapshot.missing', 'the flags are not loaded yet; try again');
+    const state = stateOf(ports);
     const atMs = ports.clock.nowMs();
     const token = typeof query.token === 'string' ? query.token : '';
     if (!signStreams(secret, state.environment).isValid(token, atMs)) {
@@ -198,8 +190,11 @@ function refetchEvent(state: FlagState, atMs: number): string {
 async function enter({ headers }: FastifyRequest, { ports }: Protocol): Promise<Admission> {
   const bearer = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
   const secret = bearer ?? [headers['x-api-key']].flat()[0] ?? '';
-  const admission = await admit(ports, secret === '' ? [] : [secret]);
-  const sdk = (headers['user-agent'] ?? 'unknown').slice(0, 200);
+  const admission = await admit(ports, {
+    secrets: secret === '' ? [] : [secret],
+    place: 'the header "Authorization: Bearer …" or "X-API-Key"',
+  });
+  const sdk = headers['user-agent'] ?? 'unknown';
   ports.sighted({ family: 'ofrep', sdk, application: admission.key.name, isLocal: false });
   return admission;
 }

@@ -1,7 +1,7 @@
 /** The client API: what SDKs on servers call, which evaluate by themselves. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ProtocolPorts } from '../flag-world.ts';
-import { quoted, tagsOf } from './entity-tag.ts';
+import { quoted, tagsOf } from '../edge/entity-tag.ts';
 import { deltaBody, fullBody, tagWithin } from './feature-bytes.ts';
 import type { FeatureFeed, Features } from './feature-feed.ts';
 import { gateOf, secretOf } from './key-gate.ts';

@@ -1,5 +1,5 @@
 /** Features as the bytes of an answer or a stream, made once and shared by everybody they are sent to. */
-import { quoted, tagOf } from './entity-tag.ts';
+import { quoted, tagOf } from '../edge/entity-tag.ts';
 import type { FeatureChange, FeatureEvent, Features } from './feature-feed.ts';
 
 // SDKs of one application have one prefix, so a few are all there are; others are written for each request.

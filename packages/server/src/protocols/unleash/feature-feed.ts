@@ -3,7 +3,7 @@ import type { Loss } from '@understudy/core/flags/import-report';
 import { renderUnleash } from '@understudy/core/flags/render-unleash';
 import type { UnleashState } from '@understudy/core/flags/unleash-model';
 import type { FlagState, ProtocolPorts } from '../flag-world.ts';
-import { tagOf } from './entity-tag.ts';
+import { tagOf } from '../edge/entity-tag.ts';
 
 /** All features at one moment, each as the JSON that is sent. */
 export interface Features {

@@ -1,9 +1,9 @@
 /** The frontend API: evaluated here, for browsers and phones, which never see a rule. */
-import type { JsonValue } from '@understudy/core/flags/context';
 import { isEnabledVariant } from '@understudy/core/flags/flag';
+import { unleashPayload } from '@understudy/core/flags/unleash-model';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { FlagState, ProtocolPorts } from '../flag-world.ts';
-import { quoted, tagOf, tagsOf } from './entity-tag.ts';
+import { quoted, tagOf, tagsOf } from '../edge/entity-tag.ts';
 import {
   type AttributeTypes,
   attributeTypesOf,
@@ -15,7 +15,7 @@ import {
 import { gateOf } from './key-gate.ts';
 import { UnleashProblem } from './problem.ts';
 import { openReportIntake } from './report-intake.ts';
-import type { ReceivedBody } from './request-body.ts';
+import type { JsonBody } from '../edge/json-body.ts';
 import { sightingOf } from './sighting.ts';
 
 export interface FrontendOptions {
@@ -25,7 +25,7 @@ export interface FrontendOptions {
 
 interface FrontendRequest {
   Querystring: Readonly<Record<string, unknown>>;
-  Body: ReceivedBody | undefined;
+  Body: JsonBody | undefined;
 }
 
 export function addFrontendRoutes(app: FastifyInstance, ports: ProtocolPorts, { believesBrowsers }: FrontendOptions): void {
@@ -37,7 +37,7 @@ export function addFrontendRoutes(app: FastifyInstance, ports: ProtocolPorts, { 
     ports.sighted(sightingOf(request, false));
     const state = ports.world.now();
     if (state === undefined) throw new UnleashProblem(503, 'Understudy has no flags at the moment');
-    const fields = request.method === 'POST' ? fieldsOfBody(request.body?.json) : fieldsOfQuery(request.query);
+    const fields = request.method === 'POST' ? fieldsOfBody(request.body?.value) : fieldsOfQuery(request.query);
     const context = contextOf(fields, { address: request.ip, types: typesOf(state) });
     const body = JSON.stringify({ toggles: togglesOf(state, context, ports.clock.nowMs()) });
     // Of the answer itself: it changes with the flags, with the context and with nothing else.
@@ -100,13 +100,7 @@ function togglesOf(
     const { variant: name } = evaluator.evaluate(key, context, circumstances);
     const served = name === undefined ? undefined : variants.find((variant) => variant.name === name);
     if (served === undefined || !isEnabledVariant(served, type)) return [];
-    const variant = { name, enabled: true, feature_enabled: true, featureEnabled: true, payload: payloadOf(served.value) };
+    const variant = { name, enabled: true, feature_enabled: true, featureEnabled: true, payload: unleashPayload(served.value) };
     return [{ name: key, enabled: true, impressionData: false, variant }];
   });
-}
-
-/** As the renderer for server SDKs writes it. */
-function payloadOf(value: JsonValue): { readonly type: string; readonly value: string } {
-  if (typeof value === 'string') return { type: 'string', value };
-  return { type: typeof value === 'number' ? 'number' : 'json', value: JSON.stringify(value) };
 }

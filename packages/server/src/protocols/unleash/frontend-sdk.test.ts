@@ -112,8 +112,8 @@ it('reports metrics, which count as evidence only when browsers are believed', a
     const sent = next(sdk, 'sent');
     await sdk.sendMetrics();
     await sent;
-    expect(world.outcomes.map(({ variant, requests }) => ({ variant, requests }))).toEqual(
-      believesBrowsers ? [{ variant: 'v2', requests: 1 }] : [],
+    expect(world.outcomes.map(({ variant, exposures }) => ({ variant, exposures }))).toEqual(
+      believesBrowsers ? [{ variant: 'v2', exposures: 1 }] : [],
     );
   }
 });

@@ -1,25 +1,22 @@
 /** Lets a request in by its SDK key. Every route but health and preflight stands behind it. */
 import type { FastifyRequest } from 'fastify';
-import type { KeyCheck, KeyUse, ProtocolPorts } from '../flag-world.ts';
+import { admit } from '../edge/admission.ts';
+import type { KeyUse, ProtocolPorts } from '../flag-world.ts';
 import { UnleashProblem } from './problem.ts';
 
 /** Part of the API: the client API gives away all rules, the frontend API only answers. */
 export type Api = 'client' | 'frontend';
 
-type GatePorts = Pick<ProtocolPorts, 'world' | 'keys' | 'log'>;
-
 /** The hook in front of the routes of an API. */
-export function gateOf(api: Api, ports: GatePorts): (request: FastifyRequest) => Promise<void> {
+export function gateOf(
+  api: Api,
+  ports: Pick<ProtocolPorts, 'world' | 'keys' | 'log'>,
+): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
-    if (ports.world.now() === undefined) throw new UnleashProblem(503, 'Understudy is starting: it has not loaded the flags yet');
     const secret = secretOf(request);
-    if (secret === undefined) {
-      throw new UnleashProblem(401, 'an SDK key is needed: send it as the header "Authorization", as it is, without "Bearer"');
-    }
-    const check = await checkKey(ports, secret);
-    if (check.outcome === 'unavailable') throw new UnleashProblem(503, 'SDK keys cannot be looked up at the moment');
-    if (check.outcome === 'unknown') throw new UnleashProblem(401, 'the SDK key is unknown or revoked; ask an admin for another');
-    refuseWrongUse(api, check, request);
+    const place = 'the header "Authorization", as it is, without "Bearer"';
+    const { key } = await admit(ports, { secrets: secret === undefined ? [] : [secret], place });
+    refuseWrongUse(api, key, request);
   };
 }
 
@@ -27,16 +24,6 @@ export function gateOf(api: Api, ports: GatePorts): (request: FastifyRequest) =>
 export function secretOf({ headers }: Pick<FastifyRequest, 'headers'>): string | undefined {
   const text = headers.authorization?.trim().replace(/^bearer +/i, '');
   return text === '' ? undefined : text;
-}
-
-/** A look-up that fails says nothing about the key. */
-export async function checkKey({ keys, log }: Pick<GatePorts, 'keys' | 'log'>, secret: string): Promise<KeyCheck> {
-  try {
-    return await keys.check(secret);
-  } catch (error) {
-    log.warn({ err: error }, 'unleash.key_check_failed');
-    return { outcome: 'unavailable' };
-  }
 }
 
 interface KnownKey {

@@ -1,12 +1,13 @@
 /** Refusals as Unleash's SDKs and their users read them: a name, a sentence, no inside. Every route of the protocol depends on it. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
+import { refusalOf } from '../edge/refusal.ts';
 import type { ProtocolPorts } from '../flag-world.ts';
 
 /**
  * What SDKs do with a status decides which one is sent. 401 and 403 make an SDK give up until its process is restarted, so
  * they are said only of a key that is surely wrong; 429 makes a streaming SDK poll instead; 503 makes every SDK try again.
  */
-export type ProblemStatus = 400 | 401 | 403 | 404 | 415 | 429 | 503;
+export type ProblemStatus = 400 | 403 | 404 | 429 | 503;
 
 /** A request that is refused. */
 export class UnleashProblem extends Error {
@@ -33,24 +34,9 @@ const NAMES: Readonly<Record<number, string>> = {
 const RETRY_AFTER_SECONDS = 5;
 
 /** Answers a request that failed; errors of ours are logged once, here. */
-export function answerProblem(log: ProtocolPorts['log'], error: unknown, { request, reply }: Exchange): FastifyReply {
-  const { status, message } = statusOf(error);
-  if (status === 500) log.warn({ err: error, method: request.method, route: request.routeOptions.url }, 'unleash.request_failed');
+export function answerProblem(log: ProtocolPorts['log'], error: unknown, reply: FastifyReply): FastifyReply {
+  const { status, message } = error instanceof UnleashProblem ? error : refusalOf(error, log);
   if (status === 503 || status === 429) reply.header('retry-after', RETRY_AFTER_SECONDS);
   const body = { name: NAMES[status] ?? 'UnexpectedError', message, details: [{ message }] };
   return reply.status(status).type('application/json; charset=utf-8').send(JSON.stringify(body));
-}
-
-interface Exchange {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-}
-
-function statusOf(error: unknown): { readonly status: number; readonly message: string } {
-  if (error instanceof UnleashProblem) return { status: error.status, message: error.message };
-  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
-  if (error instanceof Error && typeof status === 'number' && status >= 400 && status < 500) {
-    return { status, message: `the request cannot be used: ${error.message}` };
-  }
-  return { status: 500, message: 'something went wrong inside Understudy; its log has the details' };
 }

@@ -1,11 +1,11 @@
 /** Takes the reports of SDKs: who they are, and what came of their flags. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ProtocolPorts } from '../flag-world.ts';
-import { tagOf } from './entity-tag.ts';
+import { tagOf } from '../edge/entity-tag.ts';
 import { readMetricsReport, readRegistration } from './metrics-report.ts';
 import { UnleashProblem } from './problem.ts';
-import { outcomesOf } from './reported-outcomes.ts';
-import type { ReceivedBody } from './request-body.ts';
+import { hasErrorsAlone, outcomesOf } from './reported-outcomes.ts';
+import type { JsonBody } from '../edge/json-body.ts';
 import { sightingOf } from './sighting.ts';
 
 export interface IntakeOptions {
@@ -19,7 +19,7 @@ export interface IntakeOptions {
 
 /** What routes of reports read. */
 export interface ReportRequest {
-  Body: ReceivedBody | undefined;
+  Body: JsonBody | undefined;
 }
 
 type Handler = (request: FastifyRequest<ReportRequest>, reply: FastifyReply) => Promise<FastifyReply>;
@@ -32,17 +32,22 @@ export interface ReportIntake {
 export function openReportIntake(ports: ProtocolPorts, { isLocal, isBelieved, status }: IntakeOptions): ReportIntake {
   return {
     async register(request, reply) {
-      ports.sighted(sightingOf(request, isLocal, readRegistration(request.body?.json)));
+      ports.sighted(sightingOf(request, isLocal, readRegistration(request.body?.value)));
       return reply.status(status).send();
     },
     async metrics(request, reply) {
-      const report = readMetricsReport(request.body?.json);
+      const report = readMetricsReport(request.body?.value);
       if (report === undefined) throw new UnleashProblem(400, 'metrics are an object with a "bucket"');
       ports.sighted(sightingOf(request, isLocal, report));
       const state = ports.world.now();
       if (state === undefined) throw new UnleashProblem(503, 'Understudy has no flags at the moment to count the metrics for');
-      const batch = tagOf(`${String(request.headers['unleash-connection-id'])} ${request.body?.digest}`);
+      const batch = tagOf(String(request.headers['unleash-connection-id']), request.body?.bytes ?? '');
       const outcomes = isBelieved ? outcomesOf(report, state.documents, { batch, atMs: ports.clock.nowMs() }) : [];
+      if (isBelieved && hasErrorsAlone(report)) {
+        const problem =
+          'understudy_errors is left out: it is a part of understudy_requests, which the application does not count';
+        ports.log.warn({ application: report.appName ?? 'unknown', problem }, 'unleash.errors_left_out');
+      }
       if (outcomes.length > 0) await take(ports, outcomes);
       return reply.status(status).send();
     },

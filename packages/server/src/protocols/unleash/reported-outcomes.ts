@@ -19,6 +19,7 @@ export interface Batch {
 }
 
 interface Sums {
+  exposures: number;
   requests: number;
   errors: number;
   readonly latencies: (readonly [ms: number, count: number])[];
@@ -31,14 +32,28 @@ export function outcomesOf(report: MetricsReport, documents: FlagDocuments, { ba
   const tally = new Map<string, { readonly flag: string; readonly variant: string; readonly sums: Sums }>();
   const sumsOf = (flag: string, variant: string): Sums => {
     const key = JSON.stringify([flag, variant]);
-    const entry = tally.get(key) ?? { flag, variant, sums: { requests: 0, errors: 0, latencies: [], scores: {} } };
+    const entry = tally.get(key) ?? { flag, variant, sums: { exposures: 0, requests: 0, errors: 0, latencies: [], scores: {} } };
     tally.set(key, entry);
     return entry.sums;
   };
-  // Who counts requests is believed: how often a flag was asked is then something else.
-  if (!report.impactMetrics.some(({ name }) => name === PREFIX + REQUESTS)) addExposures(report, flags, sumsOf);
-  for (const metric of report.impactMetrics) addMetric(metric, flags, sumsOf);
-  return [...tally.values()].map(({ flag, variant, sums }) => ({ flag, variant, batch, atMs, ...sums })).filter(isAnything);
+  addExposures(report, flags, sumsOf);
+  const metrics = hasErrorsAlone(report)
+    ? report.impactMetrics.filter(({ name }) => !isCalled(name, ERRORS))
+    : report.impactMetrics;
+  for (const metric of metrics) addMetric(metric, flags, sumsOf);
+  return [...tally.values()]
+    .map(({ flag, variant, sums }) => ({ flag, variant, batch, atMs, ...sums, requests: Math.max(sums.requests, sums.errors) }))
+    .filter(isAnything);
+}
+
+/** Whether an application counts errors without the requests that they are a part of: nothing can be told from that. */
+export function hasErrorsAlone({ impactMetrics }: MetricsReport): boolean {
+  const has = (wanted: string): boolean => impactMetrics.some(({ name }) => isCalled(name, wanted));
+  return has(ERRORS) && !has(REQUESTS);
+}
+
+function isCalled(name: string, wanted: string): boolean {
+  return name === wanted || name === PREFIX + wanted;
 }
 
 type Flags = ReadonlyMap<string, Flag>;
@@ -57,7 +72,7 @@ function addExposures({ bucket }: MetricsReport, flags: Flags, sumsOf: SumsOf): 
           ]);
     for (const [label, count] of counts) {
       const variant = flag === undefined ? undefined : variantOf(flag, label);
-      if (variant !== undefined) sumsOf(key, variant).requests += Math.round(count);
+      if (variant !== undefined) sumsOf(key, variant).exposures += Math.round(count);
     }
   }
 }
@@ -147,6 +162,6 @@ function addScore(sums: Sums, score: string, { buckets, count, sum }: ReportedHi
   };
 }
 
-function isAnything({ requests, errors, latencies, scores }: FlagOutcome): boolean {
-  return requests > 0 || errors > 0 || latencies.length > 0 || Object.keys(scores).length > 0;
+function isAnything({ exposures, requests, errors, latencies, scores }: FlagOutcome): boolean {
+  return exposures > 0 || requests > 0 || errors > 0 || latencies.length > 0 || Object.keys(scores).length > 0;
 }

@@ -38,8 +38,10 @@ describe('an SDK', () => {
     const sent = next(sdk, 'sent');
     await sdk.flushMetrics();
     await sent;
-    const counts = world.outcomes.map(({ flag, variant, requests }) => `${flag}/${variant}: ${requests}`);
-    expect(counts.toSorted()).toEqual(['ml/v1: 1', 'ml/v2: 3', 'switch/on: 1']);
+    const counts = world.outcomes.map(
+      ({ flag, variant, exposures, requests }) => `${flag}/${variant}: ${exposures}, ${requests}`,
+    );
+    expect(counts.toSorted()).toEqual(['ml/v1: 1, 0', 'ml/v2: 3, 0', 'switch/on: 1, 0']);
     expect(new Set(world.outcomes.map(({ batch }) => batch)).size).toBe(1);
   });
 
@@ -65,7 +67,7 @@ describe('an SDK', () => {
     await sdk.flushMetrics();
     await sent;
     expect(world.outcomes).toHaveLength(1);
-    expect(world.outcomes[0]).toMatchObject({ flag: 'ml', variant: 'v2', requests: 5, errors: 1 });
+    expect(world.outcomes[0]).toMatchObject({ flag: 'ml', variant: 'v2', exposures: 1, requests: 5, errors: 1 });
     // Above the last bound is what the sum leaves for it: 494 − 10 − 2 · 100.
     expect(world.outcomes[0]?.latencies).toEqual([
       [10, 1],
@@ -93,7 +95,7 @@ describe('an SDK', () => {
     const sent = next(sdk, 'sent');
     await sdk.flushMetrics();
     await sent;
-    expect(world.outcomes.map(({ requests }) => requests)).toEqual([1]);
+    expect(world.outcomes.map(({ exposures }) => exposures)).toEqual([1]);
   });
 });
 
@@ -109,12 +111,12 @@ describe('outcomes of a report', () => {
     {
       name: 'takes the count of variants where the SDK asked for variants',
       report: { bucket: { toggles: { ml: { yes: 3, no: 0, variants: { v1: 1, v2: 2 } } } } },
-      expected: ['ml/v1 1 0', 'ml/v2 2 0'],
+      expected: ['ml/v1 1 0 0', 'ml/v2 2 0 0'],
     },
     {
       name: 'takes on and off where that says which variant it was',
       report: { bucket: { toggles: { switch: { yes: 3, no: 2 }, ml: { yes: 9, no: 9 } } } },
-      expected: ['switch/on 3 0', 'switch/off 2 0'],
+      expected: ['switch/on 3 0 0', 'switch/off 2 0 0'],
     },
     {
       name: 'leaves out flags and variants that do not exist, and the variant of a flag that was off',
@@ -124,7 +126,7 @@ describe('outcomes of a report', () => {
       expected: [],
     },
     {
-      name: 'believes who counts requests, not how often the flag was asked',
+      name: 'tells how often the flag was asked from the requests that ended',
       report: {
         bucket: { toggles: { ml: { yes: 50, variants: { v1: 50 } } } },
         impactMetrics: [
@@ -132,20 +134,25 @@ describe('outcomes of a report', () => {
           counter('understudy_errors', { ml: 'v1' }, 2),
         ],
       },
-      expected: ['ml/v1 10 2'],
+      expected: ['ml/v1 50 10 2'],
     },
     {
-      name: 'divides errors by how often the flag was asked when nobody counts requests',
+      name: 'leaves out errors of who counts no requests: how often the flag was asked says nothing about them',
       report: {
         bucket: { toggles: { ml: { variants: { v1: 50 } } } },
         impactMetrics: [counter('understudy_errors', { ml: 'v1' }, 2)],
       },
-      expected: ['ml/v1 50 2'],
+      expected: ['ml/v1 50 0 0'],
+    },
+    {
+      name: 'takes a request for each error that came without one',
+      report: { impactMetrics: [counter('understudy_requests', { ml: 'v2' }, 0), counter('understudy_errors', { ml: 'v1' }, 2)] },
+      expected: ['ml/v1 0 2 2'],
     },
     {
       name: 'counts for each flag that decided',
       report: { impactMetrics: [counter('understudy_requests', { ml: 'v2', switch: 'on', environment: 'production' }, 4)] },
-      expected: ['ml/v2 4 0', 'switch/on 4 0'],
+      expected: ['ml/v2 0 4 0', 'switch/on 0 4 0'],
     },
     {
       name: 'takes plain names when labels say flag and variant',
@@ -155,7 +162,7 @@ describe('outcomes of a report', () => {
           counter('errors', { flag: 'ml', variant: 'v2' }, 1),
         ],
       },
-      expected: ['ml/v2 4 1'],
+      expected: ['ml/v2 0 4 1'],
     },
     {
       name: 'leaves plain names of others alone',
@@ -170,13 +177,15 @@ describe('outcomes of a report', () => {
         bucket: { start: 'x', toggles: { ml: { yes: 'many', variants: { v1: -1, v2: 3 } }, switch: 'broken' } },
         impactMetrics: [null, { type: 'gauge', name: 'understudy_requests', samples: [] }, { type: 'summary' }],
       },
-      expected: ['ml/v2 3 0'],
+      expected: ['ml/v2 3 0 0'],
     },
     { name: 'is nothing for a report without a bucket, as Python sends it', report: { bucket: null }, expected: [] },
   ])('$name', ({ report, expected }) => {
     const read = readMetricsReport(report);
     const outcomes = read === undefined ? undefined : outcomesOf(read, DOCUMENTS, { batch: 'b', atMs: 7 });
-    expect(outcomes?.map(({ flag, variant, requests, errors }) => `${flag}/${variant} ${requests} ${errors}`)).toEqual(expected);
+    expect(
+      outcomes?.map(({ flag, variant, exposures, requests, errors }) => `${flag}/${variant} ${exposures} ${requests} ${errors}`),
+    ).toEqual(expected);
   });
 
   it.each([

@@ -16,8 +16,8 @@ async function serveFlags() {
 
 describe('a key', () => {
   it.each([
-    { name: 'that is missing', headers: {}, status: 401, message: 'an SDK key is needed' },
-    { name: 'that is unknown', headers: { authorization: 'nobody' }, status: 401, message: 'unknown or revoked' },
+    { name: 'that is missing', headers: {}, status: 401, message: 'the request has no SDK key' },
+    { name: 'that is unknown', headers: { authorization: 'nobody' }, status: 401, message: 'the SDK key is unknown' },
     { name: 'that cannot be looked up', headers: { authorization: 'later' }, status: 503, message: 'at the moment' },
     { name: 'for browsers', headers: CLIENT, status: 403, message: 'the key "shop" is a client key' },
   ])('$name gets $status from the client API', async ({ headers, status, message }) => {
@@ -172,7 +172,7 @@ describe('a report', () => {
       name: 'that inflates to too much',
       payload: gzipSync(Buffer.alloc(30_000_000)),
       headers: { 'content-encoding': 'gzip' },
-      status: 400,
+      status: 413,
     },
   ])('$name gets $status', async ({ payload, headers, status }) => {
     const { world, app } = await serveFlags();
@@ -183,7 +183,7 @@ describe('a report', () => {
       payload,
     });
     expect(answer.statusCode).toBe(status);
-    expect(world.outcomes.map(({ requests }) => requests)).toEqual(status === 202 ? [1] : []);
+    expect(world.outcomes.map(({ exposures }) => exposures)).toEqual(status === 202 ? [1] : []);
     if (status !== 202)
       expect(answer.json()).toMatchObject({ message: expect.any(String), details: [{ message: expect.any(String) }] });
   });

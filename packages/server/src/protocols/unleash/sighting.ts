@@ -8,12 +8,10 @@ export interface SelfDescription {
   readonly sdkVersion?: string | undefined;
 }
 
-const LONGEST = 200;
-
 export function sightingOf({ headers }: FastifyRequest, isLocal: boolean, self: SelfDescription = {}): SdkSighting {
   const sdk = textOf(headers['unleash-sdk']) ?? self.sdkVersion ?? headers['user-agent'] ?? 'unknown';
   const application = textOf(headers['unleash-appname']) ?? self.appName ?? 'unknown';
-  return { family: 'unleash', sdk: sdk.slice(0, LONGEST), application: application.slice(0, LONGEST), isLocal };
+  return { family: 'unleash', sdk, application, isLocal };
 }
 
 function textOf(header: string | string[] | undefined): string | undefined {

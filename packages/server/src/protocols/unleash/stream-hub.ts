@@ -1,10 +1,10 @@
 /** Open streams: each change goes to all of them as the same bytes; those that do not keep up, or whose key is revoked, are cut. */
 import type { ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
+import { mayStay } from '../edge/key-check.ts';
 import type { ProtocolPorts } from '../flag-world.ts';
 import { changeFrame, openingFrame } from './feature-bytes.ts';
 import type { FeatureChange, FeatureFeed, Features } from './feature-feed.ts';
-import { checkKey } from './key-gate.ts';
 
 export interface StreamHubOptions {
   readonly maxStreams: number;
@@ -119,8 +119,7 @@ async function sendInTurns(audience: readonly Stream[], send: (stream: Stream) =
 /** A stream outlives the look at its key by days. */
 async function endRevoked(streams: ReadonlySet<Stream>, ports: HubPorts): Promise<void> {
   for (const secret of new Set([...streams].map((stream) => stream.secret))) {
-    const check = await checkKey(ports, secret);
-    const isGood = check.outcome === 'unavailable' || (check.outcome === 'known' && check.use === 'server');
+    const isGood = await mayStay(ports, secret);
     if (!isGood) for (const stream of streams) if (stream.secret === secret) stream.raw.end();
   }
 }

@@ -1,11 +1,11 @@
 /** Unleash's protocol: its SDKs, unmodified, get our flags. `compose.ts` registers it under a prefix; the address to give SDKs is the prefix and `/api`. */
 import type { FastifyPluginCallback } from 'fastify';
+import { readJsonBodies } from '../edge/json-body.ts';
 import type { ProtocolPorts } from '../flag-world.ts';
 import { addClientRoutes } from './client-routes.ts';
 import { openFeatureFeed } from './feature-feed.ts';
 import { addFrontendRoutes } from './frontend-routes.ts';
 import { answerProblem, UnleashProblem } from './problem.ts';
-import { readBodies } from './request-body.ts';
 import { openStreamHub } from './stream-hub.ts';
 import { openStreamInvitations } from './stream-invitations.ts';
 
@@ -25,6 +25,10 @@ export interface UnleashOptions {
   readonly believesBrowsers?: boolean;
 }
 
+// A report of 10,000 flags is about 1 MB. SDKs stop reporting for good when they are refused, so the limit is far off.
+const MAX_BODY_BYTES = 5 * 1024 * 1024;
+const MAX_INFLATED_BYTES = 20 * 1024 * 1024;
+
 const ROUTES = 'GET /api/client/features, /api/client/delta, /api/client/streaming and /api/frontend';
 
 export function unleashProtocol(ports: ProtocolPorts, options: UnleashOptions = {}): FastifyPluginCallback {
@@ -40,11 +44,11 @@ export function unleashProtocol(ports: ProtocolPorts, options: UnleashOptions = 
       feed.close();
       closed();
     });
-    readBodies(app);
-    app.setErrorHandler((error, request, reply) => answerProblem(ports.log, error, { request, reply }));
+    readJsonBodies(app, MAX_BODY_BYTES, MAX_INFLATED_BYTES);
+    app.setErrorHandler((error, _request, reply) => answerProblem(ports.log, error, reply));
     app.setNotFoundHandler((request, reply) => {
       const message = `there is no ${request.method} ${request.url.split('?', 1)[0]}; there are ${ROUTES}`;
-      return answerProblem(ports.log, new UnleashProblem(404, message), { request, reply });
+      return answerProblem(ports.log, new UnleashProblem(404, message), reply);
     });
     addClientRoutes(app, { ports, feed, hub, invitations });
     addFrontendRoutes(app, ports, { believesBrowsers });

@@ -101,7 +101,7 @@ describeRedis('a crowd of commits', () => {
     const crowd = Array.from({ length: 1001 }, (_, n) => store.commit(put(`m${n}`, 0, n)));
     await expect(crowd[1000]).rejects.toMatchObject({
       code: 'store.busy',
-      message: expect.stringContaining('1000 commits wait'),
+      message: expect.stringContaining('1000 changes wait'),
     });
     redis.signal('SIGCONT');
     expect(new Set((await Promise.all(crowd.slice(0, 1000))).map(({ outcome }) => outcome))).toEqual(new Set(['committed']));

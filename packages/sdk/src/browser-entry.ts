@@ -1,0 +1,10 @@
+/** What `@understudy/sdk/browser` is: flags of one user that the server evaluates, with a key that is no secret. */
+export { browserStorage } from './browser-storage.ts';
+export type { WebStorage } from './browser-storage.ts';
+export { openRemoteFlags } from './remote-flags.ts';
+export type { OpenRemoteFlagsOptions, RemoteChange, RemoteFlags } from './remote-flags.ts';
+export type { FlagsSource, FlagsStatus } from './flag-standing.ts';
+export type { Details, FlagErrorCode, OwnFlagValues } from './flag-values.ts';
+export type { SdkPorts } from './ports.ts';
+export type { SdkProblem } from './problem.ts';
+export type { KeptTexts, SnapshotStorage } from './snapshot-storage.ts';

@@ -1,0 +1,61 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fileStorage } from './file-storage.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'understudy-storage-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+it('keeps the newest text and the one before, and nothing else', async () => {
+  const storage = fileStorage(join(folder, 'deep/er'));
+  expect(await storage.read()).toEqual({ texts: [], problems: [] });
+  for (const text of ['one', 'two', 'three å\n🙂']) await storage.write(text, text);
+  expect(await storage.read()).toEqual({ texts: ['three å\n🙂', 'two'], problems: [] });
+  expect((await readdir(join(folder, 'deep/er'))).toSorted()).toEqual(['flags.previous.snapshot', 'flags.snapshot']);
+});
+
+it('does not push the one before out when another process has kept the same', async () => {
+  const [one, other] = [fileStorage(folder), fileStorage(folder)];
+  await one.write('old', 'a');
+  await one.write('new', 'b');
+  await other.write('new, kept a moment later', 'b');
+  expect((await one.read()).texts).toEqual(['new', 'old']);
+});
+
+it('keeps a whole text when many write at once', async () => {
+  const texts = Array.from({ length: 20 }, (_, index) => `text ${index} ${'x'.repeat(10_000)}`);
+  await Promise.all(texts.map((text) => fileStorage(folder).write(text, text)));
+  const kept = await fileStorage(folder).read();
+  expect(kept.problems).toEqual([]);
+  expect(kept.texts.length).toBeGreaterThan(0);
+  for (const text of kept.texts) expect(texts).toContain(text);
+  expect((await readdir(folder)).filter((name) => name.startsWith('.'))).toEqual([]);
+});
+
+describe('a damaged file', () => {
+  it.each([
+    { name: 'cut short', damage: (content: string) => content.slice(0, -1) },
+    { name: 'changed in one place', damage: (content: string) => content.replace('newest', 'newesT') },
+    { name: 'empty', damage: () => '' },
+    { name: 'of another program', damage: () => 'hello\nworld' },
+  ])('that is $name is left out, and the one before is used', async ({ damage }) => {
+    const storage = fileStorage(folder);
+    await storage.write('older', 'a');
+    await storage.write('newest', 'b');
+    const path = join(folder, 'flags.snapshot');
+    await writeFile(path, damage(await readFile(path, 'utf8')));
+    const { texts, problems } = await storage.read();
+    expect(texts).toEqual(['older']);
+    expect(problems).toEqual([expect.stringContaining(`${path} is damaged`)]);
+    await storage.write('repaired', 'c');
+    expect(await storage.read()).toEqual({ texts: ['repaired', 'older'], problems: [] });
+  });
+});
+
+it('refuses a name that is a path', () => {
+  expect(() => fileStorage(folder, '../elsewhere')).toThrow('cannot begin a file');
+});

@@ -1,0 +1,102 @@
+/** Last known flags in a folder: written whole or not at all, checked when read, with the generation before as a reserve. */
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SnapshotStorage } from './snapshot-storage.ts';
+
+const HEAD = 'understudy-flags-1';
+
+/**
+ * Keeps the last known good flags in files of a folder, which is created when it is absent. Processes may share a folder
+ * when they ask the same server with keys of the same environment.
+ * @param name begins the names of the files, so that several may share a folder
+ */
+export function fileStorage(folder: string, name = 'flags'): SnapshotStorage {
+  if (!/^[\w.-]{1,100}$/.test(name)) {
+    throw new Error(`the name "${name}" cannot begin a file's name: use letters, digits, ".", "_" and "-"`);
+  }
+  const newest = join(folder, `${name}.snapshot`);
+  const previous = join(folder, `${name}.previous.snapshot`);
+  return {
+    async read() {
+      const found = await Promise.all([newest, previous].map(readChecked));
+      return {
+        texts: found.flatMap(({ text }) => text ?? []),
+        problems: found.flatMap(({ problem }) => problem ?? []),
+      };
+    },
+    async write(text, id) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const present = await readChecked(newest);
+      // Processes that share the folder write the same: that must not push the reserve out.
+      const mark = digestOf(id).slice(0, 16);
+      if (present.mark === mark) return;
+      const temporary = join(folder, `.${name}.${randomUUID()}`);
+      try {
+        await writeSynced(temporary, `${HEAD} ${mark} ${digestOf(text)}\n${text}`);
+        // A damaged file is no reserve. Between the two renames there is only the reserve, which is read then.
+        if (present.text !== undefined) await rename(newest, previous).catch(ignoreAbsent);
+        await rename(temporary, newest);
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw error;
+      }
+      await syncFolder(folder);
+    },
+  };
+}
+
+interface Checked {
+  readonly text?: string;
+  /** Of the content's id. */
+  readonly mark?: string;
+  readonly problem?: string;
+}
+
+async function readChecked(path: string): Promise<Checked> {
+  let content: string;
+  try {
+    content = await readFile(path, 'utf8');
+  } catch (error) {
+    return isAbsent(error) ? {} : { problem: `${path} cannot be read: ${String(error)}` };
+  }
+  const end = content.indexOf('\n');
+  const text = content.slice(end + 1);
+  const [head, mark = '', digest] = content.slice(0, Math.max(0, end)).split(' ');
+  return head === HEAD && digest === digestOf(text)
+    ? { text, mark }
+    : { problem: `${path} is damaged: its content does not have the checksum that it names` };
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+async function writeSynced(path: string, content: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes the renames last. Systems that cannot open a folder keep them in order by themselves. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => undefined);
+  try {
+    await handle?.sync().catch(() => undefined);
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** Another process has moved it meanwhile. */
+function ignoreAbsent(error: unknown): void {
+  if (!isAbsent(error)) throw error;
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}

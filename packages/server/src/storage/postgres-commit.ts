@@ -1,0 +1,164 @@
+/**
+ * The one commit rule on PostgreSQL. One statement reads what a commit is about; one writes all of it, if the head of the
+ * environment is still the one that was read. No lock outlives a statement, so a process that hangs holds nobody up.
+ */
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { AppError } from '@understudy/core/errors';
+import { GENESIS_HASH, hashOfEntry } from './journal-hash.ts';
+import { lookStatement, type PostgresPlantedBugs, type Written, writeStatement } from './postgres-commit-sql.ts';
+import { type Deadline, pause, type PostgresConnection, type Rows } from './postgres-connection.ts';
+import { failureOf, troubleOf } from './postgres-failure.ts';
+import { documentOfRow, idempotencyOfRow } from './rows.ts';
+import type { Commit, CommitResult, IdempotencyRecord, JournalEntry, StoredDocument } from './store.ts';
+
+/** Applies a commit, or says why nothing was changed. Waits no longer than the deadline. */
+export type ApplyCommit = (commit: Commit, deadline: Deadline) => Promise<CommitResult>;
+
+/** One call of commit, over all of its tries. */
+interface Attempt {
+  readonly id: string;
+  readonly commit: Commit;
+  readonly deadline: Deadline;
+  /**
+   * The revision of a try whose answer was lost. As long as the head is older, that try may still succeed: then it is
+   * the same change on the same head as the next try, and only one of the two can win.
+   */
+  lost: number | undefined;
+}
+
+/** What the database holds about a commit, seen at one moment. */
+interface Seen {
+  readonly head: number;
+  readonly hash: string;
+  /** Whether the try that was lost has written its entry. */
+  readonly isOurs: boolean;
+  readonly isDecided: boolean;
+  readonly record: IdempotencyRecord | undefined;
+  readonly documents: ReadonlyMap<string, StoredDocument>;
+}
+
+// A head that moved was moved by a commit that is done: there is no reason to wait long.
+const LONGEST_YIELD_MS = 2;
+
+/** @param instance names this process in notifications, so that it does not listen to itself */
+export function openPostgresCommit(
+  connection: PostgresConnection,
+  { instance, planted = {} }: { readonly instance: string; readonly planted?: PostgresPlantedBugs },
+): ApplyCommit {
+  const look = lookStatement(connection.address.schema);
+  const write = writeStatement(connection.address.schema, { instance, planted });
+
+  /** Undefined when somebody else was faster. */
+  async function tryOnce(attempt: Attempt): Promise<CommitResult | undefined> {
+    const { commit, deadline, id } = attempt;
+    const seen = seenIn(await connection.run(look(commit, { attempt: id, revision: attempt.lost ?? 0 }), deadline));
+    if (attempt.lost !== undefined && seen.head >= attempt.lost) {
+      if (seen.isOurs) return { outcome: 'committed', revision: attempt.lost };
+      attempt.lost = undefined;
+    }
+    const refusal = refusalOf(commit, seen, planted.noCompareAndSet !== true);
+    if (refusal !== undefined) return refusal;
+    const entry = entryOf(commit, seen);
+    try {
+      const written: Written = { commit, entry, attempt: id };
+      const rows = await connection.run(write(written), deadline);
+      return rows.length > 0 ? { outcome: 'committed', revision: entry.revision } : undefined;
+    } catch (error) {
+      if (troubleOf(error) === 'lost' && planted.repeatBlindly !== true) attempt.lost = entry.revision;
+      throw error;
+    }
+  }
+
+  return async (commit, deadline) => {
+    const attempt: Attempt = { id: randomUUID(), commit, deadline, lost: undefined };
+    for (let tries = 0; ; tries += 1) {
+      try {
+        const result = await tryOnce(attempt);
+        if (result !== undefined) return result;
+        if (!(await pause(tries, deadline, LONGEST_YIELD_MS))) throw givenUp(attempt, new HeadMoved());
+      } catch (error) {
+        const isHopeless = error instanceof AppError || troubleOf(error) === 'final';
+        if (isHopeless || !(await pause(tries, deadline))) throw givenUp(attempt, error);
+      }
+    }
+  };
+}
+
+class HeadMoved extends Error {
+  constructor() {
+    super('others committed again and again');
+    this.name = 'HeadMoved';
+  }
+}
+
+/** Tells the truth about a commit that nobody has seen succeed. */
+function givenUp({ commit, lost }: Attempt, error: unknown): unknown {
+  const what = `commit "${commit.action}"`;
+  if (error instanceof HeadMoved) {
+    return new AppError('store.busy', `cannot ${what}: ${error.message}; nothing was changed, ask again`, { cause: error });
+  }
+  if (lost === undefined) return failureOf(what, error);
+  const said = error instanceof Error ? error.message : String(error);
+  return new AppError(
+    'store.busy',
+    `cannot say what came of ${what}: the connection was lost before the answer (${said}); ask again with the same idempotency key, or look whether it was made`,
+    { cause: error },
+  );
+}
+
+const LookRow = z.object({
+  head: z.int().positive().nullable(),
+  hash: z.string().nullable(),
+  is_ours: z.boolean(),
+  is_decided: z.boolean(),
+  key: z.string().nullable(),
+  request: z.string().nullable(),
+  answer: z.string().nullable(),
+  kind: z.string().nullable(),
+  id: z.string().nullable(),
+  revision: z.number().nullable(),
+  body: z.string().nullable(),
+});
+
+// One for each write, and one where there is none.
+const LookRows = z.tuple([LookRow], LookRow);
+
+function seenIn(rows: Rows): Seen {
+  const found = LookRows.parse(rows);
+  const [{ head, hash, is_ours: isOurs, is_decided: isDecided, key, request, answer }] = found;
+  const documents = found
+    .filter(({ id }) => id !== null)
+    .map(({ kind, id, revision, body }) => documentOfRow({ kind, id, revision, body }));
+  return {
+    head: head ?? 0,
+    hash: hash ?? GENESIS_HASH,
+    isOurs,
+    isDecided,
+    record: key === null ? undefined : idempotencyOfRow({ key, request, answer }),
+    documents: new Map(documents.map((document) => [`${document.kind}/${document.id}`, document])),
+  };
+}
+
+function refusalOf(commit: Commit, seen: Seen, checksRevisions: boolean): CommitResult | undefined {
+  if (seen.record !== undefined) return { outcome: 'replayed', record: seen.record };
+  if (commit.decision !== undefined && seen.isDecided) {
+    return { outcome: 'already-decided', rollout: commit.decision.rollout, window: commit.decision.window };
+  }
+  for (const { kind, id, expectedRevision } of commit.writes) {
+    const actualRevision = seen.documents.get(`${kind}/${id}`)?.revision ?? 0;
+    if (checksRevisions && actualRevision !== expectedRevision) {
+      return { outcome: 'conflict', kind, id, expectedRevision, actualRevision };
+    }
+  }
+  return undefined;
+}
+
+function entryOf({ environment, actor, action, reason, atMs, writes }: Commit, seen: Seen): JournalEntry {
+  const changes = writes.map(({ kind, id, body }) => {
+    const before = seen.documents.get(`${kind}/${id}`)?.body ?? null;
+    return { kind, id, before, after: body ?? null };
+  });
+  const entry = { environment, revision: seen.head + 1, atMs, actor, action, reason, changes, previousHash: seen.hash };
+  return { ...entry, hash: hashOfEntry(entry) };
+}

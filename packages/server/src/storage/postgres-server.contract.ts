@@ -1,0 +1,229 @@
+/** A real PostgreSQL for tests: its own data directory, port and socket. Ends with the process that started it, however that ends. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+
+/** A running server. */
+export interface TestServer {
+  readonly port: number;
+  /** The address of a new, empty schema, as a store is given it. */
+  readonly newAddress: (options?: string) => string;
+  /** Through another port, such as that of a pooler or of a proxy. */
+  readonly through: (address: string, port: number) => string;
+  /** Runs SQL as superuser, on a connection of its own. */
+  readonly sql: (text: string) => Promise<readonly Record<string, unknown>[]>;
+  /** As if the machine had stopped: nothing is written any more, and what was not flushed is gone. */
+  readonly crash: () => Promise<void>;
+  readonly start: () => Promise<void>;
+  /** Starts pgbouncer in transaction mode in front of it, and gives its port. */
+  readonly startPooler: () => Promise<number>;
+  readonly close: () => Promise<void>;
+}
+
+const READY_WITHIN_MS = 30_000;
+/** Set to 1 on machines that cannot have PostgreSQL; the tests then say loudly that they did not run. */
+export const isSkipped = process.env['UNDERSTUDY_SKIP_POSTGRES'] === '1';
+if (isSkipped) process.stderr.write('UNDERSTUDY_SKIP_POSTGRES=1: the PostgreSQL store is NOT tested in this run\n');
+
+/** @param settings lines of postgresql.conf on top of ours */
+export async function startPostgres(settings: readonly string[] = []): Promise<TestServer> {
+  const binaries = binariesOf();
+  const root = mkdtempSync(path.join(tmpdir(), 'understudy-postgres-'));
+  const owner = ownerOf();
+  chmodSync(root, 0o755);
+  const data = path.join(root, 'data');
+  const sockets = path.join(root, 'sockets');
+  for (const directory of [data, sockets]) {
+    mkdirSync(directory, { mode: 0o700 });
+    if (owner !== undefined) chownSync(directory, owner.uid, owner.gid);
+  }
+  const initialize = ['-D', data, '-U', 'understudy', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'];
+  execFileSync(path.join(binaries, 'initdb'), initialize, { ...owner, stdio: 'pipe', cwd: root });
+  const port = await freePort();
+  const ours = [
+    `port = ${port}`,
+    "listen_addresses = '127.0.0.1'",
+    `unix_socket_directories = '${sockets}'`,
+    'max_connections = 60',
+  ];
+  writeFileSync(path.join(data, 'postgresql.auto.conf'), [...ours, 'fsync = on', ...settings, ''].join('\n'));
+  const log = path.join(root, 'log');
+  const begin = () => spawnTied([path.join(binaries, 'postgres'), '-D', data], { log, owner, signal: 'QUIT' });
+  const poolers: ChildProcess[] = [];
+  let server = begin();
+  let schemas = 0;
+  const sql = async (text: string) => {
+    const client = new pg.Client({ host: '127.0.0.1', port, user: 'understudy', database: 'postgres' });
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      return (await client.query<Record<string, unknown>>(text)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  await untilReady(() => sql('SELECT 1'), log);
+  return {
+    port,
+    sql,
+    newAddress: (options = '') =>
+      `postgres://understudy@127.0.0.1:${port}/postgres?schema=s${(schemas += 1)}_${process.pid}${options}`,
+    through: (address, other) => address.replace(`:${port}/`, `:${other}/`),
+    crash: async () => {
+      // The postmaster writes its number first. SIGQUIT ends it and its children without a checkpoint.
+      const pid = Number(readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n')[0]);
+      const ended = once(server, 'exit');
+      process.kill(pid, 'SIGQUIT');
+      await ended;
+    },
+    start: async () => {
+      server = begin();
+      await untilReady(() => sql('SELECT 1'), log);
+    },
+    startPooler: async () => {
+      const { pooler, poolerPort } = await startPooler({ root, port, owner });
+      poolers.push(pooler);
+      return poolerPort;
+    },
+    close: async () => {
+      for (const child of [...poolers, server]) await stop(child);
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+async function startPooler({
+  root,
+  port,
+  owner,
+}: {
+  readonly root: string;
+  readonly port: number;
+  readonly owner: Owner | undefined;
+}) {
+  const binary = find('pgbouncer', ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/opt/homebrew/bin/pgbouncer'], 'pgbouncer');
+  const poolerPort = await freePort();
+  const settings = path.join(root, `pgbouncer-${poolerPort}.ini`);
+  const lines = [
+    '[databases]',
+    `postgres = host=127.0.0.1 port=${port}`,
+    '[pgbouncer]',
+    `listen_addr = 127.0.0.1\nlisten_port = ${poolerPort}\nunix_socket_dir =`,
+    'auth_type = any\nauth_file =',
+    'pool_mode = transaction\ndefault_pool_size = 4\nserver_reset_query =',
+  ];
+  writeFileSync(settings, `${lines.join('\n').replace('postgres = ', 'postgres = user=understudy ')}\n`, { mode: 0o644 });
+  const log = path.join(root, 'pooler.log');
+  const pooler = spawnTied([binary, settings], { log, owner, signal: 'KILL' });
+  await untilReady(async () => {
+    const client = new pg.Client({ host: '127.0.0.1', port: poolerPort, user: 'understudy', database: 'postgres' });
+    client.on('error', () => undefined);
+    await client.connect();
+    await client.end();
+  }, log);
+  return { pooler, poolerPort };
+}
+
+interface Tied {
+  readonly log: string;
+  readonly owner: Owner | undefined;
+  /** What ends it at once. */
+  readonly signal: 'QUIT' | 'KILL';
+}
+
+/** A child whose end is tied to ours by a pipe: when we are gone, the shell reads its end and stops the child. */
+function spawnTied(command: readonly string[], { log, owner, signal }: Tied) {
+  const script =
+    'log=$1; signal=$2; shift 2; "$@" >>"$log" 2>&1 & child=$!; { cat >/dev/null; kill -$signal $child 2>/dev/null; } <&3 & wait $child; kill $! 2>/dev/null';
+  writeFileSync(log, '', { flag: 'a' });
+  if (owner !== undefined) chownSync(log, owner.uid, owner.gid);
+  return spawn('sh', ['-c', script, 'sh', log, signal, ...command], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    cwd: '/',
+    ...owner,
+  });
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.stdio[3]?.destroy();
+  await ended;
+}
+
+async function untilReady(ask: () => Promise<unknown>, log: string): Promise<void> {
+  const endsMs = performance.now() + READY_WITHIN_MS;
+  for (;;) {
+    try {
+      await ask();
+      return;
+    } catch (error) {
+      if (performance.now() > endsMs)
+        throw new Error(`the server does not start:\n${readFileSync(log, 'utf8')}`, { cause: error });
+      await sleep(20);
+    }
+  }
+}
+
+function binariesOf(): string {
+  const debian = '/usr/lib/postgresql';
+  const versions = existsSync(debian) ? readdirSync(debian).toSorted((a, b) => Number(b) - Number(a)) : [];
+  const places = [
+    ...versions.map((version) => path.join(debian, version, 'bin')),
+    '/usr/local/bin',
+    '/opt/homebrew/bin',
+    '/usr/bin',
+  ];
+  return path.dirname(
+    find(
+      'PostgreSQL',
+      places.map((place) => path.join(place, 'initdb')),
+      'postgresql',
+    ),
+  );
+}
+
+function find(what: string, places: readonly string[], debianPackage: string): string {
+  const found = places.find((place) => existsSync(place));
+  if (found !== undefined) return found;
+  throw new Error(
+    `${what} is not installed, and the tests of the PostgreSQL store need it: sudo apt-get install ${debianPackage} (or set UNDERSTUDY_SKIP_POSTGRES=1 to go without them)`,
+  );
+}
+
+/** PostgreSQL refuses to run as root; Debian's package makes a user for it. */
+function ownerOf(): Owner | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const number = (flag: string): number => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
+  return { uid: number('-u'), gid: number('-g') };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port was given');
+  return address.port;
+}

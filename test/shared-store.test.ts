@@ -1,0 +1,45 @@
+// Two control planes on one PostgreSQL: what one acknowledges the other shows, serves and attributes.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createClient } from '@understudy/contract/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startUnderstudy, type Understudy } from '../packages/server/src/compose.ts';
+import { readConfig } from '../packages/server/src/config.ts';
+import { openLog } from '../packages/server/src/log.ts';
+import { isSkipped, startPostgres, type TestServer } from '../packages/server/src/storage/postgres-server.contract.ts';
+
+describe.skipIf(isSkipped)('two control planes', () => {
+  const data = mkdtempSync(join(tmpdir(), 'understudy-shared-'));
+  let server: TestServer;
+  const running: Understudy[] = [];
+  beforeAll(async () => {
+    server = await startPostgres();
+    const store = server.newAddress('&listen=on');
+    for (const gatewayName of ['g1', 'g2']) {
+      const config = readConfig({ store, data, controlPort: 0, gatewayPort: 0, gatewayName, drainGraceMs: 0 }, {});
+      const onFatal = (error: unknown): never => {
+        throw error;
+      };
+      running.push(await startUnderstudy(config, { log: openLog('silent'), onFatal }));
+    }
+  }, 90_000);
+  afterAll(async () => {
+    for (const one of running) await one.close();
+    await server.close();
+    rmSync(data, { recursive: true });
+  });
+
+  it('show one token, one model and one kill switch', async () => {
+    const [first, second] = running;
+    if (first?.adminToken === undefined || second === undefined) throw new Error('the first start showed no token');
+    expect(second.adminToken).toBeUndefined();
+    const [here, there] = [first, second].map(({ controlUrl }) =>
+      createClient({ url: controlUrl, token: first.adminToken ?? '' }),
+    );
+    if (here === undefined || there === undefined) throw new Error('no clients');
+    await here('createModel', { body: { name: 'fraud' } });
+    expect((await there('listModels', {})).map(({ model }) => model.name)).toEqual(['fraud']);
+    await expect(there('createModel', { body: { name: 'fraud' } })).rejects.toMatchObject({ code: 'model.already_exists' });
+  });
+});
