@@ -178,7 +178,7 @@ function commitRun({ storeId, database }: CommitParts, commit: Commit, { head, d
       String(fields.length),
       ...fields,
       idempotency?.key ?? '',
-      idempotency === undefined ? '' : `=${recordText(idempotency)}`,
+      idempotency === undefined ? '' : `=${recordText({ ...idempotency, answer: canonicalJson(idempotency.answer) })}`,
       String(decision?.window ?? ''),
       decision === undefined ? '' : `=${jsonText(decision.decision)}`,
       ...writes.flatMap(({ id, body }) => [id, body === undefined ? '' : `=${documentText(revision, canonicalJson(body))}`]),
@@ -218,12 +218,17 @@ function piecesOf({ writes, environment }: Commit, { args }: ScriptRun): readonl
 }
 
 /** An idempotency record as its hash holds it: the length of the request's digest, the digest, the answer. */
-function recordText({ request, answer }: NonNullable<Commit['idempotency']>): string {
-  return `${request.length}:${request}${canonicalJson(answer)}`;
+export function recordText({ request, answer }: { readonly request: string; readonly answer: string }): string {
+  return `${request.length}:${request}${answer}`;
+}
+
+/** The parts of {@link recordText}; the answer as JSON. */
+export function recordPartsOf(text: string): { readonly request: string; readonly answer: string } {
+  const begins = text.indexOf(':') + 1;
+  const ends = begins + Number(text.slice(0, begins - 1));
+  return { request: text.slice(begins, ends), answer: text.slice(ends) };
 }
 
 export function recordOf(key: string, text: string): ReturnType<typeof idempotencyOfRow> {
-  const begins = text.indexOf(':') + 1;
-  const ends = begins + Number(text.slice(0, begins - 1));
-  return idempotencyOfRow({ key, request: text.slice(begins, ends), answer: text.slice(ends) });
+  return idempotencyOfRow({ key, ...recordPartsOf(text) });
 }

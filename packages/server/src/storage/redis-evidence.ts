@@ -69,20 +69,32 @@ async function readEvidence(link: RedisLink, environment: string, query: Evidenc
   const keys = keysOf(environment);
   const after = Math.max(query.afterCursor, await cursorBefore(link, keys, query.sinceMs));
   if (limit <= 0 || !Number.isFinite(after)) return [];
-  const stream = (one: string): RedisRead => ['xrange', keys.evidence(one), `${after + 1}-0`, '+', 'COUNT', String(limit)];
-  if (model !== undefined) {
-    const [reply] = await link.send('read evidence', [stream(model)]);
-    return streamOf(reply).map(evidenceOf);
-  }
+  if (model === undefined) return (await readBlocks(link, keys, { after, limit })).map(evidenceOf);
+  const [reply] = await link.send('read evidence', [blocksOf(keys, model, { after, limit })]);
+  return streamOf(reply).map(evidenceOf);
+}
+
+interface Page {
+  readonly after: number;
+  readonly limit: number;
+}
+
+function blocksOf(keys: EnvironmentKeys, model: string, { after, limit }: Page): RedisRead {
+  return ['xrange', keys.evidence(model), `${after + 1}-0`, '+', 'COUNT', String(limit)];
+}
+
+/** Evidence of all models in the order of cursors, as it is stored. */
+export async function readBlocks(link: RedisLink, keys: EnvironmentKeys, page: Page): Promise<readonly StreamEntry[]> {
   const models: RedisRead = ['smembers', keys.models];
   let known = textsOf((await link.send('read evidence', [models]))[0]);
   for (;;) {
-    const [names, ...replies] = await link.readTogether('read evidence', [models, ...known.map(stream)]);
+    const reads = known.map((model) => blocksOf(keys, model, page));
+    const [names, ...replies] = await link.readTogether('read evidence', [models, ...reads]);
     const present = textsOf(names);
     // Models are never removed. Without the evidence of one that is new, a reader would go past it.
     if (present.length === known.length) {
-      const all = replies.flatMap((reply) => streamOf(reply).map(evidenceOf));
-      return all.toSorted((a, b) => a.cursor - b.cursor).slice(0, limit);
+      const all = replies.flatMap((reply) => streamOf(reply));
+      return all.toSorted((a, b) => a.number - b.number).slice(0, page.limit);
     }
     known = present;
   }
@@ -98,7 +110,7 @@ async function cursorBefore(link: RedisLink, keys: EnvironmentKeys, sinceMs: num
   return first === undefined ? Infinity : Number(first) - 1;
 }
 
-function evidenceOf({ number: cursor, fields }: StreamEntry): StoredEvidence {
+export function evidenceOf({ number: cursor, fields }: StreamEntry): StoredEvidence {
   return evidenceOfRow({ cursor, seen_at_ms: Number(fields['seen']), block: fields['block'] });
 }
 

@@ -18,8 +18,21 @@ export const DOCUMENT_KINDS: readonly DocumentKind[] = Object.values(KINDS);
 /** Before the rest of a key: not yet in force. */
 export const STAGE = 'staged:';
 
+/** What every key of an environment matches, and of nothing else of ours. */
+export const ENVIRONMENT_PATTERN = '{understudy:*}:*';
+
+/** The environment that a key belongs to and the rest of the key; undefined when it is no key of an environment. */
+export function partsOfKey(key: string): { readonly environment: string; readonly rest: string } | undefined {
+  const [, encoded, rest] = /^\{understudy:([^}]*)\}:(.*)$/s.exec(key) ?? [];
+  return encoded === undefined || rest === undefined ? undefined : { environment: decodeURIComponent(encoded), rest };
+}
+
+/** Text: everything that a copy staged is there, and gets its names now. */
+export const LOADED_KEY = '{understudy-load}:loaded';
+
 /** Hash: name of a secret → its value in base64. Of all environments. */
 export const SECRETS_KEY = '{understudy-secrets}:values';
+export const STAGED_SECRETS_KEY = `{understudy-secrets}:${STAGE}values`;
 /** As `fence`, for secrets. */
 export const SECRETS_FENCE = '{understudy-secrets}:fence';
 

@@ -40,6 +40,8 @@ export interface RedisLink {
   run(attempt: string, run: ScriptRun): Promise<{ readonly answer: unknown; readonly isRepeated: boolean }>;
   /** One command to every primary. */
   everywhere(attempt: string, command: RedisCommand): Promise<readonly unknown[]>;
+  /** Calls back with each key that matches a pattern; with some of them more than once. */
+  scan(attempt: string, pattern: string, visit: (key: string) => void): Promise<void>;
   /** A connection of its own that only listens. */
   listen(): Promise<Redis>;
   close(): Promise<void>;
@@ -47,6 +49,8 @@ export interface RedisLink {
 
 const RETRY_FIRST_MS = 20;
 const RETRY_LONGEST_MS = 1000;
+// What a server looks through before others get their turn.
+const KEYS_PER_SCAN = 1000;
 // Cluster nodes may fail over without the one that answers noticing at once.
 const SLOTS_REFRESH_MS = 5000;
 
@@ -213,6 +217,19 @@ function linkOf(client: Redis | Cluster, parts: LinkParts): Base {
       };
       const asked = await persist(attempt, false, ask);
       return asked.answer;
+    },
+    scan: async (attempt, pattern, visit) => {
+      await persist(attempt, false, async () => {
+        const nodes = 'nodes' in client ? client.nodes('master') : [client];
+        for (const node of nodes) {
+          let cursor = '0';
+          do {
+            const [next, keys] = await node.scan(cursor, 'MATCH', pattern, 'COUNT', KEYS_PER_SCAN);
+            for (const key of keys) visit(key);
+            cursor = next;
+          } while (cursor !== '0');
+        }
+      });
     },
     close: async () => {
       isClosed = true;

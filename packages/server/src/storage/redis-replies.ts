@@ -58,9 +58,14 @@ export function documentText(revision: number, body: string): string {
   return `${revision}:${body}`;
 }
 
-export function documentOf(kind: DocumentKind, id: string, text: string): StoredDocument {
+/** The parts of {@link documentText}. */
+export function documentPartsOf(text: string): { readonly revision: number; readonly body: string } {
   const colon = text.indexOf(':');
-  return documentOfRow({ kind, id, revision: Number(text.slice(0, colon)), body: text.slice(colon + 1) });
+  return { revision: Number(text.slice(0, colon)), body: text.slice(colon + 1) };
+}
+
+export function documentOf(kind: DocumentKind, id: string, text: string): StoredDocument {
+  return documentOfRow({ kind, id, ...documentPartsOf(text) });
 }
 
 // Grows when an older release could not read what this one writes.

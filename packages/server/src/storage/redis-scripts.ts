@@ -157,6 +157,32 @@ return #ARGV
 `);
 
 /**
+ * Adds entries to streams that lack them; for copies, which add them in order.
+ *
+ * KEYS: the stream of each entry. ARGV: for each its number, how many fields and values it has, and these.
+ */
+export const LOAD_STREAMS_SCRIPT = scriptOf(`
+local at = 1
+for n = 1, #KEYS do
+  local words = tonumber(ARGV[at + 1])
+  local newest = redis.call('XREVRANGE', KEYS[n], '+', '-', 'COUNT', 1)[1]
+  if not newest or tonumber(string.match(newest[1], '^%d+')) < tonumber(ARGV[at]) then
+    redis.call('XADD', KEYS[n], ARGV[at] .. '-0', unpack(ARGV, at + 2, at + 1 + words))
+  end
+  at = at + 2 + words
+end
+return 1
+`);
+
+/** Gives keys the names that they were staged for. KEYS: old and new name in turn. */
+export const PUBLISH_SCRIPT = scriptOf(`
+for n = 1, #KEYS, 2 do
+  if redis.call('EXISTS', KEYS[n]) == 1 then redis.call('RENAME', KEYS[n], KEYS[n + 1]) end
+end
+return 1
+`);
+
+/**
  * Runs every command that the other scripts need on keys of its own and leaves nothing behind. A user who lacks the
  * permission for one of them must find out before a commit that would stop half-way.
  *
@@ -173,9 +199,12 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(1')
 redis.call('ZREM', KEYS[2], 'a')
 redis.call('XADD', KEYS[3], '1-0', 'a', '1')
 redis.call('XRANGE', KEYS[3], '1-0', '1-0')
+redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
 redis.call('XDEL', KEYS[3], '1-0')
 redis.call('SET', KEYS[4], 'a')
 redis.call('GET', KEYS[4])
+redis.call('EXISTS', KEYS[4])
+redis.call('RENAME', KEYS[4], KEYS[4])
 redis.call('INCRBY', KEYS[5], '1')
 redis.call('SADD', KEYS[6], 'a')
 redis.call('UNLINK', unpack(KEYS))

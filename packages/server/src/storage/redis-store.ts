@@ -1,7 +1,7 @@
 /** State on a Redis or Valkey server, or a cluster of them. Several control planes may share one. `docs/how-to/redis.md` says what it promises. */
 import { randomUUID } from 'node:crypto';
 import { AppError } from '@understudy/core/errors';
-import { parseRedisAddress } from './redis-address.ts';
+import { parseRedisAddress, type RedisAddress } from './redis-address.ts';
 import { openCommits, type RedisPlantedBugs } from './redis-commit.ts';
 import { openDocuments } from './redis-documents.ts';
 import { openEvidence } from './redis-evidence.ts';
@@ -11,6 +11,7 @@ import { openHeadWatch } from './redis-head.ts';
 import { openHints } from './redis-hints.ts';
 import { openJournal } from './redis-journal.ts';
 import { openRedisLink, type RedisLink } from './redis-link.ts';
+import { publishLoaded } from './redis-load.ts';
 import { openReplicaWait } from './redis-replicas.ts';
 import { PERMISSIONS_SCRIPT } from './redis-scripts.ts';
 import { openRedisSecrets } from './redis-secrets.ts';
@@ -32,14 +33,7 @@ export interface RedisStoreOptions {
  */
 export async function openRedisStore(url: string, { log, planted = {} }: RedisStoreOptions = {}): Promise<Store & SecretKeeper> {
   const address = parseRedisAddress(url);
-  const link = await openRedisLink(address);
-  try {
-    await refuseForgetful(link, address.waitReplicas, log);
-    await refusePowerless(link);
-  } catch (error) {
-    await link.close();
-    throw error;
-  }
+  const link = await openPreparedLink(address, log);
   const { database, patienceMs } = address;
   const untilReplicated = openReplicaWait(link, address);
   const storeId = randomUUID();
@@ -64,6 +58,20 @@ export async function openRedisStore(url: string, { log, planted = {} }: RedisSt
       await link.close();
     },
   };
+}
+
+/** Connects, refuses a server that cannot keep state, and ends what a copy left half-done. */
+export async function openPreparedLink(address: RedisAddress, log?: RedisStoreOptions['log']): Promise<RedisLink> {
+  const link = await openRedisLink(address);
+  try {
+    await refuseForgetful(link, address.waitReplicas, log);
+    await refusePowerless(link);
+    await publishLoaded(link);
+    return link;
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
 }
 
 async function refuseForgetful(link: RedisLink, waitReplicas: number, log: RedisStoreOptions['log']): Promise<void> {

@@ -1,120 +1,27 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readBackup, writeBackup } from './backup-file.ts';
+import { writeBackup } from './backup-file.ts';
 import { openDump, openStore } from './open-store.ts';
 import { isSkipped, startPostgres, type TestServer } from './postgres-server.contract.ts';
-import { blockOf, decide, ENVIRONMENT, put, reportOf } from './samples.contract.ts';
-import { checkedRecords, copyStore, summaryOf } from './store-copy.ts';
+import { ENVIRONMENT, put, reportOf } from './samples.contract.ts';
+import { summaryOf } from './store-copy.ts';
+import {
+  backup,
+  contentOf,
+  copy,
+  fill,
+  isEmpty,
+  KEY,
+  newFile,
+  newSqlite,
+  quiet,
+  restore,
+  STAMP,
+  withStore,
+} from './store-copy.contract.ts';
 import type { DumpRecord } from './store-dump.ts';
-import type { Store } from './store.ts';
-
-const root = mkdtempSync(path.join(tmpdir(), 'understudy-copy-'));
-afterAll(() => rmSync(root, { recursive: true }));
-let names = 0;
-const newFile = () => path.join(root, String((names += 1)));
-const newSqlite = () => `sqlite:${newFile()}`;
-const quiet = () => undefined;
-const STAMP = { release: '1.2.3', atMs: 7 };
-const KEY = new Uint8Array(32).fill(9);
-
-async function withStore<T>(address: string, work: (store: Store) => Promise<T>): Promise<T> {
-  const { store, secrets } = await openStore(address, { onFatal: quiet });
-  try {
-    await secrets.keepSecret('request-id', KEY);
-    return await work(store);
-  } finally {
-    await store.close();
-  }
-}
-
-/** Something of everything, in two environments, with numbers and texts that are easy to spoil. */
-async function fill(address: string): Promise<void> {
-  await withStore(address, async (store) => {
-    for (const environment of [ENVIRONMENT, 'staging']) {
-      for (let revision = 0; revision < 220; revision += 1) {
-        await store.commit({
-          ...put('counter', revision, { revision, text: '\u0000\ud83d\ude00\ud800' }),
-          environment,
-          atMs: revision + 0.1,
-        });
-      }
-      const idempotency = { key: 'k', request: 'd', answer: { a: 0.1 } };
-      await store.commit({ ...decide('r1', 1), environment, idempotency });
-      await store.commit({ ...put('gone', 0, 1), environment });
-      await store.commit({
-        ...put('gone', 222, 1),
-        environment,
-        writes: [{ kind: 'model', id: 'gone', expectedRevision: 222, body: undefined }],
-      });
-      for (let sequence = 0; sequence < 3; sequence += 1) {
-        const blocks = [blockOf('fraud', sequence + 0.5), blockOf('churn', sequence)];
-        await store.appendReport(environment, reportOf(sequence, { blocks }), 100.25 + sequence);
-      }
-    }
-  });
-}
-
-/** Everything that the port shows. */
-async function contentOf(address: string) {
-  return withStore(address, async (store) => {
-    const environments = [ENVIRONMENT, 'staging', 'other'];
-    return Promise.all(
-      environments.map(async (environment) => ({
-        documents: await store.readAll(environment),
-        journal: await store.journal(environment, { limit: 10_000 }),
-        check: await store.verifyJournal(environment),
-        ofSubject: await store.journal(environment, { limit: 9, subject: { kind: 'model', id: 'gone' } }),
-        decisions: await store.decisions(environment, 'r1', 9),
-        record: await store.findIdempotent(environment, 'k'),
-        evidence: (await store.evidence(environment, { afterCursor: 0, limit: 99 })).map(
-          ({ cursor: _cursor, ...stored }) => stored,
-        ),
-        gateways: await store.gateways(environment),
-      })),
-    );
-  });
-}
-
-async function copy(from: string, to: string) {
-  const source = await openDump(from);
-  try {
-    const target = await openDump(to);
-    try {
-      return await copyStore(source, target, quiet);
-    } finally {
-      await target.close();
-    }
-  } finally {
-    await source.close();
-  }
-}
-
-async function backup(address: string, file: string): Promise<void> {
-  const source = await openDump(address);
-  try {
-    await writeBackup(file, checkedRecords(source.dump(), quiet).records, STAMP);
-  } finally {
-    await source.close();
-  }
-}
-
-async function restore(file: string, address: string) {
-  const target = await openDump(address);
-  try {
-    return await copyStore({ dump: () => readBackup(file) }, target, quiet);
-  } finally {
-    await target.close();
-  }
-}
-
-const isEmpty = (address: string) =>
-  withStore(
-    address,
-    async (store) => (await store.revision(ENVIRONMENT)) === 0 && (await store.gateways(ENVIRONMENT)).length === 0,
-  );
 
 describe('with SQLite', () => {
   const filled = newSqlite();
@@ -233,28 +140,6 @@ describe('with SQLite', () => {
     }, 60_000);
     afterAll(() => server.close());
 
-    it('copies there and back without a difference', async () => {
-      const [middle, end] = [server.newAddress(), newSqlite()];
-      const there = await copy(filled, middle);
-      const back = await copy(middle, end);
-      expect(back).toEqual(there);
-      const expected = await contentOf(filled);
-      expect(await contentOf(middle)).toEqual(expected);
-      expect(await contentOf(end)).toEqual(expected);
-      await withStore(middle, async (store) => {
-        expect(await store.commit(put('counter', 220, 1))).toEqual({ outcome: 'committed', revision: 224 });
-        expect(await store.appendReport(ENVIRONMENT, reportOf(7, { blocks: [blockOf('fraud', 7)] }), 1)).toBe('stored');
-        expect((await store.evidence(ENVIRONMENT, { afterCursor: 0, limit: 99 })).at(-1)).toMatchObject({ seenAtMs: 102.25 });
-      });
-    }, 60_000);
-
-    it('restores a backup of SQLite, and refuses it twice', async () => {
-      const target = server.newAddress();
-      await restore(saved, target);
-      expect(await contentOf(target)).toEqual(await contentOf(filled));
-      await expect(restore(saved, target)).rejects.toMatchObject({ code: 'store.not_empty' });
-    }, 60_000);
-
     it('backs up one moment while commits go on', async () => {
       const address = server.newAddress();
       const { store } = await openStore(address, { onFatal: quiet });
@@ -276,24 +161,6 @@ describe('with SQLite', () => {
       isDone = true;
       await writing;
       await store.close();
-    }, 60_000);
-
-    it('leaves nothing when a copy is interrupted', async () => {
-      const target = server.newAddress();
-      const source = await openDump(filled);
-      async function* interrupted(): AsyncGenerator<DumpRecord> {
-        let count = 0;
-        for await (const record of source.dump()) {
-          if ((count += 1) > 300) throw new Error('interrupted');
-          yield record;
-        }
-      }
-      const to = await openDump(target);
-      await expect(copyStore({ dump: interrupted }, to, quiet)).rejects.toThrow('interrupted');
-      await to.close();
-      await source.close();
-      expect(await isEmpty(target)).toBe(true);
-      await copy(filled, target);
     }, 60_000);
 
     it('finds what somebody changed', async () => {
