@@ -1,4 +1,4 @@
-// Two control planes on one PostgreSQL: what one acknowledges the other shows, serves and attributes.
+// Two control planes on one PostgreSQL or Redis: what one acknowledges the other shows, serves and attributes.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,15 +7,36 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startUnderstudy, type Understudy } from '../packages/server/src/compose.ts';
 import { readConfig } from '../packages/server/src/config.ts';
 import { openLog } from '../packages/server/src/log.ts';
-import { isSkipped, startPostgres, type TestServer } from '../packages/server/src/storage/postgres-server.contract.ts';
+import { isSkipped, startPostgres } from '../packages/server/src/storage/postgres-server.contract.ts';
+import { startRedis } from '../packages/server/src/storage/redis-faults/redis-server.ts';
+import { isRedisSkipped } from '../packages/server/src/storage/redis-faults/redis-suite.contract.ts';
 
-describe.skipIf(isSkipped)('two control planes', () => {
+const SERVERS = [
+  {
+    name: 'PostgreSQL',
+    isLeftOut: isSkipped,
+    start: async () => {
+      const server = await startPostgres();
+      return { store: server.newAddress('&listen=on'), close: () => server.close() };
+    },
+  },
+  {
+    name: 'Redis',
+    isLeftOut: isRedisSkipped,
+    start: async () => {
+      const server = await startRedis();
+      return { store: server.url, close: () => server.close() };
+    },
+  },
+];
+
+describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('two control planes on one $name', ({ start }) => {
   const data = mkdtempSync(join(tmpdir(), 'understudy-shared-'));
-  let server: TestServer;
+  let server: Awaited<ReturnType<typeof start>>;
   const running: Understudy[] = [];
   beforeAll(async () => {
-    server = await startPostgres();
-    const store = server.newAddress('&listen=on');
+    server = await start();
+    const { store } = server;
     for (const gatewayName of ['g1', 'g2']) {
       const config = readConfig({ store, data, controlPort: 0, gatewayPort: 0, gatewayName, drainGraceMs: 0 }, {});
       const onFatal = (error: unknown): never => {

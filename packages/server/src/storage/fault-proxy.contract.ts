@@ -7,8 +7,8 @@ export type Moment = 'before' | 'after' | 'meanwhile';
 
 export interface FaultProxy {
   readonly port: number;
-  /** Cuts the connection that sends this text next, once. Resolves when the text has come. */
-  readonly cutAt: (text: string, moment: Moment) => Promise<void>;
+  /** Cuts the connection that sends one of these texts next, once. Resolves when it has come. */
+  readonly cutAt: (texts: string | readonly string[], moment: Moment) => Promise<void>;
   /** Cuts every connection now. */
   readonly cutAll: () => void;
   readonly refuse: (isRefusing: boolean) => void;
@@ -16,7 +16,7 @@ export interface FaultProxy {
 }
 
 interface Plan {
-  readonly text: string;
+  readonly texts: readonly string[];
   readonly moment: Moment;
   readonly come: PromiseWithResolvers<void>;
 }
@@ -47,7 +47,7 @@ export async function openFaultProxy(port: number): Promise<FaultProxy> {
     }
     client.on('data', (bytes) => {
       const due = plan;
-      if (due === undefined || !bytes.includes(due.text)) {
+      if (due === undefined || !due.texts.some((text) => bytes.includes(text))) {
         upstream.write(bytes);
         return;
       }
@@ -72,8 +72,8 @@ export async function openFaultProxy(port: number): Promise<FaultProxy> {
   return {
     port: address.port,
     cutAll,
-    cutAt: (text, moment) => {
-      plan = { text, moment, come: Promise.withResolvers<void>() };
+    cutAt: (texts, moment) => {
+      plan = { texts: [texts].flat(), moment, come: Promise.withResolvers<void>() };
       return plan.come.promise;
     },
     refuse: (refuses) => {

@@ -1,4 +1,5 @@
 /** Hints that something was committed, by this store or by another one on the same server. A hint that is lost costs time, never truth. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { HeadWatch } from './redis-head.ts';
@@ -17,34 +18,34 @@ export interface HintParts {
   readonly heads: HeadWatch;
   readonly storeId: string;
   readonly database: number;
+  readonly patienceMs: number;
 }
 
 const Message = z.tuple([z.string(), z.string(), z.int().positive()]);
 
-/** Listens to other stores from the first listener on. */
-export function openHints(parts: HintParts): Hints {
+/** Listens to other stores. Resolves when it does, or when patience is over: then it will as soon as it can. */
+export async function openHints(parts: HintParts): Promise<Hints> {
   const listeners = new Set<(environment: string, revision: number) => void>();
-  let connection: Promise<Redis> | undefined;
   const tell = (environment: string, revision: number): void => {
     for (const listener of listeners) queueMicrotask(() => listener(environment, revision));
   };
+  const connection = await listen(parts, tell);
   return {
     tell,
     onCommit: (listener) => {
       // Wrapped, so that a listener that is added twice is called twice and removed once.
       const own: typeof listener = (environment, revision) => listener(environment, revision);
       listeners.add(own);
-      connection ??= listen(parts, tell);
       return () => listeners.delete(own);
     },
     close: () => {
       listeners.clear();
-      void connection?.then((open) => open.disconnect());
+      connection.disconnect();
     },
   };
 }
 
-async function listen({ link, heads, storeId, database }: HintParts, tell: Hints['tell']): Promise<Redis> {
+async function listen({ link, heads, storeId, database, patienceMs }: HintParts, tell: Hints['tell']): Promise<Redis> {
   const connection = await link.listen();
   // It reconnects by itself; the link says what is wrong with the server to whoever asks something.
   connection.on('error', () => {});
@@ -52,16 +53,20 @@ async function listen({ link, heads, storeId, database }: HintParts, tell: Hints
     const message = Message.safeParse(jsonOrNothing(text));
     if (message.success && message.data[0] !== storeId) tell(message.data[1], message.data[2]);
   });
-  let isBroken = false;
-  connection.on('close', () => (isBroken = true));
-  connection.on('ready', () => {
+  const listening = Promise.withResolvers<void>();
+  let isFirst = true;
+  const subscribe = async (): Promise<void> => {
+    // A refusal changes nothing but that others are noticed later.
+    await connection.subscribe(channelOf(database)).catch(() => undefined);
+    listening.resolve();
     // Something may have been said while the connection was gone.
-    if (!isBroken) return;
-    isBroken = false;
-    for (const [environment, revision] of heads.known()) tell(environment, revision);
-  });
-  // Waits for the connection as long as it takes; fails only when the store is closed before.
-  connection.subscribe(channelOf(database)).catch(() => {});
+    if (!isFirst) for (const [environment, revision] of heads.known()) tell(environment, revision);
+    isFirst = false;
+  };
+  connection.on('ready', () => void subscribe());
+  const late = new AbortController();
+  await Promise.race([listening.promise, sleep(patienceMs, undefined, { signal: late.signal }).catch(() => undefined)]);
+  late.abort();
   return connection;
 }
 

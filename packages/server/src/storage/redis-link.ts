@@ -294,5 +294,7 @@ async function listenerOf(driver: Driver, address: RedisAddress): Promise<Redis>
     port: address.port,
     enableOfflineQueue: true,
     maxRetriesPerRequest: null,
+    // Whoever listens subscribes again: the driver would let a refusal end the process.
+    autoResubscribe: false,
   });
 }

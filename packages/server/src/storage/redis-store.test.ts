@@ -1,12 +1,12 @@
 // The Redis store on real servers: the contract of every backend, two planes on one server, opening and refusing.
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serverPrograms, startRedis, type TestServer } from './redis-faults/redis-server.ts';
 import { describeRedis } from './redis-faults/redis-suite.contract.ts';
 import { openRedisStore } from './redis-store.ts';
 import { ENVIRONMENT, put, raceForOneRevision } from './samples.contract.ts';
+import { raceBetween, testSharedStore } from './shared-store.contract.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import { testStoreContract } from './store-contract.ts';
-import { testTwoPlanes } from './redis-two-planes.contract.ts';
 
 describeRedis.each(serverPrograms())('%s', (program) => {
   let server: TestServer;
@@ -22,9 +22,11 @@ describeRedis.each(serverPrograms())('%s', (program) => {
   };
 
   testStoreContract(program, open);
-  testTwoPlanes(program, async () => {
-    server.cli('flushall');
-    return [await openRedisStore(server.url), await openRedisStore(server.url)];
+  describe('several processes', () => {
+    testSharedStore(async () => {
+      server.cli('flushall');
+      return () => openRedisStore(server.url);
+    });
   });
 
   it('would notice if compare-and-set were off', async () => {
@@ -32,6 +34,25 @@ describeRedis.each(serverPrograms())('%s', (program) => {
     const store = await openRedisStore(server.url, { planted: { noCompareAndSet: true } });
     expect(await raceForOneRevision(store)).toEqual(['committed', 'committed']);
     await store.close();
+  });
+
+  it('would notice if two processes did not compare', async () => {
+    server.cli('flushall');
+    const blind = () => openRedisStore(server.url, { planted: { noCompareAndSet: true } });
+    const stores = [await blind(), await blind()] as const;
+    expect(await raceBetween(stores)).toEqual(['committed', 'committed']);
+    for (const store of stores) await store.close();
+  });
+
+  it('keeps one secret, whoever proposes one, and over a restart', async () => {
+    server.cli('flushall');
+    const stores = [await openRedisStore(server.url), await openRedisStore(server.url)] as const;
+    const kept = await Promise.all(stores.map((store, n) => store.keepSecret('key', new Uint8Array([0, 255, n]))));
+    expect(kept[0]).toEqual(kept[1]);
+    for (const store of stores) await store.close();
+    const next = await openRedisStore(server.url);
+    expect(await next.keepSecret('key', new Uint8Array([9]))).toEqual(kept[0]);
+    await next.close();
   });
 
   it('writes the same hashes as SQLite', async () => {

@@ -38,7 +38,7 @@ export async function openRedisStore(url: string, { log, planted = {} }: RedisSt
   const untilReplicated = openReplicaWait(link, address);
   const storeId = randomUUID();
   const heads = openHeadWatch(link.place, planted.ignoreLoss === true);
-  const hints = openHints({ link, heads, storeId, database });
+  const hints = await openHints({ link, heads, storeId, database, patienceMs });
   const commit = openCommits({ link, heads, storeId, database, patienceMs, untilReplicated, planted });
   return {
     commit: async (one) => {

@@ -7,11 +7,12 @@ import { afterEach, expect, it } from 'vitest';
 import { runLoop } from '../crash/child.ts';
 import { commitOf, ENVIRONMENT, keyOf, readRevisions } from '../crash/operations.ts';
 import { seededRandom } from '../crash/seeded-random.ts';
+import { type Moment, openFaultProxy } from '../fault-proxy.contract.ts';
 import type { RedisPlantedBugs } from '../redis-commit.ts';
+import { COMMIT_SCRIPT, REPORT_SCRIPT } from '../redis-scripts.ts';
 import { openRedisStore } from '../redis-store.ts';
 import type { Store } from '../store.ts';
 import type { LoopTask } from './commit-loop.child.ts';
-import { openCuttingProxy } from './cutting-proxy.ts';
 import { type ServerOptions, startRedis, type TestServer } from './redis-server.ts';
 import { describeRedis } from './redis-suite.contract.ts';
 
@@ -336,40 +337,41 @@ describeRedis('an answer that is lost', () => {
     const { idempotency: _, ...commit } = commitOf(operation, 'small', new Map());
     return commit;
   };
-  async function cutOnce(what: 'request' | 'answer', planted: RedisPlantedBugs = {}) {
+  async function throughProxy(planted: RedisPlantedBugs = {}) {
     const redis = await server();
-    const proxy = await openCuttingProxy(redis.port);
+    const proxy = await openFaultProxy(redis.port);
     closing.push(proxy);
-    const store = await storeAt(proxy.url, planted);
+    return { redis, proxy, store: await storeAt(redis.url.replace(String(redis.port), String(proxy.port)), planted) };
+  }
+  async function cutOnce(moment: Moment, planted: RedisPlantedBugs = {}) {
+    const { redis, proxy, store } = await throughProxy(planted);
     await store.commit(put(0));
-    proxy.cutNext(what);
+    const cut = proxy.cutAt(COMMIT_SCRIPT.sha1, moment);
     const result = await store.commit(put(1));
-    expect(proxy.cuts()).toBe(1);
+    await cut;
     const direct = await storeAt(redis.url);
     return { result, entries: (await operationsIn(direct)).length };
   }
 
-  it.each<{ what: 'request' | 'answer' }>([{ what: 'request' }, { what: 'answer' }])(
-    'is found out: the change is there once, and the caller hears so, whether the $what was lost',
-    async ({ what }) => {
-      expect(await cutOnce(what)).toEqual({ result: { outcome: 'committed', revision: 2 }, entries: 2 });
+  it.each<{ moment: Moment }>([{ moment: 'before' }, { moment: 'after' }])(
+    'is found out: the change is there once, and the caller hears so, when the connection broke $moment it was made',
+    async ({ moment }) => {
+      expect(await cutOnce(moment)).toEqual({ result: { outcome: 'committed', revision: 2 }, entries: 2 });
     },
   );
 
   it('would notice a commit that is taken for one that never happened', async () => {
-    const { result, entries } = await cutOnce('answer', { noReadBack: true });
+    const { result, entries } = await cutOnce('after', { noReadBack: true });
     expect(result).toMatchObject({ outcome: 'conflict' });
     expect(entries).toBe(2);
   });
 
   it('does not matter for reports either', async () => {
-    const redis = await server();
-    const proxy = await openCuttingProxy(redis.port);
-    closing.push(proxy);
-    const store = await storeAt(proxy.url);
+    const { proxy, store } = await throughProxy();
     const report = { gateway: 'g', boot: 'b', sequence: 1, revision: 0, readiness: [], blocks: [] };
-    proxy.cutNext('answer');
+    const cut = proxy.cutAt(REPORT_SCRIPT.sha1, 'after');
     expect(await store.appendReport(ENVIRONMENT, report, 1)).toBe('stored');
+    await cut;
     expect(await store.appendReport(ENVIRONMENT, report, 2)).toBe('duplicate');
   });
 });

@@ -3,13 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
+import type { FeedbackMark } from '@understudy/core/feedback';
 import { afterEach, expect, it } from 'vitest';
 import type { RedisPlantedBugs } from '../redis-commit.ts';
 import { keysOf } from '../redis-keys.ts';
 import { inspectRedis } from '../redis-settings.ts';
+import { openRedisDump } from '../redis-dump.ts';
 import { openRedisStore } from '../redis-store.ts';
+import { copyStore } from '../store-copy.ts';
 import { blockOf, commitOf, decide, ENVIRONMENT, put, reportOf, writeTo } from '../samples.contract.ts';
-import type { Store } from '../store.ts';
 import { type ServerOptions, startCluster, startRedis, type TestServer } from './redis-server.ts';
 import { describeRedis } from './redis-suite.contract.ts';
 
@@ -22,11 +24,21 @@ async function server(options: ServerOptions = {}): Promise<TestServer> {
   closing.push(started);
   return started;
 }
-async function storeAt(url: string, planted: RedisPlantedBugs = {}): Promise<Store> {
+async function storeAt(url: string, planted: RedisPlantedBugs = {}) {
   const store = await openRedisStore(url, { planted });
   closing.push(store);
   return store;
 }
+const MARK: FeedbackMark = {
+  model: 'fraud',
+  version: 'v1',
+  arm: 'champion',
+  request: 'r1',
+  requestAtMs: 60_500,
+  name: 'accuracy',
+  value: 1,
+  givenAtMs: 61_000,
+};
 const patientFor = (url: string, ms: number): string => url.replace(/timeout-ms=\d+/, `timeout-ms=${ms}`);
 
 describeRedis('connections that are cut (F08)', () => {
@@ -139,7 +151,7 @@ describeRedis('lost hints (F09)', () => {
     const [one, other] = [await storeAt(redis.url), await storeAt(redis.url)];
     const heard: number[] = [];
     other.onCommit((_environment, revision) => heard.push(revision));
-    await expect.poll(() => redis.cli('pubsub', 'numsub', 'understudy:commits:0')).toContain('1');
+    expect(redis.cli('pubsub', 'numsub', 'understudy:commits:0')).toContain('2');
     // Whoever listens may not: what is said from now on is lost.
     redis.cli('acl', 'setuser', 'default', 'resetchannels');
     redis.cli('client', 'kill', 'type', 'pubsub');
@@ -249,10 +261,12 @@ describeRedis('opening', () => {
     redis.cli('acl', 'setuser', 'understudy', ...rules.split(' '));
     const warned: object[] = [];
     const log = { warn: (fields: object) => warned.push(fields) };
-    const store = await openRedisStore(redis.url.replace('//', '//understudy:SECRET@'), { log });
+    const urlOf = (user: string, database: number) =>
+      redis.url.replace('//', `//${user}:SECRET@`).replace('/0?', `/${database}?`);
+    const store = await openRedisStore(urlOf('understudy', 0), { log });
     closing.push(store);
     store.onCommit(() => undefined);
-    await expect.poll(() => redis.cli('pubsub', 'numsub', 'understudy:commits:0')).toContain('1');
+    expect(redis.cli('pubsub', 'numsub', 'understudy:commits:0')).toContain('1');
     const extra = { writes: [writeTo('fraud', 0, 1)], idempotency: { key: 'k', request: 'd', answer: 1 } };
     await store.commit(decide('r1', 1, extra));
     await store.commit(commitOf([writeTo('fraud', 1)]));
@@ -266,7 +280,15 @@ describeRedis('opening', () => {
     expect(await store.list(ENVIRONMENT, 'model')).toEqual([]);
     expect(await store.findIdempotent(ENVIRONMENT, 'k')).toBeDefined();
     expect(await store.verifyJournal(ENVIRONMENT)).toMatchObject({ intact: true, entries: 2 });
-    expect(await store.prune(ENVIRONMENT, { evidenceMs: 9, idempotencyMs: 2e12 })).toEqual({ evidence: 1, idempotency: 1 });
+    await store.saveFeedback(ENVIRONMENT, [MARK]);
+    expect(await store.feedback(ENVIRONMENT, { model: 'fraud', fromCohort: 0, toCohort: 9 })).toHaveLength(1);
+    expect(await store.keepSecret('key', new Uint8Array([7]))).toEqual(Buffer.from([7]));
+    expect(await store.prune(ENVIRONMENT, { evidenceMs: 1e9, idempotencyMs: 2e12 })).toEqual({ evidence: 1, idempotency: 1 });
+    expect(await store.feedback(ENVIRONMENT, { model: 'fraud', fromCohort: 0, toCohort: 9 })).toEqual([]);
+    const copies = await Promise.all([0, 1].map((n) => openRedisDump(urlOf('understudy', n))));
+    closing.push(...copies);
+    const [from, to] = copies;
+    if (from !== undefined && to !== undefined) await copyStore(from, to, () => undefined);
     expect(warned).toEqual([]);
   });
 
@@ -336,8 +358,11 @@ describeRedis('a cluster of three primaries', () => {
       expect(await store.readAll(environment)).toMatchObject({ revision: 2, documents: [{ id: 'churn' }] });
       expect(await store.verifyJournal(environment)).toMatchObject({ intact: true, entries: 2 });
       expect(await store.gateways(environment)).toHaveLength(1);
+      await store.saveFeedback(environment, [MARK, { ...MARK, model: 'churn' }]);
+      expect(await store.feedback(environment, { model: 'churn', fromCohort: 0, toCohort: 9 })).toHaveLength(1);
       expect(await store.prune(environment, { evidenceMs: 9, idempotencyMs: 2e12 })).toEqual({ evidence: 2, idempotency: 1 });
     }
+    expect(await store.keepSecret('key', new Uint8Array([7]))).toEqual(Buffer.from([7]));
     const waiting = await storeAt(`${patientFor(first?.url ?? '', 2000)}&wait-replicas=1`);
     for (const environment of environments) {
       const refusal = { code: 'store.write_failed', message: expect.stringContaining('0 of 1 replicas') };
@@ -347,6 +372,27 @@ describeRedis('a cluster of three primaries', () => {
     expect(cluster.servers.map((one) => Number(one.cli('dbsize')) > 0)).toEqual([true, true, true]);
     expect(await inspectRedis(first?.url ?? '')).toMatchObject({ verdict: 'durable', isCluster: true });
     await expect(openRedisStore((first?.url ?? '').replace('/0?', '/1?'))).rejects.toMatchObject({ code: 'config.invalid' });
+  }, 60_000);
+
+  it('is copied, all environments of it, from and to a cluster', async () => {
+    const cluster = await startCluster();
+    closing.push(cluster);
+    const url = cluster.servers[1]?.url ?? '';
+    const alone = await server({ settings: ['--databases', '4'] });
+    const store = await storeAt(alone.url);
+    for (const environment of ['production', 'staging', 'a', 'b', 'with {braces}', 'ünï']) {
+      await store.commit({ ...put('fraud', 0, 1), environment });
+      await store.commit(decide('r1', 1, { environment }));
+      await store.appendReport(environment, reportOf(1, { blocks: [blockOf('fraud', 1)] }), 5);
+      await store.saveFeedback(environment, [MARK]);
+    }
+    const [first, second, third] = await Promise.all([alone.url, url, alone.url.replace('/0?', '/1?')].map(openRedisDump));
+    if (first === undefined || second === undefined || third === undefined) throw new Error('not open');
+    closing.push(first, second, third);
+    const there = await copyStore(first, second, () => undefined);
+    expect(there.environments).toHaveLength(6);
+    expect(await copyStore(second, third, () => undefined)).toEqual(there);
+    expect(cluster.servers.map((one) => Number(one.cli('dbsize')) > 0)).toEqual([true, true, true]);
   }, 60_000);
 
   it('goes on with a node that was killed and came back, and keeps what it had acknowledged', async () => {
