@@ -12,13 +12,10 @@ const Switch = z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transfo
 
 /** Each setting with its default; `docs/configuration.md` is compared with it. */
 export const ConfigSchema = z.strictObject({
-  store: z
-    .string()
-    .default('sqlite:./understudy-data')
-    .meta({
-      description:
-        'Where state is kept: `sqlite:DIRECTORY`, or `postgres://USER@HOST/DATABASE` or `redis://USER@HOST/NUMBER` for several processes.',
-    }),
+  store: z.string().default('sqlite:./understudy-data').meta({
+    description:
+      'Where state is kept: `sqlite:DIRECTORY`, or `postgres://USER@HOST/DATABASE` or `redis://USER@HOST/NUMBER` for several processes.',
+  }),
   data: z.string().min(1).optional().meta({
     description:
       'Folder of the model files, shared by all processes on one store. Unless told, the directory of a `sqlite:` store, else `./understudy-data`.',

@@ -211,31 +211,33 @@ function linkOf(client: Redis | Cluster, parts: LinkParts): Base {
     },
     run: (attempt, run) => persist(attempt, true, () => runScript(client, run)),
     everywhere: async (attempt, [name, ...args]) => {
-      const ask = (): Promise<unknown[]> => {
-        const nodes = 'nodes' in client ? client.nodes('master') : [client];
-        return Promise.all(nodes.map((node) => node.call(name, ...args)));
-      };
-      const asked = await persist(attempt, false, ask);
-      return asked.answer;
+      const ask = () => Promise.all(primariesOf(client).map((node) => node.call(name, ...args)));
+      return (await persist(attempt, false, ask)).answer;
     },
     scan: async (attempt, pattern, visit) => {
-      await persist(attempt, false, async () => {
-        const nodes = 'nodes' in client ? client.nodes('master') : [client];
-        for (const node of nodes) {
-          let cursor = '0';
-          do {
-            const [next, keys] = await node.scan(cursor, 'MATCH', pattern, 'COUNT', KEYS_PER_SCAN);
-            for (const key of keys) visit(key);
-            cursor = next;
-          } while (cursor !== '0');
-        }
-      });
+      await persist(attempt, false, () => scanAll(client, pattern, visit));
     },
     close: async () => {
       isClosed = true;
       client.disconnect();
     },
   };
+}
+
+/** Every server that takes changes. */
+function primariesOf(client: Redis | Cluster): readonly Redis[] {
+  return 'nodes' in client ? client.nodes('master') : [client];
+}
+
+async function scanAll(client: Redis | Cluster, pattern: string, visit: (key: string) => void): Promise<void> {
+  for (const node of primariesOf(client)) {
+    let cursor = '0';
+    do {
+      const [next, keys] = await node.scan(cursor, 'MATCH', pattern, 'COUNT', KEYS_PER_SCAN);
+      for (const key of keys) visit(key);
+      cursor = next;
+    } while (cursor !== '0');
+  }
 }
 
 /** Waits until commands can be sent. */

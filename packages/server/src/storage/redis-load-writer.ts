@@ -107,7 +107,7 @@ function addTo(batch: Batch, record: Exclude<DumpRecord, { table: 'evidence' }>)
   }
 }
 
-function addEntry(batch: Batch, { table: _, ...row }: RecordOf<'journal'>): void {
+function addEntry(batch: Batch, { table: _table, ...row }: RecordOf<'journal'>): void {
   const { revision, at_ms, actor, action, reason, changes, previous_hash, hash } = row;
   const fields = ['commit', randomUUID(), 'at', scoreOf(at_ms), 'actor', actor, 'action', action, 'reason', reason];
   fields.push('changes', changes, 'previous', previous_hash, 'hash', hash);
@@ -118,7 +118,7 @@ function addEntry(batch: Batch, { table: _, ...row }: RecordOf<'journal'>): void
   batch.characters += changes.length;
 }
 
-function addDocument(batch: Batch, { table: _, environment: __, ...row }: RecordOf<'documents'>): void {
+function addDocument(batch: Batch, { table: _table, environment: _environment, ...row }: RecordOf<'documents'>): void {
   const { kind } = documentOfRow(row);
   batch.commands.push(['hset', batch.keys.documents(kind), row.id, documentText(row.revision, row.body)]);
   batch.characters += row.body.length;

@@ -4,7 +4,16 @@
  * next if need be.
  */
 import { AppError } from '@understudy/core/errors';
-import { ENVIRONMENT_PATTERN, keysOf, LOADED_KEY, partsOfKey, SECRETS_KEY, STAGE, STAGED_SECRETS_KEY } from './redis-keys.ts';
+import {
+  ENVIRONMENT_PATTERN,
+  keysOf,
+  LOADED_KEY,
+  partsOfKey,
+  SECRETS_FENCE,
+  SECRETS_KEY,
+  STAGE,
+  STAGED_SECRETS_KEY,
+} from './redis-keys.ts';
 import type { RedisLink } from './redis-link.ts';
 import { openLoadWriter } from './redis-load-writer.ts';
 import type { ReplicaWait } from './redis-replicas.ts';
@@ -40,6 +49,7 @@ export async function load(link: RedisLink, records: AsyncIterable<DumpRecord>, 
   }
   await link.send(ATTEMPT, [['set', LOADED_KEY, '1']]);
   await publishLoaded(link);
+  await parts.untilReplicated(ATTEMPT, SECRETS_FENCE);
   for (const environment of await parts.environments()) await parts.untilReplicated(ATTEMPT, keysOf(environment).fence);
 }
 
