@@ -41,11 +41,13 @@ describe('environmentName', () => {
 });
 
 describe('the store', () => {
-  it('is a directory of SQLite, or an address of PostgreSQL', () => {
+  it('is a directory of SQLite, or an address of PostgreSQL or Redis', () => {
     expect(parseStoreAddress('sqlite:/var/lib/understudy')).toEqual({ kind: 'sqlite', directory: '/var/lib/understudy' });
     const url = 'postgres://ada:secret@db:5432/understudy';
     expect(parseStoreAddress(url)).toEqual({ kind: 'postgres', url });
     expect(readConfig({ store: url }, {}).store).toBe(url);
+    const redis = 'rediss://ada:secret@db:6379/1?wait-replicas=1';
+    expect(parseStoreAddress(redis)).toEqual({ kind: 'redis', url: redis });
   });
 
   it.each([
@@ -53,7 +55,8 @@ describe('the store', () => {
     { store: './data', says: 'no scheme' },
     { store: 'sqlite:', says: 'no directory' },
     { store: 'postgres:understudy', says: 'postgres://' },
-    { store: 'redis://localhost', says: 'no state in Redis' },
+    { store: 'redis:localhost', says: 'redis://' },
+    { store: 'valkey://localhost', says: 'redis://' },
     { store: 'nothing', says: 'sqlite:DIRECTORY' },
   ])('refuses $store when the settings are read, and says what to write', ({ store, says }) => {
     expect(() => readConfig({ store }, {})).toThrow(says);

@@ -59,5 +59,7 @@ it('refuses a target that is not empty, a damaged backup and an address that is 
 it('has nothing to say to doctor about SQLite, and says what is wrong with a server that does not answer', async () => {
   expect(await storeChecks(undefined)).toEqual([]);
   expect(await storeChecks(place('filled'))).toEqual([]);
-  expect(await storeChecks('postgres://127.0.0.1/x?pool=0')).toMatchObject([{ name: 'store', state: 'problem' }]);
+  for (const address of ['postgres://127.0.0.1/x?pool=0', 'redis://127.0.0.1:1/0?timeout-ms=100', 'redis://127.0.0.1/x']) {
+    expect(await storeChecks(address)).toMatchObject([{ name: 'store', state: 'problem' }]);
+  }
 });

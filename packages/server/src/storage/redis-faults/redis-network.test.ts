@@ -194,6 +194,9 @@ describeRedis('replicas', () => {
     await expect(store.commit(once1)).rejects.toMatchObject(refusal);
     // Nor is a repeated call told that it is safe.
     await expect(store.commit(once1)).rejects.toMatchObject(refusal);
+    await expect(store.appendReport(ENVIRONMENT, reportOf(1), 1)).rejects.toMatchObject(refusal);
+    await expect(store.saveFeedback(ENVIRONMENT, [MARK])).rejects.toMatchObject(refusal);
+    await expect(store.keepSecret('key', new Uint8Array([7]))).rejects.toMatchObject(refusal);
     replica.signal('SIGCONT');
     expect(await store.commit(once1)).toMatchObject({ outcome: 'replayed' });
   }, 60_000);
