@@ -27,7 +27,8 @@ export const TallyView = z.strictObject({
 });
 export type TallyView = z.infer<typeof TallyView>;
 
-export function viewOfTally(tally: Tally): TallyView {
+/** Pairs have a view of their own. */
+export function viewOfTally({ pairs: _pairs, ...tally }: Tally): TallyView {
   return {
     ...tally,
     latency: tally.latency.map(([bucket, count]) => [bucket, count]),

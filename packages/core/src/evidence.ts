@@ -1,5 +1,6 @@
 /** What the gateways saw, as mergeable counts per version, arm and time block. Policies judge it; the gateway's recorder makes it. */
 import { type Histogram, mergeHistograms } from './histogram.ts';
+import { mergePairs, type PairTally } from './pairs.ts';
 
 /** Which side of a comparison a request was answered by. */
 export type Arm = 'champion' | 'challenger' | 'shadow';
@@ -40,6 +41,8 @@ export interface Tally {
   readonly bins: Readonly<Record<string, readonly number[]>>;
   /** Values in [0, 1] that were reported for requests, by the name of the score. */
   readonly scores: Readonly<Record<string, Moments>>;
+  /** Only of a shadow: how its answers compare with the champion's to the same requests. */
+  readonly pairs?: PairTally;
 }
 
 /** A new instance of a version is cold for so many requests, or for {@link COLD_MS} from its first one: whichever ends first. */
@@ -94,7 +97,13 @@ export function mergeTallies(left: Tally, right: Tally): Tally {
     classes: mergeNamed(left.classes, right.classes, (a, b) => a + b),
     bins: mergeNamed(left.bins, right.bins, addCounts),
     scores: mergeNamed(left.scores, right.scores, mergeMoments),
+    ...mergedPairs(left.pairs, right.pairs),
   };
+}
+
+function mergedPairs(left: PairTally | undefined, right: PairTally | undefined): Pick<Tally, 'pairs'> {
+  const pairs = left === undefined || right === undefined ? (left ?? right) : mergePairs(left, right);
+  return pairs === undefined ? {} : { pairs };
 }
 
 /** Every latency of a tally, those of cold instances included. */

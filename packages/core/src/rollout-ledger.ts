@@ -103,7 +103,11 @@ function questionOf(rollout: Rollout, plan: Plan, atMs: number, seen: (arm: Arm,
     trafficPercent: planned?.trafficPercent ?? 0,
     isStrictest: step === strictestStepOf(plan.steps),
     minSamples: planned?.minSamples ?? 0,
-    seen: { champion: seen('champion', step), challenger: seen('challenger', step) },
+    ...(planned?.shadowPercent === undefined ? {} : { shadowPercent: planned.shadowPercent }),
+    seen: {
+      champion: seen('champion', step),
+      challenger: seen(planned?.shadowPercent === undefined ? 'challenger' : 'shadow', step),
+    },
     ...baselinesOf(rollout.baselines),
   };
 }
@@ -125,7 +129,7 @@ function addBlock(total: ArmTotals | undefined, { step, arms }: ConcurrentBlock,
   const tally = arms[arm];
   const known = total ?? NOTHING;
   // Scores come when the world has answered, often without a request beside them.
-  if (tally.requests === 0 && Object.keys(tally.scores).length === 0) return known;
+  if (tally.requests === 0 && Object.keys(tally.scores).length === 0 && tally.pairs === undefined) return known;
   const inStep = step > known.step ? tally : step < known.step ? known.inStep : mergeTallies(known.inStep, tally);
   return { step: Math.max(step, known.step), inStep, inAll: mergeTallies(known.inAll, tally) };
 }

@@ -59,8 +59,16 @@ export interface LimitGuard {
   readonly aboveMs?: number;
 }
 
+/** How often both versions predict the same for the same request. Only shadow steps can tell. */
+export interface AgreementGuard {
+  readonly metric: 'agreement';
+  readonly weight: number;
+  /** Share of the requests, in (0, 1), on which they must agree within the model's tolerance. */
+  readonly atLeast: number;
+}
+
 /** One metric with its tolerances. Weights are relative to each other. */
-export type GuardConfig = ErrorsGuard | LatencyGuard | DriftGuard | ScoreGuard | LimitGuard;
+export type GuardConfig = ErrorsGuard | LatencyGuard | DriftGuard | ScoreGuard | LimitGuard | AgreementGuard;
 
 /** Tests that stay valid however often one looks; formulas in the files beside this one. */
 export interface SequentialConfig {
@@ -95,6 +103,7 @@ export const DEFAULT_GUARDS = {
   drift: { weight: 0.25, tolerance: 0.05, promote: 0.1 },
   score: { better: 'higher', weight: 0.25, tolerance: 0.01, promote: 0.02 },
   limit: { weight: 0.1 },
+  agreement: { weight: 0.1 },
 } as const;
 
 /** Errors 1.1× + 0.1 %, median 1.2×, 99th percentile 1.5×, shares of predictions ±5 %, at a risk of 5 %. */
@@ -147,6 +156,8 @@ export function nameOfGuard(guard: GuardConfig): string {
       return `score.${guard.name}`;
     case 'limit':
       return `limit.${guard.of}`;
+    case 'agreement':
+      return 'agreement';
   }
 }
 
@@ -177,6 +188,8 @@ function problemsOfGuard(guard: GuardConfig): readonly string[] {
       return (guard.of === 'latency') === (guard.aboveMs !== undefined)
         ? []
         : [`${name}: aboveMs is needed for latency, and only there`];
+    case 'agreement':
+      return [];
     case 'latency':
       return guard.ratio > 1 || guard.ignoreBelowMs > 0
         ? []

@@ -25,14 +25,17 @@ import {
   weighLimit,
 } from './rate-guards.ts';
 import { countScores, meanSafetyProcess, openScore, type ScoreState, weighScores } from './score-guard.ts';
+import { type AgreementState, countPaired, isWeighedIn, openAgreement, type PairedCounts, weighPaired } from './paired-guard.ts';
 import { logDriftEvidence, logDriftSafetyEvidence, restartDrift } from './share-drift.ts';
 
 /** Plain data; the guard's configuration is kept beside it, at the same place of a list. */
-export type GuardState = ErrorsState | LatencyState | DriftGuardState | ScoreState | LimitState;
+export type GuardState = ErrorsState | LatencyState | DriftGuardState | ScoreState | LimitState | AgreementState;
 
 /** What every guard looks at. */
 export interface GuardSight {
   readonly arms: ArmPair<Tally>;
+  /** The shadow's tally where the step is one of shadow: its pairs count then, and not the arms. */
+  readonly shadow?: Tally;
   readonly bins: PredictionBins | undefined;
 }
 
@@ -49,12 +52,18 @@ export function openGuard(config: GuardConfig, { champion, bins }: Opening): Gua
       return openScore(config, champion);
     case 'limit':
       return openLimit(config, champion);
+    case 'agreement':
+      return openAgreement();
   }
 }
 
 /** What the guard counts in a block; undefined when it cannot see anything yet. */
-export function countGuard(config: GuardConfig, state: GuardState, { arms, bins }: GuardSight): GuardCounts | undefined {
+export function countGuard(config: GuardConfig, state: GuardState, { arms, shadow, bins }: GuardSight): GuardCounts | undefined {
+  if (!isWeighedIn(config, shadow !== undefined)) return undefined;
+  if (shadow !== undefined) return countPaired(config, state, { pairs: shadow.pairs, bins });
   switch (config.metric) {
+    case 'agreement':
+      return undefined;
     case 'errors':
       return { kind: 'rate', arms: countErrors(config, arms) };
     case 'limit':
@@ -74,6 +83,7 @@ export function countGuard(config: GuardConfig, state: GuardState, { arms, bins 
 
 /** The guard after betting on a block. */
 export function weighGuard(config: GuardConfig, state: GuardState, counts: GuardCounts): GuardState {
+  if (isPaired(counts)) return weighPaired(config, state, counts);
   if (config.metric === 'errors' && state.metric === 'errors' && counts.kind === 'rate') {
     return weighErrors(config, state, counts.arms);
   }
@@ -98,6 +108,7 @@ export function restartGuard(config: GuardConfig, state: GuardState, pastLatency
   switch (state.metric) {
     case 'errors':
     case 'score':
+    case 'agreement':
       return { ...state, harm: restart(state.harm), safety: restart(state.safety) };
     case 'latency': {
       const restarted = { ...state, harm: restart(state.harm), safety: restart(state.safety) };
@@ -116,6 +127,7 @@ export function renewSafety(state: GuardState): GuardState {
     case 'errors':
     case 'latency':
     case 'limit':
+    case 'agreement':
       return { ...state, safety: safetyProcess() };
     case 'score':
       return { ...state, safety: meanSafetyProcess() };
@@ -130,6 +142,7 @@ export function logHarmOfGuard(state: GuardState): number {
     case 'errors':
     case 'latency':
     case 'score':
+    case 'agreement':
       return logEvidence(state.harm);
     case 'limit':
       // The smaller of two pieces of evidence speaks against either hypothesis: within the limit, or no worse than the champion.
@@ -157,8 +170,13 @@ function computeSafety(state: GuardState): number {
     case 'latency':
     case 'score':
     case 'limit':
+    case 'agreement':
       return logEvidence(state.safety);
     case 'drift':
       return state.tests === undefined ? 0 : logDriftSafetyEvidence(state.tests.safety);
   }
+}
+
+function isPaired(counts: GuardCounts): counts is PairedCounts {
+  return counts.kind === 'pairs' || counts.kind === 'slow-pairs' || counts.kind === 'moves' || counts.kind === 'agreement';
 }

@@ -5,6 +5,7 @@ import { logDetection } from './detector.ts';
 import { logEvidence } from './e-process.ts';
 import { logSafetyOfGuard } from './guard.ts';
 import { SAMPLE_RATIO_THRESHOLD } from './sample-ratio.ts';
+import { isWeighedIn } from './paired-guard.ts';
 import type { SequentialState } from './state.ts';
 
 // Evidence of a thousand to one that the champion breaks a limit; it fades as the champion recovers.
@@ -23,7 +24,15 @@ export function verdictOf(config: SequentialConfig, state: SequentialState, ques
   // The state may still be that of the step before, while no block of this one is closed.
   if (state.step !== question.step) return 'undecided';
   const bound = logSafetyBound(config, question);
-  return state.guards.every((guard) => logSafetyOfGuard(guard) >= bound) ? 'healthy' : 'undecided';
+  const isShadow = question.shadowPercent !== undefined;
+  const asked = state.guards.filter((_, index) => isAsked(config, index, isShadow));
+  return asked.length > 0 && asked.every((guard) => logSafetyOfGuard(guard) >= bound) ? 'healthy' : 'undecided';
+}
+
+/** Whether a guard has to be proven safe in a step: what a step cannot tell it does not ask. */
+export function isAsked(config: SequentialConfig, index: number, isShadow: boolean): boolean {
+  const guard = config.guards[index];
+  return guard !== undefined && isWeighedIn(guard, isShadow);
 }
 
 /** ln of the evidence that rolls back, 1/α. */
