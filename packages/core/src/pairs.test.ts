@@ -116,17 +116,12 @@ describe('lines of latency', () => {
     const latency = fc.double({ min: 0.01, max: 10_000, noNaN: true });
     const lines = fc.record({ ratio: fc.constantFrom(1, 1.2, 1.5, 1.07), plusMs: fc.constantFrom(0, 5, 20) });
     fc.assert(
-      fc.property(
-        latency,
-        latency,
-        lines,
-        fc.integer({ min: 1, max: HISTOGRAM_SIZE - 60 }),
-        (champion, shadow, line, threshold) => {
-          const [ours, theirs] = [bucketOfLatency(shadow), bucketOfLatency(champion)];
-          const common = Math.min(theirs, shrunkBucket(ours, line));
-          expect(common >= threshold).toBe(theirs >= threshold && ours >= stretchedBucket(threshold, line));
-        },
-      ),
+      fc.property(latency, latency, lines, fc.integer({ min: 1, max: HISTOGRAM_SIZE - 60 }), (...drawn) => {
+        const [champion, shadow, line, threshold] = drawn;
+        const [ours, theirs] = [bucketOfLatency(shadow), bucketOfLatency(champion)];
+        const common = Math.min(theirs, shrunkBucket(ours, line));
+        expect(common >= threshold).toBe(theirs >= threshold && ours >= stretchedBucket(threshold, line));
+      }),
       { numRuns: 2000 },
     );
   });

@@ -63,7 +63,7 @@ export interface PairSide {
 }
 
 /** Why a request that should have been copied was not. */
-export const DROP_REASONS = ['busy', 'bytes', 'too-large', 'not-ready', 'protocol'] as const;
+export const DROP_REASONS = ['busy', 'bytes', 'too-large', 'protocol'] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 
 /** Counts over some pairs; adding two is the tally of both. */

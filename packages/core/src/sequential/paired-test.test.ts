@@ -103,8 +103,8 @@ describe('a bet on pairs', () => {
   });
 
   it('would be found out if it left out the tolerance where both are good', () => {
-    const planted: Factors = (margin, { count, ...bad }) =>
-      pairedHarmLogFactors(margin, { ...bad, count: bad.both + bad.challenger + bad.champion });
+    const planted: Factors = (margin, { both, challenger, champion }) =>
+      pairedHarmLogFactors(margin, { both, challenger, champion, count: both + challenger + champion });
     const onLine = { both: 0, challenger: 0.25, champion: 0.05 };
     expect(
       expected(

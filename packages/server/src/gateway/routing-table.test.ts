@@ -3,9 +3,11 @@ import { AppError } from '@understudy/core/errors';
 import { expect, it } from 'vitest';
 import type { Runtime } from '../runtimes/runtime.ts';
 import { modelOf, onnxVersion, openManualTime, rolloutOf, snapshotOf, sumRuntime, until } from './gateway-rig.contract.ts';
+import { GATEWAY_DEFAULTS } from './gateway-options.ts';
 import { openRecorder } from './recorder.ts';
 import { openRequestCounters } from './request-counters.ts';
 import { openRequestIds } from './request-id.ts';
+import { openShadowLanes } from './shadow-lane.ts';
 import { openRoutingTable } from './routing-table.ts';
 
 interface Loading {
@@ -23,7 +25,12 @@ function openBench() {
     { gateway: 'g', boot: 'b', flushEveryMs: 1000, state: () => ({ revision: 0, readiness: [] }) },
     { clock: time, timers: openManualTime(), reports: () => Promise.resolve() },
   );
-  const makers = { recorder, counters: openRequestCounters(), ids: openRequestIds(Buffer.alloc(32), 'g') };
+  const makers = {
+    recorder,
+    counters: openRequestCounters(),
+    ids: openRequestIds(Buffer.alloc(32), 'g'),
+    shadows: openShadowLanes(GATEWAY_DEFAULTS),
+  };
   const table = openRoutingTable({
     timers: time,
     random: () => 1,
