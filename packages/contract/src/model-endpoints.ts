@@ -1,6 +1,7 @@
 /** Endpoints of models, their versions and artifacts. */
 import { z } from 'zod';
 import {
+  ComparisonFields,
   exactPartial,
   HealthLimitsFields,
   WatchFields,
@@ -14,6 +15,7 @@ import { base, type Endpoint, OfModel, Reason, WithReason } from './endpoint.ts'
 import { ArtifactView, ModelView, Outcome, VersionView } from './views.ts';
 
 const RoutingInput = exactPartial(RoutingFields);
+const ComparisonInput = exactPartial(ComparisonFields);
 const WatchInput = exactPartial({ ...WatchFields, limits: exactPartial(HealthLimitsFields) });
 const OfVersion = z.strictObject({ model: Name, version: Name });
 
@@ -74,9 +76,14 @@ export const MODEL_ENDPOINTS = {
     method: 'PATCH',
     path: '/models/:model',
     scope: 'operate',
-    summary: 'Change routing or watch; fields left out stay as they are',
+    summary: 'Change routing, watch or comparison; fields left out stay as they are',
     params: OfModel,
-    body: z.strictObject({ routing: RoutingInput.exactOptional(), watch: WatchInput.exactOptional(), reason: Reason }),
+    body: z.strictObject({
+      routing: RoutingInput.exactOptional(),
+      watch: WatchInput.exactOptional(),
+      comparison: ComparisonInput.exactOptional(),
+      reason: Reason,
+    }),
     answer: ModelView,
   },
   getChampion: {

@@ -7,7 +7,8 @@ import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
 import { closeUntil, type ConcurrentBlock, EMPTY_POOL, type EvidencePool, pour, type StoredBlock } from './evidence-pool.ts';
 import { type Plan, strictestStepOf } from './plan.ts';
 import type { Judgement, Opening, Question, Verdict } from './policy.ts';
-import { type Rollout, stepOf } from './rollout.ts';
+import { type Rollout, shadowStepOf, stepOf } from './rollout.ts';
+import { listen, openSilence, type ShadowSilence, silentForMs } from './shadow-silence.ts';
 import { type RunningPolicy, startPolicy } from './running-policy.ts';
 
 /** What an arm did, in the newest step that it was used in and over all. */
@@ -26,6 +27,8 @@ export interface RolloutLedger {
   /** The verdict of {@link RolloutLedger.judge} alone. */
   verdict(rollout: Rollout, atMs: number): Verdict;
   totals(arm: Arm): ArmTotals;
+  /** For how long a shadow should have been heard of and was not; undefined outside of steps of shadow, and when all is well. */
+  silentMs(rollout: Rollout, atMs: number): number | undefined;
   /** Requests that came too late to count. */
   readonly lost: number;
 }
@@ -44,6 +47,7 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
   let before: Tally = EMPTY_TALLY;
   let policy: RunningPolicy | undefined;
   const totals = new Map<Arm, ArmTotals>();
+  let silence: ShadowSilence = openSilence(opened.startedAtMs);
 
   function settle(atMs: number): RunningPolicy {
     policy ??= startPolicy(plan.policy, openingOf(opened, plan, before));
@@ -51,6 +55,7 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
     pool = rest;
     for (const block of closed) {
       policy.absorb(block);
+      silence = listen(silence, { startMs: block.startMs, ...block.arms });
       for (const arm of ['champion', 'challenger', 'shadow'] as const) totals.set(arm, addBlock(totals.get(arm), block, arm));
     }
     return policy;
@@ -71,6 +76,13 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
     judge: (rollout, atMs) => settle(atMs).judge(ask(rollout, atMs)),
     verdict: (rollout, atMs) => settle(atMs).verdict(ask(rollout, atMs)),
     totals: (arm) => totals.get(arm) ?? NOTHING,
+    silentMs(rollout, atMs) {
+      const percent = shadowStepOf(rollout)?.shadowPercent;
+      settle(atMs);
+      // The clock of a step begins with it: before, no copy was due.
+      const heardMs = Math.max(silence.heardMs, sinceOf(rollout, atMs));
+      return percent === undefined ? undefined : silentForMs({ ...silence, heardMs }, percent, atMs);
+    },
     get lost() {
       return pool.lost;
     },

@@ -3,7 +3,7 @@ import type { RolloutView } from '@understudy/contract/views';
 import type { Model } from '@understudy/core/model';
 import type { ModelVersion } from '@understudy/core/model-version';
 import type { Judgement } from '@understudy/core/policy';
-import { decide, isLive, type Rollout } from '@understudy/core/rollout';
+import { decide, isLive, type Rollout, shadowStepOf } from '@understudy/core/rollout';
 import { getModel, getVersions } from '../commands/queries.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
 import type { GatewayStatus } from '../storage/store.ts';
@@ -11,6 +11,7 @@ import type { HandlerContext } from './call.ts';
 import { challengerPercentOf } from './model-view.ts';
 import { printableReadings } from './printable-readings.ts';
 import { warningsOf } from './rollout-warnings.ts';
+import { copiesOfRollout, type SeenShadow, shadowWarnings } from './shadow-view.ts';
 
 interface Surroundings {
   readonly model: Model;
@@ -42,9 +43,14 @@ export async function viewRollout(context: HandlerContext, rollout: Rollout): Pr
     challengerPercent: challengerPercentOf(model, rollout),
     ...(isOver ? {} : { now: nowOf(rollout, surroundings, { judgement: seen.judgement, atMs }) }),
     arms: [...seen.arms],
+    ...(seen.shadow === undefined ? {} : { shadow: copiesOfRollout(rollout, seen.shadow) }),
     ...(last === undefined ? {} : { lastDecision: lastDecisionOf(last) }),
-    warnings: isOver ? [] : warningsOf(rollout, model, versions),
+    warnings: isOver ? [] : [...warningsOf(rollout, model, versions), ...warningsOfShadow(rollout, seen.shadow)],
   };
+}
+
+function warningsOfShadow(rollout: Rollout, seen: SeenShadow | undefined): readonly string[] {
+  return seen === undefined || shadowStepOf(rollout) === undefined ? [] : shadowWarnings(rollout.challenger, seen);
 }
 
 function nowOf(

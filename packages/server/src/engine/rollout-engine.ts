@@ -3,13 +3,15 @@ import { isAppError } from '@understudy/core/errors';
 import type { Tally } from '@understudy/core/evidence';
 import type { Model } from '@understudy/core/model';
 import type { Verdict } from '@understudy/core/policy';
-import type { Decision, Rollout } from '@understudy/core/rollout';
+import { type Decision, type Rollout, shadowStepOf } from '@understudy/core/rollout';
+import { SILENT_MS } from '@understudy/core/shadow-silence';
 import type { WatchFinding } from '@understudy/core/watch';
 import type { CommandContext } from '../commands/command.ts';
 import { loadEnvironment } from '../commands/queries.ts';
 import { type ChampionWatch, openChampionWatch, type WatchOutcome } from './champion-watch.ts';
 import { readChampionTraffic } from '../commands/evidence-reader.ts';
 import { openPace, type Pace } from './pace.ts';
+import { openShadowWatch, type ShadowWatch } from './shadow-watch.ts';
 import { openRolloutJudge, type RolloutJudge, type StepRequest } from './rollout-judge.ts';
 import { openRolloutReplay, type RolloutReplay } from './rollout-replay.ts';
 
@@ -25,6 +27,7 @@ export interface Engine {
   tick(): Promise<void>;
   lookAt: RolloutJudge['lookAt'];
   watchOf(model: string): Promise<WatchFinding | undefined>;
+  shadowOf: ShadowWatch['lookAt'];
   step(rollout: string, request: StepRequest): Promise<void>;
   /** What a version did as champion within the last day, for a baseline. */
   liveTally(model: string, version: string): Promise<Tally>;
@@ -38,7 +41,8 @@ const BASELINE_LOOK_BACK_MS = 86_400_000;
 export function openEngine(context: CommandContext, log: EngineLog): Engine {
   const judge = openRolloutJudge(context);
   const watch = openChampionWatch(context);
-  const tend = openTending({ judge, watch, log, isDue: openPace(context.clock) });
+  const shadows = openShadowWatch(context);
+  const tend = openTending({ judge, watch, shadows, log, isDue: openPace(context.clock) });
   let ticking: Promise<void> = Promise.resolve();
 
   async function round(): Promise<void> {
@@ -57,6 +61,7 @@ export function openEngine(context: CommandContext, log: EngineLog): Engine {
     },
     lookAt: (rollout) => judge.lookAt(rollout),
     watchOf: (model) => watch.lookAt(model),
+    shadowOf: (model) => shadows.lookAt(model),
     async step(rollout, request) {
       await judge.evaluate(rollout, request);
     },
@@ -68,12 +73,19 @@ export function openEngine(context: CommandContext, log: EngineLog): Engine {
 interface Tending {
   readonly judge: RolloutJudge;
   readonly watch: ChampionWatch;
+  readonly shadows: ShadowWatch;
   readonly log: EngineLog;
   readonly isDue: Pace;
 }
 
 /** What a tick does for one model. One model's trouble never stops the others; the next tick tries again. */
-function openTending({ judge, watch, log, isDue }: Tending): (model: Model, rollout: Rollout | undefined) => Promise<void> {
+function openTending({
+  judge,
+  watch,
+  shadows,
+  log,
+  isDue,
+}: Tending): (model: Model, rollout: Rollout | undefined) => Promise<void> {
   async function evaluate(rollout: Rollout): Promise<void> {
     // A challenger that has just become ready should not wait for the next check.
     if (rollout.state.phase !== 'preparing' && !isDue(`rollout ${rollout.id}`, rollout.plan.checkEveryMs)) return;
@@ -88,10 +100,21 @@ function openTending({ judge, watch, log, isDue }: Tending): (model: Model, roll
     if (outcome !== undefined) logOutcome(log, model, outcome);
   }
 
+  /** A shadow that is silently dead would pass for one that finds nothing; it is said once a minute. */
+  async function listenTo(model: Model, rollout: Rollout | undefined): Promise<void> {
+    const isCopied = rollout === undefined ? model.shadow !== undefined : shadowStepOf(rollout) !== undefined;
+    if (!isCopied || !isDue(`shadow ${model.name}`, SILENT_MS)) return;
+    const seen = rollout === undefined ? await shadows.lookAt(model) : (await judge.lookAt(rollout)).shadow;
+    if (seen?.silentMs === undefined) return;
+    const shadow = rollout?.challenger ?? model.shadow?.version;
+    log.warn({ model: model.name, shadow, silentMs: seen.silentMs, dropped: seen.tally.pairs?.dropped ?? {} }, 'shadow.silent');
+  }
+
   return async (model, rollout) => {
     try {
       if (rollout !== undefined) await evaluate(rollout);
       await watchOver(model, rollout);
+      await listenTo(model, rollout);
     } catch (error) {
       const code = isAppError(error) ? error.code : 'internal.unexpected';
       log.error({ model: model.name, code, error }, 'engine.model-failed');

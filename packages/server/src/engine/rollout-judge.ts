@@ -7,7 +7,7 @@ import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
 import { notReadyBecause, type WantedVersion } from '../commands/readiness.ts';
-import { openStoredLedger, type StoredLedger } from './rollout-ledger.ts';
+import { openStoredLedger, type ShadowSeen, type StoredLedger } from './rollout-ledger.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
 export interface StepRequest extends Caller {
@@ -15,12 +15,19 @@ export interface StepRequest extends Caller {
   readonly reason: string;
 }
 
+/** What there is to see of a rollout; without judgement when it has ended. */
+export interface RolloutSight {
+  readonly judgement?: Judgement;
+  readonly arms: readonly ArmCounts[];
+  readonly shadow?: ShadowSeen;
+}
+
 /** Looks at rollouts and decides on them. */
 export interface RolloutJudge {
   /** Decides once. @returns the decision when it was committed, undefined when nothing had to be written */
   evaluate(id: string, request?: StepRequest): Promise<Decision | undefined>;
   /** The evidence so far, without deciding. */
-  lookAt(rollout: Rollout): Promise<{ readonly judgement?: Judgement; readonly arms: readonly ArmCounts[] }>;
+  lookAt(rollout: Rollout): Promise<RolloutSight>;
   /** Forgets rollouts that have ended. */
   forgetAllBut(live: ReadonlySet<string>): void;
 }
@@ -40,7 +47,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
     const challenger = versions.find((version) => version.version === rollout.challenger);
     const { atMs, judgement } = ledger.judge(rollout);
     const unhealthy = challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined;
-    return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout) };
+    return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout), shadow: ledger.shadow(rollout) };
   }
 
   async function evaluate(id: string, request?: StepRequest): Promise<Decision | undefined> {
@@ -66,8 +73,9 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
   return {
     evaluate,
     async lookAt(rollout) {
-      const { judgement, arms } = await look(rollout);
-      return isLive(rollout.state) ? { judgement, arms } : { arms };
+      const { judgement, arms, shadow } = await look(rollout);
+      const seen = { arms, ...(shadow === undefined ? {} : { shadow }) };
+      return isLive(rollout.state) ? { judgement, ...seen } : seen;
     },
     forgetAllBut(live) {
       for (const id of ledgers.keys()) if (!live.has(id)) ledgers.delete(id);
@@ -83,6 +91,7 @@ interface Look {
   /** Of the challenger. */
   readonly source: VersionSource | undefined;
   readonly arms: readonly ArmCounts[];
+  readonly shadow: ShadowSeen | undefined;
 }
 
 async function notReadyNow(context: CommandContext, wanted: WantedVersion, atMs: number): Promise<string | undefined> {
