@@ -36,18 +36,16 @@ const stepFields = {
   }),
 };
 
-const PlanFileStep = z.union([
-  z.strictObject({
-    traffic: z.number().gt(0).max(100).meta({ description: 'Share of subjects on the challenger, in percent.' }),
-    ...stepFields,
-  }),
-  z.strictObject({
-    shadow: z.number().gt(0).max(100).meta({
+const PlanFileStep = z
+  .strictObject({
+    traffic: z.number().gt(0).max(100).exactOptional().meta({ description: 'Share of subjects on the challenger, in percent.' }),
+    shadow: z.number().gt(0).max(100).exactOptional().meta({
       description: 'Share of subjects, in percent, whose requests the challenger gets a copy of; the champion answers.',
     }),
     ...stepFields,
-  }),
-]);
+  })
+  .refine(({ traffic, shadow }) => (traffic === undefined) !== (shadow === undefined), 'give a step either traffic or shadow')
+  .meta({ oneOf: [{ required: ['traffic'] }, { required: ['shadow'] }] });
 type PlanFileStep = z.infer<typeof PlanFileStep>;
 
 const weight = z
@@ -189,8 +187,9 @@ function planOf(file: PlanFile): Plan {
 function stepOf(step: PlanFileStep, policy: PolicyConfig['kind']): PlanStep {
   const holdMs = milliseconds(step.hold ?? '0s');
   const minSamples = step.minSamples ?? DEFAULT_MIN_SAMPLES[policy];
-  if ('shadow' in step) return { trafficPercent: 0, shadowPercent: step.shadow, holdMs, minSamples };
-  return { trafficPercent: step.traffic, holdMs, minSamples: step.traffic === 100 ? (step.minSamples ?? 0) : minSamples };
+  const { traffic = 0, shadow } = step;
+  if (shadow !== undefined) return { trafficPercent: 0, shadowPercent: shadow, holdMs, minSamples };
+  return { trafficPercent: traffic, holdMs, minSamples: traffic === 100 ? (step.minSamples ?? 0) : minSamples };
 }
 
 function writeStep({ trafficPercent, shadowPercent, holdMs, minSamples }: PlanStep): PlanFileStep {

@@ -80,6 +80,7 @@ async function showPlan<Plan extends { readonly name: string }>(session: Session
 }
 
 function stepWords({ hold, ...step }: PlanFile['steps'][number]): string {
-  const share = 'shadow' in step ? `shadow ${step.shadow} %` : `${step.traffic} %`;
+  const { traffic = 0, shadow } = step;
+  const share = shadow === undefined ? `${traffic} %` : `shadow ${shadow} %`;
   return hold === undefined || hold === '0s' || hold === '0ms' ? share : `${share} for ${hold}`;
 }

@@ -5,6 +5,7 @@ import type { Arm } from '@understudy/core/evidence';
 import { type Fact, type FactOptions, renderFacts } from './facts.ts';
 import { renderGuards } from './guard-lines.ts';
 import { countWords, nextOf, reasonOf, statusOf, stepWordsOf } from './rollout-words.ts';
+import { copiesFacts } from './shadow-frame.ts';
 import { wrap } from './terminal-text.ts';
 
 export interface FrameOptions extends FactOptions {
@@ -28,6 +29,7 @@ export function renderRollout(view: RolloutView, options: FrameOptions): string 
     renderFacts(
       [
         ['why', reasonOf(view)],
+        ...(view.shadow === undefined ? [] : copiesFacts(view.shadow)),
         ['forecast', view.now?.forecast?.sentence],
         ['next', nextOf(view, serverNowMs(view, options.nowMs))],
         ['warning', view.warnings],

@@ -490,7 +490,7 @@ describe('plans', () => {
     const saved = await call('savePlan', { params: { plan: 'mine' }, body: plan });
     expect(saved).toMatchObject({ name: 'mine', steps: [{ traffic: 50, hold: '1h' }, { traffic: 100 }] });
     expect(await call('getPlan', { params: { plan: 'mine' } })).toEqual(saved);
-    expect((await call('listPlans', {})).map((one) => one.name)).toEqual(['standard', 'careful', 'mine']);
+    expect((await call('listPlans', {})).map((one) => one.name)).toEqual(['standard', 'careful', 'rehearsed', 'mine']);
     await openFraud();
     const { rollout } = await call('startRollout', { body: { model: 'fraud', challenger: 'v2', plan: 'mine' } });
     expect(rollout.plan.steps).toHaveLength(2);
