@@ -2,6 +2,7 @@
 import type { Tally } from '../evidence.ts';
 import type { ConcurrentBlock } from '../evidence-pool.ts';
 import { bucketOfLatency, countOf, type Histogram, mergeHistograms } from '../histogram.ts';
+import { EMPTY_PAIRS } from '../pairs.ts';
 import type { GuardConfig, SequentialConfig } from './config.ts';
 import { type Detector, detect } from './detector.ts';
 import { countGuard, renewSafety, restartGuard, weighGuard } from './guard.ts';
@@ -37,7 +38,10 @@ export function absorbBlock(config: SequentialConfig, state: SequentialState, bl
     isRipe(pending, ripenessOf(config, pending), block.startMs),
   );
   const { champion, challenger, shadow } = block.arms;
-  const ours = isShadowStep(state, block.step) ? shadow : challenger;
+  const isShadow = isShadowStep(state, block.step);
+  const ours = isShadow ? shadow : challenger;
+  // A service that reports pairs alone says with them what its champion did.
+  const theirs = isShadow && champion.requests === 0 ? (shadow.pairs ?? EMPTY_PAIRS) : undefined;
   const sick = lookAtChampion(config, state.sick, champion);
   // What an outage does to latencies says nothing about what is slow afterwards.
   const isUsual = sicknessOf({ sick }) === undefined;
@@ -45,9 +49,9 @@ export function absorbBlock(config: SequentialConfig, state: SequentialState, bl
     ...counted,
     split: weighSplit(config, state, block),
     sick,
-    ...(isUsual ? keepLatency(begun, champion.latency) : {}),
+    ...(isUsual ? keepLatency(begun, theirs?.latency.champion ?? champion.latency) : {}),
     heardMs: {
-      champion: champion.requests > 0 ? block.startMs : state.heardMs.champion,
+      champion: champion.requests > 0 || (theirs !== undefined && theirs.count > 0) ? block.startMs : state.heardMs.champion,
       challenger: ours.requests > 0 ? block.startMs : state.heardMs.challenger,
     },
   };
