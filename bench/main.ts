@@ -8,6 +8,7 @@ import { MissingDependency } from './harness/missing-dependency.ts';
 import { killAllProcesses, stopAllProcesses } from './harness/running-process.ts';
 import { machineLine } from './machine.ts';
 import { isPassing, rowJsonOf } from './row.ts';
+import { runSafetySuite } from './safety-suite.ts';
 import type { Suite } from './suite.ts';
 import { tableOf } from './table.ts';
 import { runVerdictsSuite } from './verdicts-suite.ts';
@@ -16,6 +17,7 @@ const SUITES: ReadonlyMap<string, Suite> = new Map([
   ['gateway', runGatewaySuite],
   ['verdicts', runVerdictsSuite],
   ['flags', runFlagsSuite],
+  ['safety', runSafetySuite],
 ]);
 
 const USAGE = `usage: npm run bench -- NAME [options]
@@ -24,8 +26,8 @@ suites: ${[...SUITES.keys()].join(', ')}
 
   --json FILE        also write the rows as JSON
   --only rivals      measure the rivals without ours
-  --rounds N         gateway: measured rounds for each server, 1 to 9 (default 3)
-  --seconds N        gateway: seconds for each round, 1 to 30 (default 4)
+  --rounds N         gateway, safety: measured rounds for each server, 1 to 9 (default 3)
+  --seconds N        gateway, safety: seconds for each round, 1 to 30 (default 4)
   --rollouts N       verdicts: simulated rollouts for each contender and scenario, 1 to 100000 (default 2000)
   --scenarios A,B    verdicts: only these scenarios
 

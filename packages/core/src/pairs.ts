@@ -62,8 +62,12 @@ export interface PairSide {
   readonly failure?: 'failed' | 'timeout' | 'invalid';
 }
 
-/** Why a request that should have been copied was not. */
-export const DROP_REASONS = ['busy', 'bytes', 'too-large', 'protocol'] as const;
+/**
+ * Why a request that should have been copied was not. `busy`, `bytes`: the shadow has all that it may have. `sick`: its last
+ * copies came to nothing, so few are sent until one does. `too-large`: the request streams past. `protocol`: the shadow does not
+ * speak it.
+ */
+export const DROP_REASONS = ['busy', 'bytes', 'sick', 'too-large', 'protocol'] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 
 /** Counts over some pairs; adding two is the tally of both. */

@@ -63,7 +63,7 @@ export function beginCopy(context: CopyContext, copied: CopiedRequest): ShadowCo
   if (known(() => isCopied(shadow, subject, request)) !== true) return undefined;
   const refusal = refusalOf(copied);
   const bytes = Buffer.isBuffer(payload.body) ? payload.body.length : 0;
-  const reason = refusal ?? lane.enter(bytes);
+  const reason = refusal ?? lane.enter(bytes, context.clock.nowMs());
   if (reason !== undefined) {
     lane.countDrop(reason);
     seat.evidence.pairs?.drop(reason);
@@ -99,11 +99,11 @@ function startCopy(context: CopyContext, copied: CopiedRequest, bytes: number): 
     if (shadow === undefined || champion === undefined || isAbandoned) return;
     record(context, copied, { shadow, champion, isCold, atMs });
   };
-  const shadowEnded = (outcome: ArmOutcome): void => {
+  const shadowEnded = (outcome: ArmOutcome, isCut = false): void => {
     loaded.release();
     lane.leave(bytes);
     halves.shadow = outcome;
-    lane.countEnd(failureOf(outcome));
+    lane.countEnd(failureOf(outcome), isCut || outcome.kind === 'failed');
     compareBoth();
   };
   const begin = (): Promise<void> | undefined => {
@@ -131,7 +131,7 @@ function startCopy(context: CopyContext, copied: CopiedRequest, bytes: number): 
 
 interface Calling {
   readonly isCold: boolean;
-  readonly onEnd: (outcome: ArmOutcome) => void;
+  readonly onEnd: (outcome: ArmOutcome, isCut?: boolean) => void;
 }
 
 /** Calls whatever kind of version it is; `onEnd` hears of it in any case, and a promise never rejects. */
@@ -152,7 +152,10 @@ function call(context: CopyContext, copied: CopiedRequest, { isCold, onEnd }: Ca
   }
   const arm = { seat, isCold, budgetMs, isLast: true, runtime, protocol: exchange.protocol, body: parsed, clock };
   // A body that no version can read is nobody's fault.
-  return callOnnx(arm).then(onEnd, () => onEnd({ kind: 'abandoned', ms: 0 }));
+  return callOnnx(arm).then(
+    (outcome) => onEnd(outcome),
+    () => onEnd({ kind: 'abandoned', ms: 0 }),
+  );
 }
 
 function headersOf({ req, headers }: Exchange, requestId: string): string[] {

@@ -22,11 +22,12 @@ export interface ShadowTotals {
 
 export interface ShadowLane {
   /** Takes room for a copy; or says why there is none, and the copy is dropped. */
-  enter(bytes: number): DropReason | undefined;
+  enter(bytes: number, atMs: number): DropReason | undefined;
   leave(bytes: number): void;
   countDrop(reason: DropReason): void;
   countDelivery(): void;
-  countEnd(failure: 'failed' | 'timeout' | 'invalid' | undefined): void;
+  /** @param isFruitless whether it cost a connection: no answer at all, or one so long that it was not read to its end */
+  countEnd(failure: 'failed' | 'timeout' | 'invalid' | undefined, isFruitless: boolean): void;
   /**
    * Runs something after the present turn of the event loop and after everything deferred before it, one in each turn: an
    * inline model holds the loop while it runs, and the requests of users come in between.
@@ -55,17 +56,28 @@ export function openShadowLanes(limits: ShadowLimits): ShadowLanes {
   };
 }
 
+// A connection that is reset, or given up over a long answer, costs a new one each time: at the rate of the users' requests that
+// would be felt. Ten copies a second still come to a verdict within seconds.
+const SICK_AFTER = 5;
+const SICK_EVERY_MS = 100;
+
 function openLane(model: string, { shadowMaxInFlight, shadowMaxBytes }: ShadowLimits): ShadowLane {
   let [inFlight, bytesInFlight, delivered, failed, timeouts] = [0, 0, 0, 0, 0];
   const dropped = new Map<DropReason, number>();
   const line = openLine();
+  let fruitless = 0;
+  let nextMs = 0;
   const countDrop = (reason: DropReason): void => {
     dropped.set(reason, (dropped.get(reason) ?? 0) + 1);
   };
   return {
-    enter(bytes) {
+    enter(bytes, atMs) {
       if (inFlight >= shadowMaxInFlight) return 'busy';
       if (bytesInFlight + bytes > shadowMaxBytes) return 'bytes';
+      if (fruitless >= SICK_AFTER) {
+        if (atMs < nextMs) return 'sick';
+        nextMs = atMs + SICK_EVERY_MS;
+      }
       inFlight++;
       bytesInFlight += bytes;
       return undefined;
@@ -78,7 +90,8 @@ function openLane(model: string, { shadowMaxInFlight, shadowMaxBytes }: ShadowLi
     countDelivery() {
       delivered++;
     },
-    countEnd(failure) {
+    countEnd(failure, isFruitless) {
+      fruitless = isFruitless ? fruitless + 1 : 0;
       if (failure === 'timeout') timeouts++;
       else if (failure !== undefined) failed++;
     },

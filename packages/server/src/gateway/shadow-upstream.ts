@@ -30,8 +30,10 @@ interface CopyState {
   readonly end: (outcome: ArmOutcome) => void;
 }
 
-/** Calls `onEnd` once: at the end of the answer, when as much of it came as is read, at an error, or at the deadline. */
-export function callShadowUpstream(call: ShadowUpstreamCall, onEnd: (outcome: ArmOutcome) => void): void {
+/**
+ * Calls `onEnd` once: at the end of the answer, when as much of it came as is read (it was cut), at an error, or at the deadline.
+ */
+export function callShadowUpstream(call: ShadowUpstreamCall, onEnd: (outcome: ArmOutcome, isCut: boolean) => void): void {
   const { clock, timers, runtime, headers, body, budgetMs } = call;
   const startMs = clock.nowMs();
   let giveUp = (): void => {};
@@ -40,7 +42,7 @@ export function callShadowUpstream(call: ShadowUpstreamCall, onEnd: (outcome: Ar
     if (isOver) return;
     isOver = true;
     cancelDeadline();
-    onEnd(outcome);
+    onEnd(outcome, state.bytes > READABLE_ANSWER_BYTES);
   };
   const state: CopyState = { call, startMs, head: undefined, answeredMs: undefined, bytes: 0, kept: [], end };
   const cancelDeadline = timers.after(budgetMs, () => {
