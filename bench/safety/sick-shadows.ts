@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bodiesOf, readDigitSamples } from '../digit-samples.ts';
+import { cpuMicrosOf } from '../harness/cpu-time.ts';
 import { cacheFolder, REPOSITORY_FOLDER } from '../harness/folders.ts';
 import { startUpstreamNginx } from '../harness/nginx.ts';
 import { LOAD_CORE, type RunningProcess, SERVER_CORE, startProcess } from '../harness/running-process.ts';
@@ -26,7 +27,12 @@ interface Measured {
   readonly name: string;
   readonly process: RunningProcess;
   readonly url: string;
-  readonly rounds: { readonly p99Ms: number; readonly requestsPerSecond: number; readonly residentMb: number }[];
+  readonly rounds: {
+    readonly p99Ms: number;
+    readonly requestsPerSecond: number;
+    readonly cpuMicros: number;
+    readonly residentMb: number;
+  }[];
 }
 
 /** All requests are copied. Rounds alternate, so that a noisy minute of the machine falls on all of them alike. */
@@ -59,7 +65,7 @@ export async function measureSickShadows(options: SuiteOptions): Promise<readonl
           const figures = await load(measured, bodiesFile, options.secondsPerRound);
           measured.rounds.push(figures);
           options.log(
-            `${measured.name}: p99 ${figures.p99Ms.toFixed(2)} ms, ${Math.round(figures.requestsPerSecond)} rps, ${figures.residentMb.toFixed(0)} MB`,
+            `${measured.name}: p99 ${figures.p99Ms.toFixed(2)} ms, ${Math.round(figures.requestsPerSecond)} rps, ${figures.cpuMicros.toFixed(1)} µs CPU, ${figures.residentMb.toFixed(0)} MB`,
           );
         }
       }
@@ -75,6 +81,7 @@ export async function measureSickShadows(options: SuiteOptions): Promise<readonl
 interface Compared {
   readonly p99Ratio: number;
   readonly throughputRatio: number;
+  readonly cpuRatio: number;
   readonly memoryMb: number;
 }
 
@@ -84,12 +91,13 @@ function compare(alone: Measured, shadowed: Measured): Compared {
   return {
     p99Ratio: median(shadowed, 'p99Ms') / median(alone, 'p99Ms'),
     throughputRatio: median(shadowed, 'requestsPerSecond') / median(alone, 'requestsPerSecond'),
+    cpuRatio: median(shadowed, 'cpuMicros') / median(alone, 'cpuMicros'),
     memoryMb: most(shadowed) - most(alone),
   };
 }
 
 function rowsOf(sickness: string, alone: Measured, shadowed: Measured): readonly Row[] {
-  const { p99Ratio, throughputRatio, memoryMb } = compare(alone, shadowed);
+  const { p99Ratio, throughputRatio, cpuRatio, memoryMb } = compare(alone, shadowed);
   const against = 'the same gateway without a shadow';
   return [
     {
@@ -108,6 +116,8 @@ function rowsOf(sickness: string, alone: Measured, shadowed: Measured): readonly
       bar: `≥ ${MINIMUM_THROUGHPUT_RATIO}×`,
       holds: throughputRatio >= MINIMUM_THROUGHPUT_RATIO,
     },
+    // Without a bar: it says on a busy machine what throughput says on an idle one.
+    { name: `shadow ${sickness}: CPU per request`, value: cpuRatio, unit: '×', against },
     {
       name: `shadow ${sickness}: memory`,
       value: memoryMb,
@@ -134,11 +144,14 @@ function controlRow(alone: Measured, shadowed: Measured): Row {
 }
 
 async function load({ process, url }: Measured, bodiesFile: string, seconds: number): Promise<Measured['rounds'][number]> {
+  const before = await cpuMicrosOf([process.pid]);
   const report = await runWrk({ url, headers: {}, bodiesFile, seconds });
   if (report.badStatus + report.socketErrors > 0) {
     throw new Error(`${process.name}: ${report.badStatus} bad answers, ${report.socketErrors} socket errors`);
   }
+  const after = await cpuMicrosOf([process.pid]);
   return {
+    cpuMicros: (after - before) / report.requests,
     p99Ms: report.p99Micros / 1000,
     requestsPerSecond: report.requests / (report.durationMicros / 1_000_000),
     residentMb: await residentMbOf(process.pid),

@@ -45,7 +45,7 @@ const PairSideSchema: z.ZodType<PairSide> = z.strictObject({
 });
 
 /** Bytes of JSON that an example may have, its request included. */
-export const MAX_EXAMPLE_BYTES = 4096;
+const MAX_EXAMPLE_BYTES = 4096;
 
 export const PairExampleSchema: z.ZodType<PairExample> = z.strictObject({
   requestId: z.string().max(300),

@@ -46,7 +46,7 @@ export function betOnPairedDriftSafety(state: DriftSafety, promote: number, move
 }
 
 /** What each version predicted by itself. */
-export function marginalsOf(moves: Moves, bins: number): { readonly champion: number[]; readonly challenger: number[] } {
+function marginalsOf(moves: Moves, bins: number): { readonly champion: number[]; readonly challenger: number[] } {
   const champion = Array.from<number>({ length: bins }).fill(0);
   const challenger = Array.from<number>({ length: bins }).fill(0);
   for (const [from, to, count] of moves) {

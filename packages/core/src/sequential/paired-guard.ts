@@ -1,7 +1,5 @@
 /** Guards in a shadow step: what they count in pairs, and how they weigh it with the very processes that they go on with in traffic steps. */
-import type { Tally } from '../evidence.ts';
-import { countOf } from '../histogram.ts';
-import { bucketOfLatency } from '../histogram.ts';
+import { bucketOfLatency, countOf } from '../histogram.ts';
 import { type Discordance, EMPTY_PAIRS, type Moves, nameOfLine, type PairLine, type PairTally } from '../pairs.ts';
 import { nameOfEdges, type PredictionBins } from '../prediction-bins.ts';
 import { addToPast } from './champion-rate.ts';
@@ -129,7 +127,7 @@ export function failedPairs(of: ErrorsGuard['of'], { count, failed, timeouts, in
 }
 
 /** Slow answers in pairs, by a line of latency at its present threshold. */
-export function slowPairs({ latency }: PairTally, line: PairLine, at: Pick<LatencyLine, 'champion' | 'challenger'>): PairCounts {
+function slowPairs({ latency }: PairTally, line: PairLine, at: Pick<LatencyLine, 'champion' | 'challenger'>): PairCounts {
   const [slowChampion, slowShadow] = [countFrom(latency.champion, at.champion), countFrom(latency.shadow, at.challenger)];
   const common = latency.common[nameOfLine(line)];
   // Gateways of an older revision count by other lines; without the joint counts their pairs tell nothing.
@@ -188,9 +186,4 @@ function lineOf(guard: GuardConfig): PairLine | undefined {
 
 function withCount(count: number, { shadow, champion, both }: Discordance): PairCounts {
   return { count, both, challenger: shadow, champion };
-}
-
-/** Whether anything was seen of a shadow at all. */
-export function hasPairs({ pairs }: Pick<Tally, 'pairs'>): boolean {
-  return pairs !== undefined && pairs.count > 0;
 }

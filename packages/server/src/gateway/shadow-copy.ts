@@ -21,7 +21,7 @@ import type { Timers } from './timers.ts';
 import { forwardedHeaders } from './upstream-headers.ts';
 
 /** Marks every copy, so that a model server can leave out what has effects beyond its answer. */
-export const SHADOW_HEADER = 'x-understudy-shadow';
+const SHADOW_HEADER = 'x-understudy-shadow';
 
 export interface CopyContext {
   readonly clock: Clock;
