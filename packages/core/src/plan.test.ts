@@ -57,7 +57,7 @@ describe('problemsOfPlan', () => {
     },
     {
       name: 'a shadow after traffic',
-      plan: { steps: [stepAt(10), shadowAt(10), stepAt(100)], policy: sequential },
+      plan: { steps: [stepAt(10), shadowAt(10), stepAt(100, { minSamples: 0 })], policy: sequential },
       problems: ['step 2 is a shadow but comes after traffic; what users get already needs no rehearsal'],
     },
     {
