@@ -1,5 +1,5 @@
 /** Which arm answers a request. Pure arithmetic on a model's routing entry; the gateway's hot path depends on it. */
-import { bucketOf } from './bucketing.ts';
+import { BUCKET_COUNT, bucketOf } from './bucketing.ts';
 import type { SnapshotModel, SnapshotShadow } from './snapshot.ts';
 import { matchRule, type RequestField } from './targeting.ts';
 
@@ -56,12 +56,18 @@ export function route(model: SnapshotModel, isChallengerReady: boolean, request:
 
 /** Whether a request that the champion answers is copied: rules, then the subject's bucket against the boundary. */
 export function isCopied(shadow: SnapshotShadow, subject: readonly RequestField[], request: RoutedRequest): boolean {
+  if (isCopyOfAll(shadow)) return true;
   if (shadow.rules.length > 0) {
     const rule = matchRule(shadow.rules, (field) => request.read(field));
     if (rule !== undefined) return rule.serve === 'challenger';
   }
   const key = subjectOf(subject, request);
   return key === undefined ? request.random() * 100_000 < shadow.boundary : bucketOf(shadow.salt, key) < shadow.boundary;
+}
+
+/** Whether nothing about a request has to be read to know that it is copied. */
+export function isCopyOfAll({ boundary, rules }: SnapshotShadow): boolean {
+  return boundary >= BUCKET_COUNT && rules.length === 0;
 }
 
 /** The first field that the request has; an empty text counts as absent. */

@@ -105,16 +105,19 @@ interface TakenPairs extends Pick<PairCounter, 'add' | 'drop'> {
 function openPairs(pairing: Pairing, onFirst: () => void): TakenPairs {
   const counter = openPairCounter(pairing);
   let examplesDueMs = 0;
+  let hasDropped = false;
   return {
     add: (pair) => counter.add(pair),
     drop(reason) {
       // A shadow that gets nothing but too much is still heard of.
-      onFirst();
+      if (!hasDropped) onFirst();
+      hasDropped = true;
       counter.drop(reason);
     },
     take(startMs) {
       const isDue = startMs >= examplesDueMs;
       const taken = counter.take(isDue);
+      hasDropped = false;
       if (isDue && taken !== undefined) examplesDueMs = startMs + EXAMPLES_EVERY_MS;
       return taken;
     },

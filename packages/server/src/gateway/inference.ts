@@ -80,7 +80,7 @@ export async function serveInference(context: InferenceContext, exchange: Exchan
     const calling = callSeat(context, inference, call);
     // After the champion was called: the user's request is on its way first.
     if (entry.shadow !== undefined && seat.arm === 'champion' && reason !== 'forced') {
-      copy = copyOf(context, inference, { arrival, seat, target: entry.shadow });
+      copy = copyOf(context, inference, { arrival, seat, target: entry.shadow, atMs: nowMs });
     }
     const outcome = await calling;
     isReached = hasReached(outcome);
@@ -105,19 +105,24 @@ interface Copying {
   readonly arrival: Arrival;
   readonly seat: Seat;
   readonly target: ShadowSeat;
+  readonly atMs: number;
 }
 
-function copyOf(context: InferenceContext, inference: Inference, { arrival, seat, target }: Copying): ShadowCopy | undefined {
+function copyOf(
+  context: InferenceContext,
+  inference: Inference,
+  { arrival, seat, target, atMs }: Copying,
+): ShadowCopy | undefined {
   const { exchange, payload, entry } = inference;
   const { routing } = entry.model;
-  const request = requestOf(context, { exchange, arrival, payload });
   return beginCopy(context, {
     target,
     exchange,
     payload,
-    request,
+    request: () => requestOf(context, { exchange, arrival, payload }),
     subject: routing.subject,
     champion: seat.version,
+    atMs,
     budgetMs: routing.deadlineMs,
   });
 }

@@ -4,7 +4,7 @@
  */
 import { isAppError } from '@understudy/core/errors';
 import type { Pair, PairEnd } from '@understudy/core/pair-counter';
-import { isCopied } from '@understudy/core/routing';
+import { isCopied, isCopyOfAll } from '@understudy/core/routing';
 import type { DropReason } from '@understudy/core/pairs';
 import type { RequestField } from '@understudy/core/targeting';
 import type { Clock } from '../clock.ts';
@@ -34,9 +34,11 @@ export interface CopiedRequest {
   readonly target: ShadowSeat;
   readonly exchange: Exchange;
   readonly payload: Payload;
-  readonly request: ProtocolRequest;
+  /** Made when something of it has to be read. */
+  readonly request: () => ProtocolRequest;
   readonly subject: readonly RequestField[];
   readonly champion: string;
+  readonly atMs: number;
   readonly budgetMs: number;
 }
 
@@ -60,10 +62,10 @@ export function beginCopy(context: CopyContext, copied: CopiedRequest): ShadowCo
   const { target, payload, request, subject } = copied;
   const { shadow, lane, seat } = target;
   // A body that is no JSON has no fields; whether that is a mistake is the champion's to say.
-  if (known(() => isCopied(shadow, subject, request)) !== true) return undefined;
+  if (!isCopyOfAll(shadow) && known(() => isCopied(shadow, subject, request())) !== true) return undefined;
   const refusal = refusalOf(copied);
   const bytes = Buffer.isBuffer(payload.body) ? payload.body.length : 0;
-  const reason = refusal ?? lane.enter(bytes, context.clock.nowMs());
+  const reason = refusal ?? lane.enter(bytes, copied.atMs);
   if (reason !== undefined) {
     lane.countDrop(reason);
     seat.evidence.pairs?.drop(reason);
@@ -89,15 +91,14 @@ interface Halves {
 function startCopy(context: CopyContext, copied: CopiedRequest, bytes: number): ShadowCopy {
   const { lane, seat } = copied.target;
   const { loaded } = seat;
-  const isCold = loaded.coldStart.begin(context.clock.nowMs());
+  const isCold = loaded.coldStart.begin(copied.atMs);
   const halves: Halves = { shadow: undefined, champion: undefined };
-  const atMs = context.clock.nowMs();
   let isAbandoned = false;
   loaded.acquire();
   const compareBoth = (): void => {
     const { shadow, champion } = halves;
     if (shadow === undefined || champion === undefined || isAbandoned) return;
-    record(context, copied, { shadow, champion, isCold, atMs });
+    record(context, copied, { shadow, champion, isCold });
   };
   const shadowEnded = (outcome: ArmOutcome, isCut = false): void => {
     loaded.release();
@@ -174,11 +175,10 @@ interface Both {
   readonly shadow: ArmOutcome;
   readonly champion: ChampionEnd;
   readonly isCold: boolean;
-  readonly atMs: number;
 }
 
 /** Counts a pair; what the caller did wrong, and what nobody knows the end of, is none. */
-function record(context: CopyContext, copied: CopiedRequest, { shadow, champion, isCold, atMs }: Both): void {
+function record(context: CopyContext, copied: CopiedRequest, { shadow, champion, isCold }: Both): void {
   const { seat, shadow: setting } = copied.target;
   const theirs = endOf(champion.outcome, champion.isCold);
   if (theirs === undefined || theirs === 'rejected') return;
@@ -195,11 +195,11 @@ function record(context: CopyContext, copied: CopiedRequest, { shadow, champion,
   const pair: Pair = {
     champion: theirs,
     shadow: failed,
-    segment: segment === undefined ? undefined : known(() => copied.request.read(segment)),
+    segment: segment === undefined ? undefined : known(() => copied.request().read(segment)),
     lot: context.random(),
     example: () => ({
       requestId: champion.requestId,
-      atMs,
+      atMs: copied.atMs,
       versions: [copied.champion, seat.version],
       ...(keepRequests ? requestOf(parsed, redact) : {}),
     }),
