@@ -2,8 +2,8 @@
 import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
 import { closeUntil, EMPTY_POOL, type EvidencePool, pour, type StoredBlock } from './evidence-pool.ts';
 import type { StandingShadow } from './model.ts';
-import type { Judgement, Opening } from './policy.ts';
-import type { PredictionBins } from './prediction-bins.ts';
+import type { Judgement } from './policy.ts';
+import { binCountOf, distributionOfClasses, type PredictionBins } from './prediction-bins.ts';
 import { LOOK_BACK_MS } from './rollout-ledger.ts';
 import { type RunningPolicy, startPolicy } from './running-policy.ts';
 import { DEFAULT_SEQUENTIAL } from './sequential/config.ts';
@@ -35,8 +35,6 @@ export interface ShadowLedgerOptions {
   readonly bins: PredictionBins | undefined;
 }
 
-const POLICY = { kind: 'sequential', ...DEFAULT_SEQUENTIAL } as const;
-
 /** Opens an empty ledger. Traffic of rollouts is left to theirs. */
 export function openShadowLedger({ model, champion, shadow, bins }: ShadowLedgerOptions): ShadowLedger {
   const { version, percent, sinceMs } = shadow;
@@ -57,7 +55,7 @@ export function openShadowLedger({ model, champion, shadow, bins }: ShadowLedger
       else if (block.arm === 'champion' && block.startMs >= sinceMs - LOOK_BACK_MS) before = mergeTallies(before, block.tally);
     },
     lookAt(atMs) {
-      policy ??= startPolicy(POLICY, openingOf(sinceMs, before, bins));
+      policy ??= begin(sinceMs, before, bins ?? classesOf(before));
       const { pool: rest, closed } = closeUntil(pool, atMs);
       pool = rest;
       for (const block of closed) {
@@ -81,6 +79,15 @@ export function openShadowLedger({ model, champion, shadow, bins }: ShadowLedger
   };
 }
 
-function openingOf(startedAtMs: number, champion: Tally, bins: PredictionBins | undefined): Opening {
-  return { startedAtMs, champion, percents: [0], ...(bins === undefined ? {} : { bins }) };
+/** A guard that nobody knows the bins for could never be proven safe, and is left out. */
+function begin(startedAtMs: number, champion: Tally, bins: PredictionBins | undefined): RunningPolicy {
+  const guards = DEFAULT_SEQUENTIAL.guards.filter(({ metric }) => metric !== 'drift' || bins !== undefined);
+  const opening = { startedAtMs, champion, percents: [0], ...(bins === undefined ? {} : { bins }) };
+  return startPolicy({ kind: 'sequential', ...DEFAULT_SEQUENTIAL, guards }, opening);
+}
+
+/** The classes that the champion was seen to predict before; of a single one every distribution is the same. */
+function classesOf({ classes }: Tally): PredictionBins | undefined {
+  const { bins } = distributionOfClasses(classes);
+  return Object.keys(classes).length > 1 && binCountOf(bins) > 1 ? bins : undefined;
 }

@@ -4,7 +4,7 @@ import type { Tally } from '../evidence.ts';
 import type { GuardReading, Interval } from '../policy.ts';
 import { EMPTY_PAIRS, type PairTally } from '../pairs.ts';
 import { type PredictionBins } from '../prediction-bins.ts';
-import { meanInterval, quantileInterval, rateInterval } from './confidence-sequence.ts';
+import { quantileInterval, rateInterval } from './confidence-sequence.ts';
 import type { AgreementGuard, DriftGuard, ErrorsGuard, GuardConfig, LatencyGuard } from './config.ts';
 import { type Estimate, type NamedSet, setsOf, shareWithin } from './estimate.ts';
 import { effectiveRatioOf } from './latency-threshold.ts';
@@ -37,15 +37,14 @@ export function pairedEstimateOf(guard: GuardConfig, bins: PredictionBins | unde
 }
 
 /**
- * How much more often something is bad on the challenger, P(10) − P(01), and an always-valid interval of it: that of the mean
- * of Y₁ − Y₀, which lies in [−1, 1].
+ * How much more often something is bad on the challenger, P(10) − P(01), and an always-valid interval of it: both rates lie in
+ * theirs at once, each with half of α. What is bad on both is in neither, which is what makes it narrow.
  */
 export function pairedDifference(counts: PairCounts, alpha: number): NonNullable<GuardReading['difference']> {
   const { count, challenger, champion } = counts;
-  const same = count - challenger - champion;
-  // In [0, 1]: 1 for bad on the challenger alone, 0 for bad on the champion alone, ½ for the rest.
-  const [low, high] = meanInterval({ count, sum: challenger + same / 2, sumSquares: challenger + same / 4 }, alpha);
-  return { value: count === 0 ? 0 : (challenger - champion) / count, interval: [2 * low - 1, 2 * high - 1] };
+  const [lowOurs, highOurs] = rateInterval({ count, bad: challenger }, alpha / 2);
+  const [lowTheirs, highTheirs] = rateInterval({ count, bad: champion }, alpha / 2);
+  return { value: count === 0 ? 0 : (challenger - champion) / count, interval: [lowOurs - highTheirs, highOurs - lowTheirs] };
 }
 
 function ofErrors(guard: ErrorsGuard, pairs: PairTally): Estimate {
