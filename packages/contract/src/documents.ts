@@ -1,6 +1,6 @@
 /** Schemas of everything the store keeps. A row read back is outside data until one of these has parsed it. */
 import type { Baseline, ModelVersion, Signature, TensorSpec, VersionHealth, VersionSource } from '@understudy/core/model-version';
-import type { ChampionTerm, Model, Routing, Watch } from '@understudy/core/model';
+import type { ChampionTerm, Comparison, Model, Routing, StandingShadow, Watch } from '@understudy/core/model';
 import type { Plan, PlanStep, PolicyConfig } from '@understudy/core/plan';
 import type { Forecast, GuardReading, Interval } from '@understudy/core/policy';
 import { binCountOf, type Distribution, MAX_BINS, MAX_CLASSES, type PredictionBins } from '@understudy/core/prediction-bins';
@@ -172,6 +172,35 @@ const ChampionTermSchema: z.ZodType<ChampionTerm> = z.strictObject({
   began: z.enum(['promotion', 'rollback']),
 });
 
+/** How pairs are compared, each with its range. */
+export const ComparisonFields = {
+  absolute: z.number().nonnegative(),
+  relative: z.number().min(0).max(10),
+  segment: RequestFieldSchema,
+  keepRequests: z.boolean(),
+  redact: z.array(z.string().min(1).max(200)).max(100),
+};
+
+const ComparisonSchema: z.ZodType<Comparison> = z.strictObject({
+  ...ComparisonFields,
+  segment: ComparisonFields.segment.exactOptional(),
+});
+
+/** What a person says about a standing shadow. */
+export const ShadowFields = {
+  version: Name,
+  percent: z.number().gt(0).max(100).meta({ description: 'Share of subjects whose requests are copied.' }),
+  rules: z.array(RoutingRuleSchema).max(100),
+};
+
+const StandingShadowSchema: z.ZodType<StandingShadow> = z.strictObject({
+  ...ShadowFields,
+  salt: z.string(),
+  sinceMs: AtMs,
+  by: Person,
+  reason: Reason,
+});
+
 export const ModelSchema: z.ZodType<Model> = z.strictObject({
   name: Name,
   createdAtMs: AtMs,
@@ -183,6 +212,8 @@ export const ModelSchema: z.ZodType<Model> = z.strictObject({
   killed: z.strictObject({ atMs: AtMs, by: Person, reason: Reason }).exactOptional(),
   alarm: z.strictObject({ code: z.literal('no-last-known-good'), message: z.string(), sinceMs: AtMs }).exactOptional(),
   lastRollback: z.strictObject({ failed: Name, restored: Name, atMs: AtMs, by: Person, reason: Reason }).exactOptional(),
+  comparison: ComparisonSchema.exactOptional(),
+  shadow: StandingShadowSchema.exactOptional(),
   liveRollout: Name.exactOptional(),
   rolloutCount: z.int().nonnegative(),
 });
@@ -223,6 +254,7 @@ export const GuardFields = {
   score: ScoreFields,
   feedback: { ...ScoreFields, needed: z.enum(['each-step', 'promotion', 'afterwards']) },
   limit: { of: z.enum(['errors', 'latency']), weight: Weight, share: z.number().gt(0).lt(1), aboveMs: z.number().positive() },
+  agreement: { weight: Weight, atLeast: z.number().gt(0).lt(1) },
 };
 
 const GuardConfigSchema: z.ZodType<GuardConfig> = z.discriminatedUnion('metric', [
@@ -232,6 +264,7 @@ const GuardConfigSchema: z.ZodType<GuardConfig> = z.discriminatedUnion('metric',
   z.strictObject({ metric: z.literal('score'), ...GuardFields.score }),
   z.strictObject({ metric: z.literal('feedback'), ...GuardFields.feedback }),
   z.strictObject({ metric: z.literal('limit'), ...GuardFields.limit, aboveMs: GuardFields.limit.aboveMs.exactOptional() }),
+  z.strictObject({ metric: z.literal('agreement'), ...GuardFields.agreement }),
 ]);
 
 /** What a champion must keep; see the verdict `champion-sick`. */
@@ -263,11 +296,16 @@ const ThresholdsSchema: z.ZodType<{ readonly kind: 'thresholds' } & ThresholdsCo
 
 const PolicyConfigSchema: z.ZodType<PolicyConfig> = z.union([SequentialSchema, ThresholdsSchema]);
 
-const PlanStepSchema: z.ZodType<PlanStep> = z.strictObject({
-  trafficPercent: z.number().gt(0).max(100),
-  holdMs: z.number().nonnegative(),
-  minSamples: z.int().nonnegative(),
-});
+const PlanStepSchema: z.ZodType<PlanStep> = z
+  .strictObject({
+    trafficPercent: z.number().min(0).max(100),
+    shadowPercent: z.number().gt(0).max(100).exactOptional(),
+    holdMs: z.number().nonnegative(),
+    minSamples: z.int().nonnegative(),
+  })
+  .refine(({ trafficPercent, shadowPercent }) => trafficPercent > 0 !== (shadowPercent !== undefined), {
+    error: 'a step has either a share of traffic or one of shadow',
+  });
 
 /** Gateways hear from the control plane every five seconds at the latest: a shorter lease would end at a slow answer. */
 export const LEAST_LEASE_MS = 15_000;
@@ -335,6 +373,7 @@ export const GuardReadingSchema: z.ZodType<GuardReading> = z.strictObject({
   limit: z.number().exactOptional(),
   margin: z.number().exactOptional(),
   intervals: z.strictObject({ champion: IntervalSchema, challenger: IntervalSchema }).exactOptional(),
+  difference: z.strictObject({ value: z.number(), interval: IntervalSchema }).exactOptional(),
   progress: z.strictObject({ harm: Share, safety: Share }).exactOptional(),
   unit: z.enum(['ms', 'share', 'standard deviations', 'score']),
   samples: z.int().nonnegative(),

@@ -10,6 +10,9 @@ export const Limit = z.coerce.number().int().min(1).max(1000).default(100);
 export const OfModel = z.strictObject({ model: Name });
 const Nothing = z.strictObject({});
 
+/** The text of an answer in another form than JSON. */
+export type Rendering = (answer: unknown, params: unknown) => string;
+
 /** One endpoint: its address, who may call it, and what goes in and out. */
 export interface Endpoint {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -24,6 +27,8 @@ export interface Endpoint {
   /** Largest body; 1 MiB when left out. */
   readonly maxBodyBytes?: number;
   readonly answer: z.ZodType;
+  /** Media types beside JSON that the answer can be asked for in, by `Accept`. */
+  readonly renderings?: Readonly<Record<string, Rendering>>;
 }
 
 /** What most endpoints have none of. */

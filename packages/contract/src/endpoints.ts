@@ -7,6 +7,7 @@ import { MODEL_ENDPOINTS } from './model-endpoints.ts';
 import { OBSERVATION_ENDPOINTS } from './observation-endpoints.ts';
 import { ROLLOUT_ENDPOINTS } from './rollout-endpoints.ts';
 import { SDK_ENDPOINTS } from './sdk-endpoints.ts';
+import { SHADOW_ENDPOINTS } from './shadow-endpoints.ts';
 
 export const ENDPOINTS = {
   ...ENVIRONMENT_ENDPOINTS,
@@ -16,6 +17,7 @@ export const ENDPOINTS = {
   ...OBSERVATION_ENDPOINTS,
   ...FEEDBACK_ENDPOINTS,
   ...SDK_ENDPOINTS,
+  ...SHADOW_ENDPOINTS,
 } as const satisfies Record<string, Endpoint>;
 
 /** The name of an endpoint; also its operation id in OpenAPI. */

@@ -1,6 +1,7 @@
 /** Endpoints of models, their versions and artifacts. */
 import { z } from 'zod';
 import {
+  ComparisonFields,
   exactPartial,
   HealthLimitsFields,
   LabelsDueMs,
@@ -16,10 +17,12 @@ import { base, type Endpoint, OfModel, Reason, WithReason } from './endpoint.ts'
 import { ArtifactView, ModelView, Outcome, VersionView } from './views.ts';
 
 const RoutingInput = exactPartial(RoutingFields);
+const ComparisonInput = exactPartial(ComparisonFields);
 const WatchInput = exactPartial({ ...WatchFields, limits: exactPartial(HealthLimitsFields), labels: WatchedLabels });
 const ModelSettings = {
   routing: RoutingInput.exactOptional(),
   watch: WatchInput.exactOptional(),
+  comparison: ComparisonInput.exactOptional(),
   labelsDueMs: LabelsDueMs.exactOptional().meta({
     description: 'Labels of a request are due so long after it: feedback counts as evidence then. An hour when never set.',
   }),
@@ -83,7 +86,7 @@ export const MODEL_ENDPOINTS = {
     method: 'PATCH',
     path: '/models/:model',
     scope: 'operate',
-    summary: 'Change routing or watch; fields left out stay as they are',
+    summary: 'Change routing, watch or comparison; fields left out stay as they are',
     params: OfModel,
     body: z.strictObject({ ...ModelSettings, reason: Reason }),
     answer: ModelView,

@@ -2,7 +2,14 @@
 import { formatDuration, parseDuration } from '@understudy/core/duration';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
-import { CHECK_EVERY_MS, DEFAULT_LEASE_MS, type Plan, type PolicyConfig, problemsOfPlan } from '@understudy/core/plan';
+import {
+  CHECK_EVERY_MS,
+  DEFAULT_LEASE_MS,
+  type Plan,
+  type PlanStep,
+  type PolicyConfig,
+  problemsOfPlan,
+} from '@understudy/core/plan';
 import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL, type GuardConfig } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { z } from 'zod';
@@ -29,13 +36,25 @@ const DurationText = z
 const durationOfAtLeast = (leastMs: number) =>
   DurationText.refine((text) => (parseDuration(text) ?? leastMs) >= leastMs, `use at least ${formatDuration(leastMs)}`);
 
-const PlanFileStep = z.strictObject({
-  traffic: z.number().gt(0).max(100).meta({ description: 'Share of subjects on the challenger, in percent.' }),
+const stepFields = {
   hold: DurationText.exactOptional().meta({ description: 'The step is held at least this long; 0s when left out.' }),
   minSamples: z.int().nonnegative().exactOptional().meta({
-    description: 'Requests the challenger must have answered in the step; 100 (50 with thresholds), or 0 for the step of 100 %.',
+    description:
+      'Requests the challenger must have answered in the step, or copies of them; 100 (50 with thresholds), or 0 for the step of 100 %.',
   }),
-});
+};
+
+const PlanFileStep = z
+  .strictObject({
+    traffic: z.number().gt(0).max(100).exactOptional().meta({ description: 'Share of subjects on the challenger, in percent.' }),
+    shadow: z.number().gt(0).max(100).exactOptional().meta({
+      description: 'Share of subjects, in percent, whose requests the challenger gets a copy of; the champion answers.',
+    }),
+    ...stepFields,
+  })
+  .refine(({ traffic, shadow }) => (traffic === undefined) !== (shadow === undefined), 'give a step either traffic or shadow')
+  .meta({ oneOf: [{ required: ['traffic'] }, { required: ['shadow'] }] });
+type PlanFileStep = z.infer<typeof PlanFileStep>;
 
 const weight = z
   .number()
@@ -89,6 +108,11 @@ const PlanFileGuard = z.discriminatedUnion('metric', [
     of: GuardFields.limit.of,
     share: GuardFields.limit.share,
     ...exactPartial({ weight, aboveMs: GuardFields.limit.aboveMs }).shape,
+  }),
+  z.strictObject({
+    metric: z.literal('agreement'),
+    atLeast: GuardFields.agreement.atLeast,
+    ...exactPartial({ weight }).shape,
   }),
 ]);
 
@@ -160,11 +184,7 @@ export function readPlan(input: unknown): Plan {
 export function writePlan(plan: Plan): PlanFile {
   return {
     name: plan.name,
-    steps: plan.steps.map((step) => ({
-      traffic: step.trafficPercent,
-      hold: exactDuration(step.holdMs),
-      minSamples: step.minSamples,
-    })),
+    steps: plan.steps.map(writeStep),
     policy: writePolicy(plan.policy),
     checkEvery: exactDuration(plan.checkEveryMs),
     startCheck: plan.startCheck,
@@ -187,11 +207,7 @@ function planOf(file: PlanFile): Plan {
     file.timeBox === undefined ? {} : { timeBox: { afterMs: milliseconds(file.timeBox.after), onExpiry: file.timeBox.onExpiry } };
   return {
     name: file.name,
-    steps: file.steps.map((step) => ({
-      trafficPercent: step.traffic,
-      holdMs: milliseconds(step.hold ?? '0s'),
-      minSamples: step.minSamples ?? (step.traffic === 100 ? 0 : DEFAULT_MIN_SAMPLES[policy.kind]),
-    })),
+    steps: file.steps.map((step) => stepOf(step, policy.kind)),
     policy,
     checkEveryMs: file.checkEvery === undefined ? CHECK_EVERY_MS[policy.kind] : milliseconds(file.checkEvery),
     startCheck: file.startCheck ?? 'warn',
@@ -199,6 +215,19 @@ function planOf(file: PlanFile): Plan {
     leaseMs: file.lease === undefined ? DEFAULT_LEASE_MS : milliseconds(file.lease),
     ...(file.pinned === undefined ? {} : { pinnedPercent: file.pinned }),
   };
+}
+
+function stepOf(step: PlanFileStep, policy: PolicyConfig['kind']): PlanStep {
+  const holdMs = milliseconds(step.hold ?? '0s');
+  const minSamples = step.minSamples ?? DEFAULT_MIN_SAMPLES[policy];
+  const { traffic = 0, shadow } = step;
+  if (shadow !== undefined) return { trafficPercent: 0, shadowPercent: shadow, holdMs, minSamples };
+  return { trafficPercent: traffic, holdMs, minSamples: traffic === 100 ? (step.minSamples ?? 0) : minSamples };
+}
+
+function writeStep({ trafficPercent, shadowPercent, holdMs, minSamples }: PlanStep): PlanFileStep {
+  const rest = { hold: exactDuration(holdMs), minSamples };
+  return shadowPercent === undefined ? { traffic: trafficPercent, ...rest } : { shadow: shadowPercent, ...rest };
 }
 
 function policyOf(file: PlanFilePolicy): PolicyConfig {
@@ -231,6 +260,8 @@ function guardOf(guard: z.infer<typeof PlanFileGuard>): GuardConfig {
       return { ...DEFAULT_GUARDS.feedback, ...guard };
     case 'limit':
       return { ...DEFAULT_GUARDS.limit, ...guard };
+    case 'agreement':
+      return { ...DEFAULT_GUARDS.agreement, ...guard };
   }
 }
 

@@ -13,6 +13,7 @@ import {
   SignatureSchema,
   VerdictSchema,
 } from './documents.ts';
+import { CopiesView } from './copies-view.ts';
 import { ReadinessSchema } from './report.ts';
 import { TallyView } from './tally-view.ts';
 
@@ -72,6 +73,8 @@ export const RolloutView = z.strictObject({
     .exactOptional(),
   /** Evidence since the present step began, or since the start for ended rollouts. */
   arms: z.array(ArmCounts),
+  /** The newest step of shadow; absent for plans without one. */
+  shadow: CopiesView.exactOptional(),
   /** The newest decision that is stored. */
   lastDecision: z.strictObject({ atMs: z.number(), decision: DecisionSchema }).exactOptional(),
   /** What a person should know before trusting the rollout: guards without data, and the like. */

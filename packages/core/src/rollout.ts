@@ -2,7 +2,7 @@
 import { boundaryOf } from './bucketing.ts';
 import { formatDuration } from './duration.ts';
 import { AppError } from './errors.ts';
-import { asksForNothing, isLastStep, type Plan, type PlanStep } from './plan.ts';
+import { asksForNothing, isLastStep, type Plan, type PlanStep, shareWords } from './plan.ts';
 import type { Baseline } from './model-version.ts';
 import type { PredictionBins } from './prediction-bins.ts';
 import type { GuardReading, Judgement, Verdict } from './policy.ts';
@@ -133,6 +133,13 @@ export function safeBoundaryOfRollout(rollout: Pick<Rollout, 'plan' | 'state'>):
   return Math.min(boundaryOfRollout(rollout), boundaryOf(Math.max(passed, plan.pinnedPercent ?? 0)));
 }
 
+/** The step of shadow that a rollout stands on; undefined when users get its challenger, or nothing does. */
+export function shadowStepOf({ plan, state }: Pick<Rollout, 'plan' | 'state'>): PlanStep | undefined {
+  if (state.phase !== 'stepping' && state.phase !== 'paused') return undefined;
+  const step = plan.steps[state.step];
+  return step?.shadowPercent === undefined ? undefined : step;
+}
+
 /** What should happen to a live rollout now. Ended rollouts hold. */
 export function decide(rollout: Rollout, situation: Situation): Decision {
   const { state } = rollout;
@@ -204,7 +211,7 @@ function decideStart(rollout: Rollout, situation: Situation): Decision {
   return {
     action: 'begin',
     verdict: situation.judgement.verdict,
-    reason: `${rollout.challenger} ${readinessOf(situation)}; it gets ${first.trafficPercent} %`,
+    reason: `${rollout.challenger} ${readinessOf(situation)}; it gets ${shareWords(first)}`,
     guards: [],
     next: { phase: 'stepping', step: 0, sinceMs: situation.atMs },
   };
@@ -237,11 +244,13 @@ function climb(rollout: Rollout, from: number, situation: Situation): Decision {
   return {
     action: 'advance',
     verdict,
-    reason: `from ${rollout.plan.steps[from]?.trafficPercent ?? 0} % to ${next.trafficPercent} %: ${reason}`,
+    reason: `from ${shareWords(rollout.plan.steps[from] ?? NO_SHARE)} to ${shareWords(next)}: ${reason}`,
     guards,
     next: { phase: 'stepping', step: from + 1, sinceMs: situation.atMs },
   };
 }
+
+const NO_SHARE = { trafficPercent: 0 };
 
 function decideTimeBox(rollout: Rollout, situation: Situation): Decision {
   const box = rollout.plan.timeBox;

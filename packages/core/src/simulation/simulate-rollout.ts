@@ -80,9 +80,11 @@ const SECOND_MS = 1000;
 /**
  * Plays a rollout until it ends or the scenario's time is over. A second is judged and acted upon as soon as it ends: the
  * time that reports take is left out.
+ * Steps of shadow are left out: scenarios say how versions do by themselves, not how alike they are on one request.
  * @param seed integer; the same seed gives the same rollout, bit for bit
  */
-export function simulateRollout({ prepared, plan, openJudge, alphas = [] }: Trial, seed: number): SimulatedRollout {
+export function simulateRollout({ prepared, plan: whole, openJudge, alphas = [] }: Trial, seed: number): SimulatedRollout {
+  const plan = withoutShadow(whole);
   const opening = openingOf(prepared, plan, seed);
   const judge = openJudge(opening);
   const requests = requestsOf(prepared, seed);
@@ -110,6 +112,11 @@ export function simulateRollout({ prepared, plan, openJudge, alphas = [] }: Tria
     }
   }
   return { ...moment, end: 'held', crossings };
+}
+
+function withoutShadow(plan: Plan): Plan {
+  const steps = plan.steps.filter(({ shadowPercent }) => shadowPercent === undefined);
+  return steps.length === plan.steps.length ? plan : { ...plan, steps };
 }
 
 interface StepCounts {

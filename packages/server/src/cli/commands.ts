@@ -13,6 +13,7 @@ import { REPLAY_COMMANDS } from './replay-command.ts';
 import { ROLLOUT_COMMANDS } from './rollout-commands.ts';
 import { SDK_COMMANDS } from './sdk-commands.ts';
 import { SEGMENT_COMMANDS } from './segment-commands.ts';
+import { SHADOW_COMMANDS } from './shadow-commands.ts';
 import { SIMULATE_COMMANDS } from './simulate-command.ts';
 import { TOKEN_COMMANDS } from './token-commands.ts';
 import { VERSION_COMMANDS } from './version-commands.ts';
@@ -27,6 +28,7 @@ export const GROUPS: readonly CommandGroup[] = [
   { name: 'model', summary: 'Models: create, look at, roll back the champion' },
   { name: 'version', summary: 'Versions: register, promote, mark healthy or unhealthy' },
   { name: 'rollout', summary: 'Rollouts: start, watch, pause, promote, roll back' },
+  { name: 'shadow', summary: 'Shadows: copy requests to a version and compare its answers' },
   { name: 'plan', summary: 'Plans of rollouts' },
   { name: 'feedback', summary: 'The truth about requests, told later' },
   { name: 'flag', summary: 'Flags: save, switch, ramp, import' },
@@ -46,6 +48,7 @@ export function allCommands(extra: readonly Command[]): readonly Command[] {
     ...MODEL_COMMANDS,
     ...VERSION_COMMANDS,
     ...ROLLOUT_COMMANDS,
+    ...SHADOW_COMMANDS,
     ...PLAN_COMMANDS,
     ...FEEDBACK_COMMANDS,
     ...FLAG_COMMANDS,

@@ -5,6 +5,7 @@ import type { Arm } from '@understudy/core/evidence';
 import { type Fact, type FactOptions, renderFacts } from './facts.ts';
 import { renderGuards } from './guard-lines.ts';
 import { countWords, nextOf, reasonOf, statusOf, stepWordsOf } from './rollout-words.ts';
+import { copiesFacts } from './shadow-frame.ts';
 import { wrap } from './terminal-text.ts';
 
 export interface FrameOptions extends FactOptions {
@@ -28,6 +29,7 @@ export function renderRollout(view: RolloutView, options: FrameOptions): string 
     renderFacts(
       [
         ['why', reasonOf(view)],
+        ...(view.shadow === undefined ? [] : copiesFacts(view.shadow)),
         ['forecast', view.now?.forecast?.sentence],
         ['next', nextOf(view, serverNowMs(view, options.nowMs))],
         ['warning', view.warnings],
@@ -90,7 +92,10 @@ function agoOf(thenMs: number, atMs: number): string {
 function staircaseOf({ rollout }: RolloutView): string {
   const { state, plan } = rollout;
   const present = 'step' in state ? state.step : -1;
-  const shares = plan.steps.map(({ trafficPercent }, index) => (index === present ? `[${trafficPercent}]` : `${trafficPercent}`));
+  const shares = plan.steps.map(({ trafficPercent, shadowPercent }, index) => {
+    const share = shadowPercent === undefined ? `${trafficPercent}` : `shadow ${shadowPercent}`;
+    return index === present ? `[${share}]` : share;
+  });
   return `${shares.join(' > ')} %`;
 }
 

@@ -1,7 +1,7 @@
 /** What a rollout's state means, in sentences: where it stands, what it waits for, how it ended. Views of rollouts depend on it. */
 import type { RolloutView } from '@understudy/contract/views';
 import { formatDuration } from '@understudy/core/duration';
-import { asksForNothing, type PlanStep } from '@understudy/core/plan';
+import { asksForNothing, type Plan, type PlanStep, shareWords } from '@understudy/core/plan';
 import type { GuardReading, Verdict } from '@understudy/core/policy';
 import { isLive, type RolloutState, stepOf } from '@understudy/core/rollout';
 import { EXIT, type ExitCode } from './exit-codes.ts';
@@ -58,7 +58,7 @@ export function nextOf(view: RolloutView, atMs: number): readonly string[] {
   const { state, plan } = rollout;
   switch (state.phase) {
     case 'preparing':
-      return [`${plan.steps[0]?.trafficPercent ?? 0} % once ${rollout.challenger} is loaded and probed on every gateway`];
+      return [`${firstShareOf(plan)} once ${rollout.challenger} is loaded and probed on every gateway`];
     case 'stepping':
       return nextOfStep(view, { step: state.step, heldMs: atMs - state.sinceMs });
     case 'paused':
@@ -104,18 +104,23 @@ export function countWords(count: number): string {
   return count.toLocaleString('en-US');
 }
 
+function firstShareOf({ steps: [first] }: Plan): string {
+  return first === undefined ? '0 %' : shareWords(first);
+}
+
 function nextOfStep(view: RolloutView, at: { readonly step: number; readonly heldMs: number }): readonly string[] {
   const { plan, challenger, champion } = view.rollout;
   if (view.now?.verdict === 'harmful') return [`back to ${champion} for everybody at the next check`];
   const step = plan.steps[at.step];
   const following = plan.steps[at.step + 1];
-  const goal = following === undefined ? `${challenger} becomes champion` : `${following.trafficPercent} %`;
+  const goal = following === undefined ? `${challenger} becomes champion` : shareWords(following);
   const waits = step === undefined ? [] : waitsFor(view, step, at.heldMs);
   return waits.length === 0 ? [`${goal} at the next check`] : [`${goal}, after:`, ...waits];
 }
 
 function waitsFor({ arms, now }: RolloutView, step: PlanStep, heldMs: number): readonly string[] {
-  const seen = arms.find((arm) => arm.arm === 'challenger')?.requests ?? 0;
+  const asked = step.shadowPercent === undefined ? 'challenger' : 'shadow';
+  const seen = arms.find((arm) => arm.arm === asked)?.requests ?? 0;
   const waits: string[] = [];
   if (heldMs < step.holdMs) waits.push(`${formatDuration(step.holdMs - heldMs)} more of holding this step`);
   if (seen < step.minSamples) waits.push(`${countWords(step.minSamples - seen)} more requests on the challenger`);

@@ -4,6 +4,7 @@ import { formatDuration } from '@understudy/core/duration';
 import { renderFacts } from './facts.ts';
 import { renderGuards } from './guard-lines.ts';
 import { type FrameOptions, serverNowMs } from './rollout-frame.ts';
+import { copiesFacts } from './shadow-frame.ts';
 import { nextOf, reasonOf, statusOf, stepWordsOf } from './rollout-words.ts';
 
 export function renderWhy(view: RolloutView, options: FrameOptions): string {
@@ -29,6 +30,7 @@ export function renderWhy(view: RolloutView, options: FrameOptions): string {
   const guards = renderGuards(now?.guards ?? lastDecision?.decision.guards ?? [], guardOptions);
   const footer = renderFacts(
     [
+      ...(view.shadow === undefined ? [] : copiesFacts(view.shadow)),
       [now === undefined ? 'next' : 'waits for', nextOf(view, atMs)],
       ['warning', warnings],
     ],

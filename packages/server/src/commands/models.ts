@@ -2,7 +2,9 @@
 import { AppError } from '@understudy/core/errors';
 import { versionFlagKey } from '@understudy/core/flags/rollout-flags';
 import {
+  type Comparison,
   crown,
+  DEFAULT_COMPARISON,
   DEFAULT_ROUTING,
   DEFAULT_WATCH,
   findVersion,
@@ -28,6 +30,7 @@ interface ModelSettings {
   readonly routing?: Partial<Routing>;
   readonly watch?: WatchChange;
   readonly labelsDueMs?: number;
+  readonly comparison?: Partial<Comparison>;
 }
 
 /** @throws AppError `model.already_exists`; `flag.already_exists` when somebody's flag has the key of the one that would follow it */
@@ -257,9 +260,15 @@ function configure(model: Model, settings: ModelSettings): Model {
   return {
     ...model,
     routing: { ...model.routing, ...settings.routing },
+    ...comparisonOf(model, settings.comparison),
     watch: { ...model.watch, ...watch, limits: { ...model.watch.limits, ...limits } },
     ...(settings.labelsDueMs === undefined ? {} : { labelsDueMs: settings.labelsDueMs }),
   };
+}
+
+/** Models that never asked for another comparison have none of their own. */
+function comparisonOf(model: Model, change: Partial<Comparison> | undefined): Pick<Model, 'comparison'> {
+  return change === undefined ? {} : { comparison: { ...DEFAULT_COMPARISON, ...model.comparison, ...change } };
 }
 
 function bodies(held: readonly Held<ModelVersion>[]): readonly ModelVersion[] {

@@ -6,6 +6,7 @@ import { MODEL_HANDLERS } from './model-handlers.ts';
 import { PLAN_HANDLERS } from './plan-handlers.ts';
 import { REPORTING_HANDLERS } from './reporting-handlers.ts';
 import { ROLLOUT_HANDLERS } from './rollout-handlers.ts';
+import { SHADOW_HANDLERS } from './shadow-handlers.ts';
 import { TOKEN_HANDLERS } from './token-handlers.ts';
 import { VERSION_HANDLERS } from './version-handlers.ts';
 
@@ -17,5 +18,6 @@ export const HANDLERS: Handlers = {
   ...ROLLOUT_HANDLERS,
   ...PLAN_HANDLERS,
   ...REPORTING_HANDLERS,
+  ...SHADOW_HANDLERS,
   ...FLAG_HANDLERS,
 };

@@ -2,15 +2,23 @@
 import type { ArmCounts, ArtifactView, ReplayView, RolloutEvidenceView } from '@understudy/contract/views';
 import type { Tally } from '@understudy/core/evidence';
 import type { Plan } from '@understudy/core/plan';
+import type { Model } from '@understudy/core/model';
 import type { Judgement } from '@understudy/core/policy';
 import type { Rollout } from '@understudy/core/rollout';
+import type { ShadowFinding } from '@understudy/core/shadow-ledger';
 import type { WatchFinding } from '@understudy/core/watch';
 import type { Caller } from '../commands/command.ts';
 
 /** What the rollout engine sees, and asking it for a decision now. */
 export interface EngineWindow {
   /** The verdict on the evidence stored so far, with the arms' counts; `judgement` is absent for ended rollouts. */
-  lookAt(rollout: Rollout): Promise<{ readonly judgement?: Judgement; readonly arms: readonly ArmCounts[] }>;
+  lookAt(rollout: Rollout): Promise<{
+    readonly judgement?: Judgement;
+    readonly arms: readonly ArmCounts[];
+    readonly shadow?: { readonly tally: Tally; readonly silentMs: number | undefined };
+  }>;
+  /** What a model's standing shadow has come to; undefined without one. */
+  shadowOf(model: Model): Promise<ShadowFinding | undefined>;
   /** The watch over a model's champion; undefined before the first look. */
   watchOf(model: string): Promise<WatchFinding | undefined>;
   /** Decides on one rollout now. Resolves when the decision, if there is one, is committed. */

@@ -5,7 +5,7 @@ import type { ModelVersion } from '@understudy/core/model-version';
 import { labelsDueMsOf } from '@understudy/core/model';
 import type { Judgement } from '@understudy/core/policy';
 import { provisionalUntil } from '@understudy/core/provisional';
-import { decide, isLive, type Rollout } from '@understudy/core/rollout';
+import { decide, isLive, type Rollout, shadowStepOf } from '@understudy/core/rollout';
 import { getModel, getVersions } from '../commands/queries.ts';
 import { cutOffBecause, leaseWarnings } from '../commands/gateway-trials.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
@@ -14,6 +14,7 @@ import type { HandlerContext } from './call.ts';
 import { challengerPercentOf } from './model-view.ts';
 import { printableReadings } from './printable-readings.ts';
 import { warningsOf } from './rollout-warnings.ts';
+import { copiesOfRollout, type SeenShadow, shadowWarnings } from './shadow-view.ts';
 
 interface Surroundings {
   readonly model: Model;
@@ -49,9 +50,20 @@ export async function viewRollout(context: HandlerContext, rollout: Rollout): Pr
     ...(isProvisional ? { provisionalUntilMs } : {}),
     ...(hasEnded ? {} : { now: nowOf(rollout, surroundings, { judgement: seen.judgement, atMs }) }),
     arms: [...seen.arms],
+    ...(seen.shadow === undefined ? {} : { shadow: copiesOfRollout(rollout, seen.shadow) }),
     ...(last === undefined ? {} : { lastDecision: lastDecisionOf(last) }),
-    warnings: isOver ? [] : [...warningsOf(rollout, model, versions), ...leaseWarnings(gateways, rollout, atMs)],
+    warnings: isOver
+      ? []
+      : [
+          ...warningsOf(rollout, model, versions),
+          ...leaseWarnings(gateways, rollout, atMs),
+          ...warningsOfShadow(rollout, seen.shadow),
+        ],
   };
+}
+
+function warningsOfShadow(rollout: Rollout, seen: SeenShadow | undefined): readonly string[] {
+  return seen === undefined || shadowStepOf(rollout) === undefined ? [] : shadowWarnings(rollout.challenger, seen);
 }
 
 function nowOf(

@@ -133,6 +133,7 @@ function engineDouble(
       arms: [{ arm: 'champion', version: rollout.champion, requests: 3, errors: 0, rescued: 0 }],
     }),
     watchOf: async () => undefined,
+    shadowOf: async () => undefined,
     step: async (...call) => {
       steps.push(call);
     },

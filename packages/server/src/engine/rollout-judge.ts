@@ -8,7 +8,7 @@ import { applyDecision } from '../commands/decisions.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
 import { cutOffBecause } from '../commands/gateway-trials.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
-import { openStoredLedger, type StoredLedger } from './rollout-ledger.ts';
+import { openStoredLedger, type ShadowSeen, type StoredLedger } from './rollout-ledger.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
 export interface StepRequest extends Caller {
@@ -16,12 +16,19 @@ export interface StepRequest extends Caller {
   readonly reason: string;
 }
 
+/** What there is to see of a rollout; without judgement when it has ended. */
+export interface RolloutSight {
+  readonly judgement?: Judgement;
+  readonly arms: readonly ArmCounts[];
+  readonly shadow?: ShadowSeen;
+}
+
 /** Looks at rollouts and decides on them. */
 export interface RolloutJudge {
   /** Decides once. @returns the decision when it was committed, undefined when nothing had to be written */
   evaluate(id: string, request?: StepRequest): Promise<Decision | undefined>;
   /** The evidence so far, without deciding; no judgement on rollouts that are over for good. */
-  lookAt(rollout: Rollout): Promise<{ readonly judgement?: Judgement; readonly arms: readonly ArmCounts[] }>;
+  lookAt(rollout: Rollout): Promise<RolloutSight>;
   /** Forgets every rollout that is neither live nor promoted provisionally. */
   keepOnly(rollouts: KeptRollouts): void;
 }
@@ -50,7 +57,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
     const challenger = versions.find((version) => version.version === rollout.challenger);
     const { atMs, judgement } = ledger.judge(rollout);
     const unhealthy = challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined;
-    return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout) };
+    return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout), shadow: ledger.shadow(rollout) };
   }
 
   async function evaluate(id: string, request?: StepRequest): Promise<Decision | undefined> {
@@ -79,8 +86,9 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
   return {
     evaluate,
     async lookAt(rollout) {
-      const { judgement, arms } = await look(rollout);
-      return isJudged(rollout) ? { judgement, arms } : { arms };
+      const { judgement, arms, shadow } = await look(rollout);
+      const seen = { arms, ...(shadow === undefined ? {} : { shadow }) };
+      return isJudged(rollout) ? { judgement, ...seen } : seen;
     },
     keepOnly(kept) {
       provisional = kept.provisional;
@@ -98,6 +106,7 @@ interface Look {
   /** Of the challenger. */
   readonly source: VersionSource | undefined;
   readonly arms: readonly ArmCounts[];
+  readonly shadow: ShadowSeen | undefined;
 }
 
 /** Holds and a person's own steps have negative numbers, so that they never take the place of an action in its window. */
