@@ -1,10 +1,11 @@
 /** Schemas of everything the store keeps. A row read back is outside data until one of these has parsed it. */
+import { type Approval, type ApprovalRule, MOST_APPROVALS } from '@understudy/core/approval';
 import type { Baseline, ModelVersion, Signature, TensorSpec, VersionHealth, VersionSource } from '@understudy/core/model-version';
 import type { ChampionTerm, Model, Routing, Watch } from '@understudy/core/model';
 import type { Plan, PlanStep, PolicyConfig } from '@understudy/core/plan';
 import type { Forecast, GuardReading, Interval } from '@understudy/core/policy';
 import { binCountOf, type Distribution, MAX_BINS, MAX_CLASSES, type PredictionBins } from '@understudy/core/prediction-bins';
-import type { Decision, Rollout, RolloutState } from '@understudy/core/rollout';
+import type { Decision, Restraint, Rollout, RolloutState } from '@understudy/core/rollout';
 import type { GuardConfig, SequentialConfig } from '@understudy/core/sequential/config';
 import type { Margin } from '@understudy/core/sequential/margin';
 import type { ThresholdsConfig } from '@understudy/core/thresholds';
@@ -20,9 +21,9 @@ export const Name = z
     'use 1 to 63 letters, digits, ".", "_" or "-", beginning and ending with a letter or digit',
   );
 
-const AtMs = z.number().nonnegative();
-const Person = z.string().min(1).max(200);
-const Reason = z.string().max(2000);
+export const AtMs = z.number().nonnegative();
+export const Person = z.string().min(1).max(200);
+export const Reason = z.string().max(2000);
 // A sentence of the engine may quote the reason of a person, so what it writes into a state is allowed to be longer.
 const EngineReason = z.string().max(4000);
 
@@ -263,10 +264,23 @@ const ThresholdsSchema: z.ZodType<{ readonly kind: 'thresholds' } & ThresholdsCo
 
 const PolicyConfigSchema: z.ZodType<PolicyConfig> = z.union([SequentialSchema, ThresholdsSchema]);
 
+const ApprovalRuleSchema: z.ZodType<ApprovalRule> = z.strictObject({
+  by: z.int().min(1).max(MOST_APPROVALS),
+  fourEyes: z.boolean(),
+});
+
+const ApprovalSchema: z.ZodType<Approval> = z.strictObject({
+  step: z.int().nonnegative(),
+  by: Person,
+  atMs: AtMs,
+  reason: Reason,
+});
+
 const PlanStepSchema: z.ZodType<PlanStep> = z.strictObject({
   trafficPercent: z.number().gt(0).max(100),
   holdMs: z.number().nonnegative(),
   minSamples: z.int().nonnegative(),
+  approval: ApprovalRuleSchema.exactOptional(),
 });
 
 export const StartCheckSchema = z.enum(['refuse', 'warn']);
@@ -279,6 +293,7 @@ export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   checkEveryMs: z.number().min(100),
   startCheck: StartCheckSchema,
   timeBox: z.strictObject({ afterMs: z.number().positive(), onExpiry: OnExpirySchema }).exactOptional(),
+  dryRun: z.boolean().exactOptional(),
 });
 
 const ended = { step: z.int().min(-1), atMs: AtMs, by: Person, reason: EngineReason };
@@ -315,6 +330,7 @@ export const RolloutSchema: z.ZodType<Rollout> = z.strictObject({
   startedAtMs: AtMs,
   startedBy: Person,
   retryOf: Name.exactOptional(),
+  approvals: z.array(ApprovalSchema).max(MOST_APPROVALS).exactOptional(),
   state: RolloutStateSchema,
 });
 
@@ -341,12 +357,17 @@ export const ForecastSchema: z.ZodType<Forecast> = z.strictObject({
   sentence: z.string(),
 });
 
+export const RestraintSchema: z.ZodType<Restraint> = z.enum(['approval', 'freeze', 'time-box', 'dry-run']);
+export const WouldSchema = z.enum(['begin', 'advance', 'promote', 'roll-back']);
+
 export const DecisionSchema: z.ZodType<Decision> = z.strictObject({
   action: z.enum(['begin', 'hold', 'advance', 'promote', 'roll-back']),
   verdict: VerdictSchema,
   reason: z.string(),
   guards: z.array(GuardReadingSchema),
   next: RolloutStateSchema,
+  heldFor: RestraintSchema.exactOptional(),
+  would: WouldSchema.exactOptional(),
 });
 
 export const ScopeSchema: z.ZodType<Scope> = z.enum(SCOPES);

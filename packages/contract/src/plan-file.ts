@@ -1,4 +1,5 @@
 /** A rollout plan as people write it, in YAML or JSON: durations as text, shares in percent, every policy number optional. */
+import { type ApprovalRule, MOST_APPROVALS } from '@understudy/core/approval';
 import { formatDuration, parseDuration } from '@understudy/core/duration';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
@@ -34,6 +35,16 @@ const PlanFileStep = z.strictObject({
   minSamples: z.int().nonnegative().exactOptional().meta({
     description: 'Requests the challenger must have answered in the step; 100 (50 with thresholds), or 0 for the step of 100 %.',
   }),
+  approval: z
+    .union([
+      z.literal('required'),
+      z.strictObject({ by: z.int().min(1).max(MOST_APPROVALS).default(1), fourEyes: z.boolean().default(false) }),
+    ])
+    .exactOptional()
+    .meta({
+      description:
+        'People who agree before the next step, or the promotion: "required" for one, { by: 2 } for two different ones, { fourEyes: true } for somebody who did not start the rollout.',
+    }),
 });
 
 const weight = z
@@ -129,6 +140,10 @@ export const PlanFile = z
         'A guard without data, or that can never fire, or without a chance within the time box: warn (default) or refuse.',
     }),
     timeBox: z.strictObject({ after: DurationText, onExpiry: OnExpirySchema }).exactOptional(),
+    dryRun: z.boolean().exactOptional().meta({
+      description:
+        'Judge and say what would be done, on the share of the first step, without doing it; also without rolling back.',
+    }),
   })
   .meta({ title: 'Understudy rollout plan' });
 export type PlanFile = z.infer<typeof PlanFile>;
@@ -156,6 +171,7 @@ export function writePlan(plan: Plan): PlanFile {
       traffic: step.trafficPercent,
       hold: exactDuration(step.holdMs),
       minSamples: step.minSamples,
+      ...(step.approval === undefined ? {} : { approval: { ...step.approval } }),
     })),
     policy: writePolicy(plan.policy),
     checkEvery: exactDuration(plan.checkEveryMs),
@@ -163,6 +179,7 @@ export function writePlan(plan: Plan): PlanFile {
     ...(plan.timeBox === undefined
       ? {}
       : { timeBox: { after: exactDuration(plan.timeBox.afterMs), onExpiry: plan.timeBox.onExpiry } }),
+    ...(plan.dryRun === undefined ? {} : { dryRun: plan.dryRun }),
   };
 }
 
@@ -181,12 +198,18 @@ function planOf(file: PlanFile): Plan {
       trafficPercent: step.traffic,
       holdMs: milliseconds(step.hold ?? '0s'),
       minSamples: step.minSamples ?? (step.traffic === 100 ? 0 : DEFAULT_MIN_SAMPLES[policy.kind]),
+      ...(step.approval === undefined ? {} : { approval: approvalOf(step.approval) }),
     })),
     policy,
     checkEveryMs: file.checkEvery === undefined ? CHECK_EVERY_MS[policy.kind] : milliseconds(file.checkEvery),
     startCheck: file.startCheck ?? 'warn',
     ...timeBox,
+    ...(file.dryRun === undefined ? {} : { dryRun: file.dryRun }),
   };
+}
+
+function approvalOf(approval: NonNullable<PlanFile['steps'][number]['approval']>): ApprovalRule {
+  return approval === 'required' ? { by: 1, fourEyes: false } : approval;
 }
 
 function policyOf(file: PlanFilePolicy): PolicyConfig {

@@ -6,12 +6,14 @@ import {
   GuardReadingSchema,
   ModelSchema,
   ModelVersionSchema,
+  RestraintSchema,
   RolloutSchema,
   ScopeSchema,
   SdkFamilySchema,
   Sha256,
   SignatureSchema,
   VerdictSchema,
+  WouldSchema,
 } from './documents.ts';
 import { ReadinessSchema } from './report.ts';
 import { TallyView } from './tally-view.ts';
@@ -67,6 +69,9 @@ export const RolloutView = z.strictObject({
       guards: z.array(GuardReadingSchema),
       /** When to expect a verdict, and what would be caught by then. */
       forecast: ForecastSchema.exactOptional(),
+      /** What people keep it from doing, and how: an approval, a freeze, the time box, a dry run. */
+      heldFor: RestraintSchema.exactOptional(),
+      would: WouldSchema.exactOptional(),
       atMs: z.number(),
     })
     .exactOptional(),

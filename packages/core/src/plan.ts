@@ -1,4 +1,5 @@
 /** A rollout plan: the staircase, and the policy that guards it. Rollouts carry a copy of theirs, so a plan never changes under them. */
+import type { ApprovalRule } from './approval.ts';
 import { boundaryOf } from './bucketing.ts';
 import { formatDuration } from './duration.ts';
 import { DEFAULT_SEQUENTIAL, problemsOfSequential, type SequentialConfig } from './sequential/config.ts';
@@ -12,6 +13,8 @@ export interface PlanStep {
   readonly holdMs: number;
   /** The challenger must have answered at least this many requests in the step. */
   readonly minSamples: number;
+  /** People who have to agree before the step is left upwards. */
+  readonly approval?: ApprovalRule;
 }
 
 /** The decision method with its numbers. */
@@ -37,6 +40,8 @@ export interface Plan {
   /** What happens at the start when a guard has no data, can never fire, or has no chance within the time box. */
   readonly startCheck: 'refuse' | 'warn';
   readonly timeBox?: TimeBox;
+  /** Only says what it would do: the challenger keeps the first step's share until a person decides. */
+  readonly dryRun?: boolean;
 }
 
 const HOUR_MS = 3_600_000;
@@ -77,6 +82,7 @@ export function problemsOfPlan(plan: Plan): readonly string[] {
     ...problemsOfSteps(plan.steps),
     ...problemsOfLastStep(plan),
     ...problemsOfTimeBox(plan),
+    ...problemsOfApprovals(plan.steps),
     ...problemsOfPolicy(plan.policy),
   ];
 }
@@ -134,6 +140,14 @@ function problemsOfTimeBox({ steps, timeBox }: Plan): readonly string[] {
   if (timeBox === undefined || heldMs < timeBox.afterMs) return [];
   const [held, box] = [formatDuration(heldMs), formatDuration(timeBox.afterMs)];
   return [`the steps are held for ${held} together, so the time box of ${box} is over before the plan can be`];
+}
+
+function problemsOfApprovals(steps: readonly PlanStep[]): readonly string[] {
+  const last = steps.at(-1);
+  if (last?.approval === undefined || steps.length === 1 || !asksForNothing(last)) return [];
+  return [
+    `step ${steps.length} asks for an approval but for no hold and no samples, so it is never stood on: ask for the approval in step ${steps.length - 1}, which is left by the promotion`,
+  ];
 }
 
 /** Whether a step asks for nothing: entering it as the last one is promotion at once. */

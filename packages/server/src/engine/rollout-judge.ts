@@ -1,10 +1,11 @@
 /** Decides on one live rollout: gathers what is known, asks the core, commits the answer. Safe to run any number of times, anywhere. */
 import type { VersionSource } from '@understudy/core/model-version';
 import type { Judgement } from '@understudy/core/policy';
-import { decide, type Decision, isLive, type Rollout } from '@understudy/core/rollout';
+import { decide, type Decision, isLive, type Rollout, type Situation, stepOf } from '@understudy/core/rollout';
 import type { ArmCounts } from '@understudy/contract/views';
 import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
+import { frozenBecause, holdFreezes } from '../commands/freezes.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
 import { notReadyBecause, type WantedVersion } from '../commands/readiness.ts';
 import { openStoredLedger, type StoredLedger } from './rollout-ledger.ts';
@@ -12,6 +13,8 @@ import { openStoredLedger, type StoredLedger } from './rollout-ledger.ts';
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
 export interface StepRequest extends Caller {
   readonly skipHold: boolean;
+  /** Goes forward this once although a freeze holds. */
+  readonly overrideFreeze?: boolean;
   readonly reason: string;
 }
 
@@ -59,17 +62,29 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const { atMs, judgement, unhealthy, source } = await look(held.body);
       const notReady = await notReadyNow(context, { model: held.body.model, version: held.body.challenger, source }, atMs);
       const isExternal = source?.kind === 'external';
-      const situation = { atMs, judgement, notReady, unhealthy, isExternal, skipHold: request?.skipHold ?? false };
-      const decision = decide(held.body, situation);
-      if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
+      const freezes = await holdFreezes(context);
+      const frozen = frozenBecause(freezes.body, { model: held.body.model, atMs: context.clock.nowMs() });
+      const skipHold = request?.skipHold ?? false;
+      const situation = { atMs, judgement, notReady, unhealthy, isExternal, skipHold };
+      const decision = decideWithin(held.body, situation, { frozen, request });
+      if (decision.action === 'hold' && !(await isNewHold(id, decision))) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
       const window = isOwnAction ? windowOf(held.body, atMs) : await freeWindow(context);
       const caller = request ?? { actor: 'engine' };
-      const applied = await applyDecision(context, caller, { rollout: held, decision, window, atMs });
+      const applied = await applyDecision(context, caller, { rollout: held, decision, window, atMs, freezes });
       if (applied === 'applied') return decision;
       if (applied === 'replayed' || (applied === 'already-decided' && isOwnAction)) return undefined;
     }
     throw new Error(`rollout "${id}" changed ${MAX_LOOKS} times while it was being decided`);
+  }
+
+  /** Waiting is written down when its cause changes, not at every look, and not again by another process or after a restart. */
+  async function isNewHold(id: string, decision: Decision): Promise<boolean> {
+    const cause = causeOf(decision);
+    if (lastHolds.get(id) === cause) return false;
+    lastHolds.set(id, cause);
+    const [newest] = await context.store.decisions(context.environment, id, 1);
+    return newest === undefined || newest.decision.action !== 'hold' || causeOf(newest.decision) !== cause;
   }
 
   return {
@@ -111,10 +126,23 @@ function windowOf(rollout: Rollout, atMs: number): number {
   return Math.floor(Math.max(0, atMs - rollout.startedAtMs) / rollout.plan.checkEveryMs);
 }
 
-/** Waiting is written down when its cause changes, not at every look. */
-function isNewHold(lastHolds: Map<string, string>, id: string, decision: Decision): boolean {
-  const cause = JSON.stringify([decision.verdict, decision.next, decision.guards.map((guard) => [guard.guard, guard.verdict])]);
-  if (lastHolds.get(id) === cause) return false;
-  lastHolds.set(id, cause);
-  return true;
+/** What makes one waiting different from another, however keys are ordered in a store. */
+function causeOf({ verdict, heldFor, would, next, guards }: Decision): string {
+  const since = 'sinceMs' in next ? next.sinceMs : next.atMs;
+  const place = [next.phase, stepOf(next), since];
+  return JSON.stringify([verdict, heldFor, would, place, guards.map((guard) => [guard.guard, guard.verdict])]);
+}
+
+interface Restraints {
+  readonly frozen: string | undefined;
+  readonly request: StepRequest | undefined;
+}
+
+/** Decides within freezes, or past them when a person says so; then the reason says who and why. */
+function decideWithin(rollout: Rollout, situation: Situation, { frozen, request }: Restraints): Decision {
+  if (frozen === undefined) return decide(rollout, situation);
+  if (request?.overrideFreeze !== true) return decide(rollout, { ...situation, frozen });
+  const decision = decide(rollout, situation);
+  const { actor, reason } = request;
+  return { ...decision, reason: `${decision.reason}; ${actor} did not wait (${reason}), although ${frozen}` };
 }

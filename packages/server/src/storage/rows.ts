@@ -16,7 +16,17 @@ import type {
   StoredEvidence,
 } from './store.ts';
 
-const KindSchema: z.ZodType<DocumentKind> = z.enum(['model', 'version', 'rollout', 'plan', 'token', 'flag', 'segment']);
+const KindSchema: z.ZodType<DocumentKind> = z.enum([
+  'model',
+  'version',
+  'rollout',
+  'plan',
+  'token',
+  'flag',
+  'segment',
+  'freeze',
+  'hook',
+]);
 // What JSON.parse returns is JSON; the schemas above this level say which.
 const JsonSchema = z.custom<Json>((value) => value !== undefined);
 const Sha = z.string().length(64);
