@@ -72,8 +72,8 @@ export const FREEZE_COMMANDS: readonly Command[] = [
       { flags: '--model <model>', about: 'only for this model', kind: 'model', isRepeatable: true },
     ],
     examples: [
-      'freeze set weekend --day sat --day sun --timezone Europe/Berlin --reason "nobody is here"',
-      'freeze set holiday --from 2026-12-24T00:00:00Z --to 2027-01-02T00:00:00Z --reason "holiday"',
+      'freeze set weekend --day sat --day sun --reason "nobody is here"',
+      'freeze set night --day fri --from 22:00 --to 06:00 --reason "asleep"',
     ],
     isChange: true,
     reason: 'required',
