@@ -1,7 +1,7 @@
 // Webhooks as a whole process sends them: real server, real receiver, from a person's command to the message.
 import { createServer } from 'node:http';
 import { expect, it } from 'vitest';
-import { startRunning } from './running-understudy.ts';
+import { startForTest } from './running-understudy.ts';
 
 it('tells a webhook that the line was stopped, and why', async () => {
   const told = Promise.withResolvers<string>();
@@ -16,8 +16,8 @@ it('tells a webhook that the line was stopped, and why', async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the server has no port');
+  const running = await startForTest();
   try {
-    await using running = await startRunning();
     const url = `http://localhost:${address.port}/`;
     const { secret } = await running.admin('createHook', { body: { name: 'ops', url } });
     expect(secret).toMatch(/^whsec_/);
@@ -27,6 +27,7 @@ it('tells a webhook that the line was stopped, and why', async () => {
       data: { why: 'production line stopped: incident 4711', by: 'token:admin' },
     });
   } finally {
+    await running.close();
     server.closeAllConnections();
     server.close();
   }

@@ -12,7 +12,7 @@ const OfHook = z.strictObject({ hook: Name });
 const BecauseOf = z.strictObject({ reason: Reason });
 
 /** A freeze with whether it holds now. */
-export const FreezeView = z.strictObject({
+const FreezeView = z.strictObject({
   name: z.string(),
   models: z.array(z.string()).exactOptional(),
   times: FreezeTimesFile,
@@ -21,7 +21,6 @@ export const FreezeView = z.strictObject({
   setAtMs: z.number(),
   isActive: z.boolean(),
 });
-export type FreezeView = z.infer<typeof FreezeView>;
 
 export const FreezesView = z.strictObject({
   freezes: z.array(FreezeView),

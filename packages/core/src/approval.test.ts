@@ -217,7 +217,8 @@ describe('a rollback', () => {
     const verdicts = fc.constantFrom<Verdict>('harmful', 'healthy', 'undecided');
     const unhealthy = fc.constantFrom(undefined, 'marked by hand');
     fc.assert(
-      fc.property(rules, states, boxes, verdicts, unhealthy, (asked, state, box, verdict, mark) => {
+      fc.property(fc.record({ rules, states, boxes, verdicts, unhealthy }), (drawn) => {
+        const { rules: asked, states: state, boxes: box, verdicts: verdict, unhealthy: mark } = drawn;
         const rollout = rolloutOf(planOf(asked, box), state);
         const seen = situation(verdict, { unhealthy: mark, frozen: 'frozen' });
         const asks = decideByEvidence(rollout, seen).action === 'roll-back';

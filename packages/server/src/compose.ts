@@ -116,17 +116,13 @@ export async function startUnderstudy(
       latencyBoundsMs: LATENCY_BOUNDS_MS,
       environment: () => loadEnvironment({ store, environment }),
     });
+    const parts = { config, store, files, metrics, log, clock };
     const idKey = await requestIdKey(directory);
-    const gateway = await openGateway(
-      { ...gatewayOptions(config), requestIdKey: idKey },
-      gatewayPorts({ config, store, files, feed, metrics, log, clock }),
-    );
+    const gateway = await openGateway({ ...gatewayOptions(config), requestIdKey: idKey }, gatewayPorts({ ...parts, feed }));
     opened.unshift(gateway);
     const openId: OpenRequestId = (id) => openRequestId(idKey, id);
     const hooks = openHooks({ context, config, gateway, idKey, log });
-    const control = await openControl({
-      ...{ config, store, files, engine, gateway, metrics, log, clock, flags, protocols, openId, hooks },
-    });
+    const control = await openControl({ ...parts, engine, gateway, flags, protocols, openId, hooks });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
     const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });

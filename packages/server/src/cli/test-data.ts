@@ -12,6 +12,7 @@ import type { GuardReading, Verdict } from '@understudy/core/policy';
 import type { Decision, RolloutState } from '@understudy/core/rollout';
 import { DEFAULT_SEQUENTIAL } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
+import { peopleAnswers } from './test-people-data.ts';
 
 /** 2026-01-31 12:00:00Z, when every test takes place. */
 export const NOW_MS: number = Date.UTC(2026, 0, 31, 12);
@@ -160,44 +161,7 @@ export function answers(text = 'fine'): { readonly [Name in EndpointName]: Answe
     ...versionAnswers(text),
     ...rolloutAnswers(text),
     ...flagAnswers(text),
-    ...peopleAnswers(text),
-  };
-}
-
-function peopleAnswers(text: string) {
-  const act = { atMs: NOW_MS - 60_000, by: text, reason: text };
-  const times = { days: ['sat' as const], from: '00:00', to: '24:00', timezone: 'UTC' };
-  const freeze = { name: text, models: [text], times, reason: text, setBy: text, setAtMs: NOW_MS, isActive: true };
-  const freezes = { freezes: [freeze], stopped: act };
-  const tried = { id: text, revision: 7, event: 'rollout.advanced' as const, atMs: NOW_MS, attempt: 2, tookMs: 12 };
-  const failed = { ...tried, outcome: 'failed' as const, status: 503, problem: text };
-  const hook: Answer<'listHooks'>[number] = {
-    name: text,
-    origin: text,
-    format: 'slack',
-    events: ['rollout.advanced'],
-    createdAtMs: NOW_MS,
-    createdBy: text,
-    disabled: { atMs: NOW_MS, reason: text },
-    pending: 1,
-    dead: 1,
-    last: failed,
-  };
-  return {
-    listFreezes: freezes,
-    saveFreeze: freezes,
-    deleteFreeze: outcome(text),
-    stopTheLine: outcome(text),
-    resumeTheLine: outcome(text),
-    createHook: { hook, secret: 'whsec_secret' },
-    listHooks: [hook],
-    listDeliveries: {
-      pending: [{ revision: 9, attempts: 1, firstAtMs: NOW_MS - 9000, nextAtMs: NOW_MS + 9000 }],
-      log: [failed],
-      dead: [{ ...failed, outcome: 'gave-up' as const }],
-    },
-    testHook: { outcome: 'delivered' as const, status: 200, problem: text, tookMs: 12 },
-    deleteHook: outcome(text),
+    ...peopleAnswers(text, NOW_MS),
   };
 }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { getHook } from '../commands/hooks.ts';
 import { openTestControl, type TestControl } from './test-control.ts';
 
 let control: TestControl;
@@ -11,7 +12,11 @@ afterEach(async () => {
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
-async function call(method: Method, path: string, payload?: object, scope: 'read' | 'operate' | 'admin' = 'admin') {
+type Scope = 'read' | 'operate' | 'admin';
+
+/** A request with the token of a scope; admin unless told. */
+async function call(line: `${Method} ${string}`, payload?: object, scope: Scope = 'admin') {
+  const [method, path] = line.split(' ') as [Method, string];
   const headers = { authorization: `Bearer ${control.tokenFor(scope)}` };
   const answer = await control.api.inject({
     method,
@@ -26,15 +31,15 @@ const HOOK = { name: 'ops', url: 'https://ops.example/services/T0/secret-path?ke
 
 describe('webhooks', () => {
   it('show their secret once, and their address never', async () => {
-    const { status, json } = await call('POST', '/hooks', HOOK);
+    const { status, json } = await call('POST /hooks', HOOK);
     expect(status).toBe(200);
     expect(json.secret).toBe('whsec_ops');
-    const { salt } = (await control.context.store.read('production', 'hook', 'ops'))?.body as { salt: string };
+    const { salt } = await getHook(control.context, 'ops');
     for (const path of ['/hooks', '/hooks/ops/deliveries', '/journal']) {
-      const { text } = await call('GET', path, undefined, 'read');
+      const { text } = await call(`GET ${path}`, undefined, 'read');
       for (const hidden of ['whsec_', 'secret-path', 'hidden', salt]) expect(text).not.toContain(hidden);
     }
-    expect((await call('GET', '/hooks', undefined, 'read')).json).toMatchObject([
+    expect((await call('GET /hooks', undefined, 'read')).json).toMatchObject([
       { name: 'ops', origin: 'https://ops.example', format: 'understudy', events: ['rollout.promoted'], pending: 0 },
     ]);
   });
@@ -55,25 +60,25 @@ describe('webhooks', () => {
     ['http://ops.example/#part', 'leave out everything from the "#" on'],
     ['nonsense', 'not an address'],
   ])('do not go to %s', async (url, problem) => {
-    const { status, json } = await call('POST', '/hooks', { ...HOOK, url });
+    const { status, json } = await call('POST /hooks', { ...HOOK, url });
     expect(status).toBe(400);
     expect(json.error).toMatchObject({ code: 'hook.forbidden_address', message: expect.stringContaining(problem) });
   });
 
   it('are for admins, and listed by who may read', async () => {
-    await call('POST', '/hooks', HOOK);
-    expect((await call('POST', '/hooks', { ...HOOK, name: 'two' }, 'operate')).status).toBe(403);
-    expect((await call('POST', '/hooks/ops/test', undefined, 'operate')).status).toBe(403);
-    expect((await call('POST', '/hooks/ops/test')).json).toEqual({ outcome: 'delivered', status: 204, tookMs: 3 });
-    expect((await call('DELETE', '/hooks/ops?reason=moved', undefined, 'operate')).status).toBe(403);
-    expect((await call('DELETE', '/hooks/ops?reason=moved')).json).toMatchObject({ outcome: 'done' });
-    expect((await call('GET', '/hooks/ops/deliveries')).json.error.code).toBe('hook.not_found');
+    await call('POST /hooks', HOOK);
+    expect((await call('POST /hooks', { ...HOOK, name: 'two' }, 'operate')).status).toBe(403);
+    expect((await call('POST /hooks/ops/test', undefined, 'operate')).status).toBe(403);
+    expect((await call('POST /hooks/ops/test')).json).toEqual({ outcome: 'delivered', status: 204, tookMs: 3 });
+    expect((await call('DELETE /hooks/ops?reason=moved', undefined, 'operate')).status).toBe(403);
+    expect((await call('DELETE /hooks/ops?reason=moved')).json).toMatchObject({ outcome: 'done' });
+    expect((await call('GET /hooks/ops/deliveries')).json.error.code).toBe('hook.not_found');
   });
 
   it('refuse names that are taken and events that do not exist', async () => {
-    await call('POST', '/hooks', HOOK);
-    expect((await call('POST', '/hooks', HOOK)).json.error.code).toBe('hook.already_exists');
-    const { status, text } = await call('POST', '/hooks', { ...HOOK, name: 'two', events: ['rollout.exploded'] });
+    await call('POST /hooks', HOOK);
+    expect((await call('POST /hooks', HOOK)).json.error.code).toBe('hook.already_exists');
+    const { status, text } = await call('POST /hooks', { ...HOOK, name: 'two', events: ['rollout.exploded'] });
     expect(status).toBe(400);
     expect(text).toContain('use one of rollout.started');
   });
@@ -82,7 +87,7 @@ describe('webhooks', () => {
 describe('freezes', () => {
   it('are answered as they were written, with whether they hold', async () => {
     const times = { days: ['sat', 'sun'], from: '16:00', to: '24:00', timezone: 'Europe/Berlin' };
-    const { json } = await call('PUT', '/freezes/weekend', { times, reason: 'nobody is here' }, 'operate');
+    const { json } = await call('PUT /freezes/weekend', { times, reason: 'nobody is here' }, 'operate');
     // The clock of the test shows Saturday, 01:00 in Berlin.
     expect(json).toEqual({
       freezes: [
@@ -97,7 +102,7 @@ describe('freezes', () => {
       ],
     });
     control.clock.pass(15 * 3_600_000);
-    expect((await call('GET', '/freezes', undefined, 'read')).json.freezes[0].isActive).toBe(true);
+    expect((await call('GET /freezes', undefined, 'read')).json.freezes[0].isActive).toBe(true);
   });
 
   it.each([
@@ -107,25 +112,25 @@ describe('freezes', () => {
     { name: 'a moment without a zone', times: { from: '2026-12-01T00:00:00', until: '2026-12-02T00:00:00Z' } },
     { name: 'no day', times: { days: [] } },
   ])('refuse $name', async ({ times }) => {
-    expect((await call('PUT', '/freezes/x', { times, reason: 'r' })).json.error.code).toBe('request.invalid');
+    expect((await call('PUT /freezes/x', { times, reason: 'r' })).json.error.code).toBe('request.invalid');
   });
 
   it('are deleted by name', async () => {
-    await call('PUT', '/freezes/day', { times: { days: ['mon'] }, reason: 'r' });
-    expect((await call('DELETE', '/freezes/night?reason=r')).json.error).toMatchObject({
+    await call('PUT /freezes/day', { times: { days: ['mon'] }, reason: 'r' });
+    expect((await call('DELETE /freezes/night?reason=r')).json.error).toMatchObject({
       code: 'freeze.not_found',
       message: expect.stringContaining('there are day'),
     });
-    expect((await call('DELETE', '/freezes/day?reason=r')).json).toMatchObject({ outcome: 'done' });
-    expect((await call('GET', '/freezes')).json).toEqual({ freezes: [] });
+    expect((await call('DELETE /freezes/day?reason=r')).json).toMatchObject({ outcome: 'done' });
+    expect((await call('GET /freezes')).json).toEqual({ freezes: [] });
   });
 
   it('include the line that somebody stopped: once', async () => {
-    expect((await call('POST', '/line/stop', { reason: 'incident' }, 'operate')).json).toMatchObject({ outcome: 'done' });
-    expect((await call('POST', '/line/stop', { reason: 'again' })).json).toMatchObject({ outcome: 'already-done' });
-    expect((await call('GET', '/freezes')).json.stopped).toMatchObject({ by: 'token:only-operate', reason: 'incident' });
-    expect((await call('POST', '/line/resume', { reason: 'over' }, 'read')).status).toBe(403);
-    expect((await call('POST', '/line/resume', { reason: 'over' })).json).toMatchObject({ outcome: 'done' });
-    expect((await call('POST', '/line/resume', { reason: 'over' })).json).toMatchObject({ outcome: 'already-done' });
+    expect((await call('POST /line/stop', { reason: 'incident' }, 'operate')).json).toMatchObject({ outcome: 'done' });
+    expect((await call('POST /line/stop', { reason: 'again' })).json).toMatchObject({ outcome: 'already-done' });
+    expect((await call('GET /freezes')).json.stopped).toMatchObject({ by: 'token:only-operate', reason: 'incident' });
+    expect((await call('POST /line/resume', { reason: 'over' }, 'read')).status).toBe(403);
+    expect((await call('POST /line/resume', { reason: 'over' })).json).toMatchObject({ outcome: 'done' });
+    expect((await call('POST /line/resume', { reason: 'over' })).json).toMatchObject({ outcome: 'already-done' });
   });
 });

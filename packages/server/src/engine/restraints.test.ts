@@ -5,7 +5,15 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { resumeTheLine, saveFreeze, stopTheLine } from '../commands/freezes.ts';
 import { killModel, promoteVersion, rollBackModel } from '../commands/models.ts';
 import { getModel, getRollout } from '../commands/queries.ts';
-import { abortRollout, approveRollout, promoteRollout, rollBackRollout, startRollout } from '../commands/rollouts.ts';
+import {
+  abortRollout,
+  approveRollout,
+  pauseRollout,
+  promoteRollout,
+  resumeRollout,
+  rollBackRollout,
+  startRollout,
+} from '../commands/rollouts.ts';
 import { HUMAN, openTestWorld, type TestWorld, type Traffic } from '../commands/test-world.ts';
 import { type Engine, openEngine } from './rollout-engine.ts';
 
@@ -98,8 +106,12 @@ describe('the stopped line', () => {
     await check(id);
     expect(await phase(id)).toBe('promoted');
     expect(await actions()).toEqual([
-      ...['rollout.started', 'rollout.frozen', 'rollout.began'],
-      ...['rollout.frozen', 'rollout.advanced', 'rollout.promoted'],
+      'rollout.started',
+      'rollout.frozen',
+      'rollout.began',
+      'rollout.frozen',
+      'rollout.advanced',
+      'rollout.promoted',
     ]);
   });
 
@@ -204,6 +216,31 @@ it('a window freezes the models that it names, for as long as it says', async ()
   world.wait(60_000);
   await check(id);
   expect(await phase(id)).toBe('step 2');
+});
+
+it('writes a waiting down also when somebody else changed the rollout at that moment', async () => {
+  const id = await start(FOUR_EYES);
+  await check(id);
+  const { store } = world;
+  let isChanged = false;
+  const late: TestWorld['context'] = {
+    ...world.context,
+    store: {
+      ...store,
+      commit: async (commit) => {
+        if (commit.action === 'rollout.waits-for-approval' && !isChanged) {
+          isChanged = true;
+          await pauseRollout(world.context, HUMAN, { rollout: id, reason: 'lunch' });
+          await resumeRollout(world.context, HUMAN, { rollout: id, reason: 'back' });
+        }
+        return store.commit(commit);
+      },
+    },
+  };
+  engine = openEngine(late, QUIET);
+  await check(id);
+  expect(isChanged).toBe(true);
+  expect((await actions()).slice(-3)).toEqual(['rollout.paused', 'rollout.resumed', 'rollout.waits-for-approval']);
 });
 
 describe('approvals', () => {

@@ -1,13 +1,14 @@
 /** Decides on one live rollout: gathers what is known, asks the core, commits the answer. Safe to run any number of times, anywhere. */
 import type { VersionSource } from '@understudy/core/model-version';
 import type { Judgement } from '@understudy/core/policy';
-import { decide, type Decision, isLive, type Rollout, type Situation, stepOf } from '@understudy/core/rollout';
+import { decide, type Decision, isLive, type Rollout, type Situation } from '@understudy/core/rollout';
 import type { ArmCounts } from '@understudy/contract/views';
 import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
 import { frozenBecause, holdFreezes } from '../commands/freezes.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
 import { notReadyBecause, type WantedVersion } from '../commands/readiness.ts';
+import { openNotedHolds } from './noted-holds.ts';
 import { openStoredLedger, type StoredLedger } from './rollout-ledger.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
@@ -39,7 +40,7 @@ export interface KeptRollouts {
 
 export function openRolloutJudge(context: CommandContext): RolloutJudge {
   const ledgers = new Map<string, StoredLedger>();
-  const lastHolds = new Map<string, string>();
+  const holds = openNotedHolds(context);
   let provisional: ReadonlySet<string> = new Set();
 
   const isJudged = ({ id, state }: Rollout): boolean => isLive(state) || provisional.has(id);
@@ -64,27 +65,20 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const isExternal = source?.kind === 'external';
       const freezes = await holdFreezes(context);
       const frozen = frozenBecause(freezes.body, { model: held.body.model, atMs: context.clock.nowMs() });
-      const skipHold = request?.skipHold ?? false;
-      const situation = { atMs, judgement, notReady, unhealthy, isExternal, skipHold };
+      const situation = { atMs, judgement, notReady, unhealthy, isExternal, skipHold: request?.skipHold ?? false };
       const decision = decideWithin(held.body, situation, { frozen, request });
-      if (decision.action === 'hold' && !(await isNewHold(id, decision))) return undefined;
+      if (decision.action === 'hold' && !(await holds.isNew(id, decision))) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
       const window = isOwnAction ? windowOf(held.body, atMs) : await freeWindow(context);
       const caller = request ?? { actor: 'engine' };
       const applied = await applyDecision(context, caller, { rollout: held, decision, window, atMs, freezes });
-      if (applied === 'applied') return decision;
+      if (applied === 'applied') {
+        if (decision.action === 'hold') holds.note(id, decision);
+        return decision;
+      }
       if (applied === 'replayed' || (applied === 'already-decided' && isOwnAction)) return undefined;
     }
     throw new Error(`rollout "${id}" changed ${MAX_LOOKS} times while it was being decided`);
-  }
-
-  /** Waiting is written down when its cause changes, not at every look, and not again by another process or after a restart. */
-  async function isNewHold(id: string, decision: Decision): Promise<boolean> {
-    const cause = causeOf(decision);
-    if (lastHolds.get(id) === cause) return false;
-    lastHolds.set(id, cause);
-    const [newest] = await context.store.decisions(context.environment, id, 1);
-    return newest === undefined || newest.decision.action !== 'hold' || causeOf(newest.decision) !== cause;
   }
 
   return {
@@ -97,7 +91,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       provisional = kept.provisional;
       const isKept = (id: string): boolean => kept.live.has(id) || kept.provisional.has(id);
       for (const id of ledgers.keys()) if (!isKept(id)) ledgers.delete(id);
-      for (const id of lastHolds.keys()) if (!isKept(id)) lastHolds.delete(id);
+      holds.keepOnly(isKept);
     },
   };
 }
@@ -124,13 +118,6 @@ async function freeWindow(context: CommandContext): Promise<number> {
 /** Windows count checks since the start; the engine acts at most once in each. */
 function windowOf(rollout: Rollout, atMs: number): number {
   return Math.floor(Math.max(0, atMs - rollout.startedAtMs) / rollout.plan.checkEveryMs);
-}
-
-/** What makes one waiting different from another, however keys are ordered in a store. */
-function causeOf({ verdict, heldFor, would, next, guards }: Decision): string {
-  const since = 'sinceMs' in next ? next.sinceMs : next.atMs;
-  const place = [next.phase, stepOf(next), since];
-  return JSON.stringify([verdict, heldFor, would, place, guards.map((guard) => [guard.guard, guard.verdict])]);
 }
 
 interface Restraints {

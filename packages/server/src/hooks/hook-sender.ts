@@ -3,53 +3,39 @@
  * to repair; a message may then arrive twice, with the same id, and never not at all.
  */
 import { randomUUID } from 'node:crypto';
-import type { HookTestView } from '@understudy/contract/people-endpoints';
-import { type Hook, MOST_PENDING, type PendingDelivery, recordTry, type Try } from '@understudy/core/hook';
+import { type Hook, recordTry } from '@understudy/core/hook';
 import type { CommandContext } from '../commands/command.ts';
 import { type Held, listHeld, replace } from '../commands/queries.ts';
-import type { JournalEntry } from '../storage/store.ts';
-import { bodyOf } from './hook-body.ts';
-import { type HookMessage, messageOf, testMessage } from './hook-message.ts';
-import { type AddressPolicy, type HookAnswer, postToHook } from './hook-request.ts';
-import { secretOf, signatureHeaders } from './hook-signature.ts';
+import { type HookPost, type HookPostOptions, openHookPost, TIMEOUT_MS } from './hook-post.ts';
+import { openHookReading } from './hook-reading.ts';
 
-export interface HookSenderOptions {
-  readonly addresses: AddressPolicy;
-  /** Secret bytes of this installation; hooks' secrets are made from it. */
-  readonly key: Uint8Array;
+export interface HookSenderOptions extends HookPostOptions {
   /** In [0, 1). */
   readonly random: () => number;
-  readonly timeoutMs?: number;
   readonly log: { warn(fields: object, event: string): void };
 }
 
-export interface HookSender {
+export interface HookSender extends Pick<HookPost, 'test' | 'secretOf'> {
   /** One round: sends what is due, and records what came of it. Rounds never overlap. */
   deliver(): Promise<void>;
-  test(hook: Hook): Promise<HookTestView>;
-  secretOf(hook: Pick<Hook, 'name' | 'salt'>): string;
 }
 
-const TIMEOUT_MS = 10_000;
 // So many messages of one hook go out before they are recorded: a crash repeats no more.
 const BATCH = 5;
 // Longer than a batch can take at its slowest.
 const CLAIM_MS = 2 * BATCH * TIMEOUT_MS;
-const ENTRIES_PER_READ = 100;
-const READS_PER_ROUND = 20;
 const ACTOR = 'hooks';
 
 export function openHookSender(context: CommandContext, options: HookSenderOptions): HookSender {
   const { environment, store, clock } = context;
   const self = randomUUID();
-  // Up to where the journal has nothing for a hook; only what is for it is written down.
-  const scanned = new Map<string, number>();
+  const reading = openHookReading(context);
+  const post = openHookPost(context, options);
   let working: Promise<void> = Promise.resolve();
 
   async function round(): Promise<void> {
     const hooks = await listHeld(context, 'hook');
-    const known = new Set(hooks.map(({ body }) => body.salt));
-    for (const salt of scanned.keys()) if (!known.has(salt)) scanned.delete(salt);
+    reading.keepOnly(hooks.map(({ body }) => body));
     const results = await Promise.allSettled(hooks.map((hook) => serve(hook)));
     for (const result of results) if (result.status === 'rejected') options.log.warn({ err: result.reason }, 'hook.failed');
   }
@@ -59,7 +45,7 @@ export function openHookSender(context: CommandContext, options: HookSenderOptio
     const atMs = clock.nowMs();
     const { claim } = hook.progress;
     if (hook.disabled !== undefined || (claim !== undefined && claim.by !== self && claim.untilMs > atMs)) return;
-    const found = await findNew(hook, atMs);
+    const found = await reading.findNew(hook, atMs);
     const pending = [...hook.progress.pending, ...found.pending];
     const due = pending.filter(({ nextAtMs }) => nextAtMs <= atMs).slice(0, BATCH);
     if (due.length === 0 && found.pending.length === 0) return;
@@ -68,35 +54,12 @@ export function openHookSender(context: CommandContext, options: HookSenderOptio
     if (claimed === undefined) return;
     let after = claimed.body;
     for (const message of due) {
-      const tried = await tell(hook, message);
+      const tried = await post.tell(hook, message.revision);
       after = recordTry(after, message, { atMs: clock.nowMs(), random: options.random(), tried });
       if (after.disabled !== undefined) break;
     }
     const { claim: _done, ...rest } = after.progress;
     await record(claimed, { ...after, progress: rest }, 'hook.delivered');
-  }
-
-  /** Reads the journal on from where the hook has come; it stops where too much is waiting already. */
-  async function findNew(
-    hook: Hook,
-    atMs: number,
-  ): Promise<{ readonly cursor: number; readonly pending: readonly PendingDelivery[] }> {
-    const found: PendingDelivery[] = [];
-    let { cursor } = hook.progress;
-    let afterRevision = Math.max(cursor, scanned.get(hook.salt) ?? 0);
-    for (let reads = 0; reads < READS_PER_ROUND; reads += 1) {
-      const entries = await store.journal(environment, { afterRevision, order: 'oldest-first', limit: ENTRIES_PER_READ });
-      for (const entry of entries) {
-        if (isFor(hook, entry)) {
-          if (hook.progress.pending.length + found.length >= MOST_PENDING) return { cursor, pending: found };
-          found.push({ revision: entry.revision, attempts: 0, firstAtMs: atMs, nextAtMs: atMs });
-          cursor = entry.revision;
-        } else if (found.length === 0) scanned.set(hook.salt, entry.revision);
-        afterRevision = entry.revision;
-      }
-      if (entries.length < ENTRIES_PER_READ) break;
-    }
-    return { cursor, pending: found };
   }
 
   /** @returns the hook as it is stored now; undefined when somebody else was faster: the next round looks again */
@@ -112,39 +75,12 @@ export function openHookSender(context: CommandContext, options: HookSenderOptio
     return result.outcome === 'committed' ? { ...held, revision: result.revision, body: next } : undefined;
   }
 
-  async function tell(hook: Hook, { revision }: PendingDelivery): Promise<Try> {
-    const [entry] = await store.journal(environment, { afterRevision: revision - 1, order: 'oldest-first', limit: 1 });
-    const message = entry?.revision === revision ? messageOf(entry, hook) : undefined;
-    if (message === undefined) throw new Error(`the journal has no message at revision ${revision}`);
-    const { answer, tookMs } = await send(hook, message);
-    const result = answer.problem === undefined ? 'delivered' : answer.status === 410 ? 'gone' : 'failed';
-    return { id: message.id, event: message.event, result, ...answer, tookMs };
-  }
-
-  async function send(hook: Hook, message: HookMessage): Promise<{ readonly answer: HookAnswer; readonly tookMs: number }> {
-    const { contentType, text: body } = bodyOf(hook.format, message);
-    const startMs = clock.nowMs();
-    const signed = signatureHeaders(secretOf(options.key, hook), { id: message.id, atMs: startMs, body });
-    const headers = { 'content-type': contentType, 'user-agent': 'understudy-hooks', ...signed };
-    const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-    const answer = await postToHook(options.addresses, { url: hook.url, headers, body, timeoutMs });
-    return { answer, tookMs: Math.max(0, clock.nowMs() - startMs) };
-  }
-
   return {
     deliver() {
       working = working.then(round, round);
       return working;
     },
-    async test(hook) {
-      const message = testMessage(hook, { environment, atMs: clock.nowMs(), nonce: randomUUID() });
-      const { answer, tookMs } = await send(hook, message);
-      return { outcome: answer.problem === undefined ? 'delivered' : 'failed', ...answer, tookMs };
-    },
-    secretOf: (hook) => secretOf(options.key, hook),
+    test: (hook) => post.test(hook),
+    secretOf: (hook) => post.secretOf(hook),
   };
-}
-
-function isFor(hook: Hook, { action }: JournalEntry): boolean {
-  return hook.events.some((event) => event === action);
 }
