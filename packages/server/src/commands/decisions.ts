@@ -38,6 +38,8 @@ export interface DecidedRollout {
   readonly atMs: number;
   /** Freezes as they were when it was decided; nothing goes forward when they have changed since. */
   readonly freezes?: Held<FreezeRules>;
+  /** People know already that the rollout waits for them. */
+  readonly isTold?: boolean;
 }
 
 /** Commits a decision against the very state that it was made on; it is never applied to another one. */
@@ -45,10 +47,10 @@ export async function applyDecision(context: CommandContext, caller: Caller, dec
   const { rollout, decision, window, atMs } = decided;
   const result = await context.store.commit({
     environment: context.environment,
-    writes: [...(await writesOf(context, rollout, decision)), ...guardsOf(decided)],
+    writes: [...(await writesOf(context, decided)), ...guardsOf(decided)],
     actor: caller.actor,
     atMs,
-    action: decision.heldFor === undefined ? ACTIONS[decision.action] : WAITS[decision.heldFor],
+    action: actionOf(decided),
     reason: decision.reason,
     decision: { rollout: rollout.id, window, decision },
     ...(caller.idempotency === undefined ? {} : { idempotency: { ...caller.idempotency, answer: decision.reason } }),
@@ -69,9 +71,17 @@ function guardsOf({ decision, freezes }: DecidedRollout): readonly Write[] {
   return goesForward && freezes !== undefined ? [guardFreezes(freezes)] : [];
 }
 
-async function writesOf(context: CommandContext, rollout: Held<Rollout>, decision: Decision): Promise<readonly Write[]> {
+function actionOf({ decision, isTold = false }: DecidedRollout): string {
+  return decision.heldFor === undefined || isTold ? ACTIONS[decision.action] : WAITS[decision.heldFor];
+}
+
+async function writesOf(
+  context: CommandContext,
+  { rollout, decision, isTold = false }: DecidedRollout,
+): Promise<readonly Write[]> {
   // Written unchanged where people are told, so that the journal's entry names the rollout.
-  if (decision.action === 'hold') return decision.heldFor === undefined ? [] : [replace('rollout', rollout, rollout.body)];
+  const isTelling = decision.heldFor !== undefined && !isTold;
+  if (decision.action === 'hold') return isTelling ? [replace('rollout', rollout, rollout.body)] : [];
   if (decision.action === 'promote' || decision.action === 'roll-back') return writesOfEnd(context, rollout, decision.next);
   return [replace('rollout', rollout, { ...rollout.body, state: decision.next })];
 }

@@ -7,8 +7,14 @@ export interface NotedHolds {
   isNew(rollout: string, hold: Decision): Promise<boolean>;
   /** Remembers a hold that was committed. */
   note(rollout: string, hold: Decision): void;
+  /** Whether people were told lately that the rollout waits for them at this very place; guards may come and go meanwhile. */
+  wasTold(rollout: string, hold: Decision, atMs: number): Promise<boolean>;
   keepOnly(isKept: (rollout: string) => boolean): void;
 }
+
+// Whoever has not come by then is told again.
+const TOLD_FOR_MS = 43_200_000;
+const TOLD_WITHIN = 20;
 
 export function openNotedHolds({ store, environment }: Pick<CommandContext, 'store' | 'environment'>): NotedHolds {
   const causes = new Map<string, string>();
@@ -24,6 +30,16 @@ export function openNotedHolds({ store, environment }: Pick<CommandContext, 'sto
     note(rollout, hold) {
       causes.set(rollout, causeOf(hold));
     },
+    async wasTold(rollout, hold, atMs) {
+      const { heldFor, would } = hold;
+      if (heldFor === undefined) return false;
+      const place = placeOf(hold);
+      const newest = await store.decisions(environment, rollout, TOLD_WITHIN);
+      return newest.some(
+        ({ atMs: toldMs, decision }) =>
+          decision.heldFor === heldFor && decision.would === would && placeOf(decision) === place && atMs - toldMs < TOLD_FOR_MS,
+      );
+    },
     keepOnly(isKept) {
       for (const rollout of causes.keys()) if (!isKept(rollout)) causes.delete(rollout);
     },
@@ -31,8 +47,12 @@ export function openNotedHolds({ store, environment }: Pick<CommandContext, 'sto
 }
 
 /** What makes one waiting different from another, however keys are ordered in a store. */
-function causeOf({ verdict, heldFor, would, next, guards }: Decision): string {
-  const since = 'sinceMs' in next ? next.sinceMs : next.atMs;
-  const place = [next.phase, stepOf(next), since];
-  return JSON.stringify([verdict, heldFor, would, place, guards.map((guard) => [guard.guard, guard.verdict])]);
+function causeOf(hold: Decision): string {
+  const { verdict, heldFor, would, guards } = hold;
+  return JSON.stringify([verdict, heldFor, would, placeOf(hold), guards.map((guard) => [guard.guard, guard.verdict])]);
+}
+
+/** Where the rollout stands, and since when. */
+function placeOf({ next }: Decision): string {
+  return JSON.stringify([next.phase, stepOf(next), 'sinceMs' in next ? next.sinceMs : next.atMs]);
 }

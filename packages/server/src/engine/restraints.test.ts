@@ -2,9 +2,10 @@ import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
 import type { Plan } from '@understudy/core/plan';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { applyDecision } from '../commands/decisions.ts';
 import { resumeTheLine, saveFreeze, stopTheLine } from '../commands/freezes.ts';
 import { killModel, promoteVersion, rollBackModel } from '../commands/models.ts';
-import { getModel, getRollout } from '../commands/queries.ts';
+import { getModel, getRollout, holdRollout } from '../commands/queries.ts';
 import {
   abortRollout,
   approveRollout,
@@ -15,6 +16,7 @@ import {
   startRollout,
 } from '../commands/rollouts.ts';
 import { HUMAN, openTestWorld, type TestWorld, type Traffic } from '../commands/test-world.ts';
+import { openNotedHolds } from './noted-holds.ts';
 import { type Engine, openEngine } from './rollout-engine.ts';
 
 const MODEL = 'fraud';
@@ -280,6 +282,33 @@ describe('approvals', () => {
     expect(replayed).toMatchObject({ outcome: 'replayed', isFaithful: true });
     expect(replayed).not.toHaveProperty('divergence');
   });
+});
+
+it('tells people once that it waits for them, while guards come and go', async () => {
+  const id = await start(FOUR_EYES);
+  const told: boolean[] = [];
+  const holds = openNotedHolds(world.context);
+  const waiting = { action: 'hold', verdict: 'healthy', reason: 'r', guards: [], heldFor: 'approval', would: 'advance' } as const;
+  const flapping = { action: 'hold', verdict: 'undecided', reason: 'r', guards: [] } as const;
+  for (const [window, decision] of [waiting, flapping, waiting, flapping, waiting].entries()) {
+    if (window === 4) world.wait(12 * 3_600_000);
+    const rollout = await holdRollout(world.context, id);
+    const hold = { ...decision, next: rollout.body.state };
+    const atMs = world.context.clock.nowMs();
+    expect(await holds.isNew(id, hold)).toBe(true);
+    const isTold = await holds.wasTold(id, hold, atMs);
+    told.push(isTold);
+    await applyDecision(world.context, HUMAN, { rollout, decision: hold, window: -100 - window, atMs, isTold });
+    holds.note(id, hold);
+  }
+  expect(told).toEqual([false, false, true, false, false]);
+  expect((await actions()).slice(-5)).toEqual([
+    'rollout.waits-for-approval',
+    'rollout.held',
+    'rollout.held',
+    'rollout.held',
+    'rollout.waits-for-approval',
+  ]);
 });
 
 it('a dry run says what it would do and does not do it', async () => {

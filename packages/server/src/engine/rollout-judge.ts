@@ -71,7 +71,8 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const isOwnAction = request === undefined && decision.action !== 'hold';
       const window = isOwnAction ? windowOf(held.body, atMs) : await freeWindow(context);
       const caller = request ?? { actor: 'engine' };
-      const applied = await applyDecision(context, caller, { rollout: held, decision, window, atMs, freezes });
+      const isTold = await holds.wasTold(id, decision, atMs);
+      const applied = await applyDecision(context, caller, { rollout: held, decision, window, atMs, freezes, isTold });
       if (applied === 'applied') {
         if (decision.action === 'hold') holds.note(id, decision);
         return decision;

@@ -1,7 +1,7 @@
 /** Keeps webhooks going: a round soon after each commit of this process, and one every second for retries and for others' commits. */
 
 interface HookLoop {
-  readonly sender: { deliver(): Promise<void> };
+  readonly sender: { deliver(): Promise<void>; stop(): void };
   readonly store: { onCommit(listener: () => void): () => void };
   readonly log: { error(fields: object, event: string): void };
 }
@@ -41,6 +41,7 @@ export function startHookLoop({ sender, store, log }: HookLoop): { close(): Prom
       forget();
       clearInterval(timer);
       isWanted = false;
+      sender.stop();
       await working;
     },
   };

@@ -23,19 +23,23 @@ export interface HookPost {
   test(hook: Hook): Promise<HookTestView>;
   /** What a hook's messages are signed with. */
   secretOf(hook: Pick<Hook, 'name' | 'salt'>): string;
+  /** Ends every wait for an answer; nothing is sent afterwards. */
+  stop(): void;
 }
 
 /** A receiver that takes longer than this should answer first and work afterwards. */
 export const TIMEOUT_MS = 10_000;
 
 export function openHookPost({ environment, store, clock }: CommandContext, options: HookPostOptions): HookPost {
+  const stopping = new AbortController();
+
   async function send(hook: Hook, message: HookMessage): Promise<{ readonly answer: HookAnswer; readonly tookMs: number }> {
     const { contentType, text: body } = bodyOf(hook.format, message);
     const startMs = clock.nowMs();
     const signed = signatureHeaders(secretOf(options.key, hook), { id: message.id, atMs: startMs, body });
     const headers = { 'content-type': contentType, 'user-agent': 'understudy-hooks', ...signed };
     const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-    const answer = await postToHook(options.addresses, { url: hook.url, headers, body, timeoutMs });
+    const answer = await postToHook(options.addresses, { url: hook.url, headers, body, timeoutMs, stop: stopping.signal });
     return { answer, tookMs: Math.max(0, clock.nowMs() - startMs) };
   }
 
@@ -54,5 +58,6 @@ export function openHookPost({ environment, store, clock }: CommandContext, opti
       return { outcome: answer.problem === undefined ? 'delivered' : 'failed', ...answer, tookMs };
     },
     secretOf: (hook) => secretOf(options.key, hook),
+    stop: () => stopping.abort(),
   };
 }

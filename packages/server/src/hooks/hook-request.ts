@@ -17,6 +17,8 @@ export interface HookRequest {
   readonly body: string;
   /** For everything: the name, the connection, the answer. */
   readonly timeoutMs: number;
+  /** Ends the wait at once. */
+  readonly stop: AbortSignal;
 }
 
 /** What came back. Anything but a status of 2xx is a failure, which `problem` says. */
@@ -30,10 +32,11 @@ const MOST_ANSWER_BYTES = 64 * 1024;
 
 /** Never throws: what goes wrong at the other end is an answer too. */
 export async function postToHook(policy: AddressPolicy, asked: HookRequest): Promise<HookAnswer> {
-  const signal = AbortSignal.timeout(asked.timeoutMs);
+  const signal = AbortSignal.any([AbortSignal.timeout(asked.timeoutMs), asked.stop]);
   try {
     return await Promise.race([post(policy, asked, signal), abortOf(signal)]);
   } catch (error) {
+    if (asked.stop.aborted) return { problem: 'this process stopped meanwhile' };
     if (signal.aborted) return { problem: `no answer within ${asked.timeoutMs / 1000} s` };
     return { problem: error instanceof Error ? error.message : String(error) };
   }
@@ -42,7 +45,9 @@ export async function postToHook(policy: AddressPolicy, asked: HookRequest): Pro
 /** Rejects when time is up: a name server may be slow, and nothing else would end the wait. */
 async function abortOf(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(new Error('time is up')), { once: true });
+    const giveUp = (): void => reject(new Error('time is up'));
+    if (signal.aborted) giveUp();
+    else signal.addEventListener('abort', giveUp, { once: true });
   });
 }
 

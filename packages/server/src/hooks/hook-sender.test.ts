@@ -8,6 +8,7 @@ import { startRollout } from '../commands/rollouts.ts';
 import { HUMAN, openTestWorld, type TestWorld } from '../commands/test-world.ts';
 import { BUILT_IN_PLANS } from '@understudy/core/plan';
 import { type HookEvent, MOST_PENDING } from '@understudy/core/hook';
+import { startHookLoop } from './hook-loop.ts';
 import { type HookSender, type HookSenderOptions, openHookSender } from './hook-sender.ts';
 
 interface Got {
@@ -262,6 +263,23 @@ describe('a receiver that', () => {
     await delivering;
     expect(receiver.got).toHaveLength(1);
   });
+});
+
+it('stops at once, and what was on its way is sent by the next process', async () => {
+  await hook();
+  await promote();
+  const held = new Promise<void>((resolve) => {
+    receiver.answer = () => resolve();
+  });
+  const loop = startHookLoop({ sender, store: world.store, log: { error: () => undefined } });
+  await promote('v3');
+  await held;
+  await loop.close();
+  receiver.answer = (response) => response.writeHead(204).end();
+  receiver.got.length = 0;
+  world.wait(5000);
+  await senderOf().deliver();
+  expect(receiver.got.map(({ body }) => JSON.parse(body).data.champion)).toEqual(['v2', 'v3']);
 });
 
 describe('a crash', () => {

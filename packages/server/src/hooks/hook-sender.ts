@@ -15,7 +15,7 @@ export interface HookSenderOptions extends HookPostOptions {
   readonly log: { warn(fields: object, event: string): void };
 }
 
-export interface HookSender extends Pick<HookPost, 'test' | 'secretOf'> {
+export interface HookSender extends Pick<HookPost, 'test' | 'secretOf' | 'stop'> {
   /** One round: sends what is due, and records what came of it. Rounds never overlap. */
   deliver(): Promise<void>;
 }
@@ -82,5 +82,6 @@ export function openHookSender(context: CommandContext, options: HookSenderOptio
     },
     test: (hook) => post.test(hook),
     secretOf: (hook) => post.secretOf(hook),
+    stop: () => post.stop(),
   };
 }
