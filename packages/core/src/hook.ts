@@ -98,7 +98,7 @@ export interface Hook {
   readonly url: string;
   readonly format: 'understudy' | 'slack';
   readonly events: readonly HookEvent[];
-  /** What its signing secret is made from, with a key that is not in the store. */
+  /** What its signing secret is made from, with a key that is kept apart from documents. */
   readonly salt: string;
   readonly createdAtMs: number;
   readonly createdBy: string;

@@ -3,8 +3,8 @@ import { createHmac } from 'node:crypto';
 import type { Hook } from '@understudy/core/hook';
 
 /**
- * A hook's signing secret. It is made from a key that is not in the store, so that a copy of the database signs nothing; it
- * never changes while the hook and the key exist.
+ * A hook's signing secret. It is made from a key that is kept apart from documents and journal, so that neither of them signs
+ * anything; it never changes while the hook and the key exist.
  * @param key secret bytes of this installation
  * @returns `whsec_` and base64, as libraries take it
  */
