@@ -5,6 +5,11 @@ import { Name, type ScopeSchema } from './documents.ts';
 /** Why a change is made. */
 export const Reason = z.string().min(1).max(2000).meta({ description: 'Why; kept in the journal.' });
 export const WithReason = z.strictObject({ reason: Reason });
+/** Going forward although it is frozen. */
+export const OverrideFreeze = z
+  .boolean()
+  .default(false)
+  .meta({ description: 'Do it this once although a freeze holds; kept in the journal with the reason.' });
 /** How many rows of a list to answer with. */
 export const Limit = z.coerce.number().int().min(1).max(1000).default(100);
 export const OfModel = z.strictObject({ model: Name });

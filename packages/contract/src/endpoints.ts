@@ -5,6 +5,7 @@ import { FEEDBACK_ENDPOINTS } from './feedback-endpoints.ts';
 import { FLAG_ENDPOINTS } from './flag-endpoints.ts';
 import { MODEL_ENDPOINTS } from './model-endpoints.ts';
 import { OBSERVATION_ENDPOINTS } from './observation-endpoints.ts';
+import { PEOPLE_ENDPOINTS } from './people-endpoints.ts';
 import { ROLLOUT_ENDPOINTS } from './rollout-endpoints.ts';
 import { SDK_ENDPOINTS } from './sdk-endpoints.ts';
 import { SHADOW_ENDPOINTS } from './shadow-endpoints.ts';
@@ -13,6 +14,7 @@ export const ENDPOINTS = {
   ...ENVIRONMENT_ENDPOINTS,
   ...MODEL_ENDPOINTS,
   ...ROLLOUT_ENDPOINTS,
+  ...PEOPLE_ENDPOINTS,
   ...FLAG_ENDPOINTS,
   ...OBSERVATION_ENDPOINTS,
   ...FEEDBACK_ENDPOINTS,

@@ -13,7 +13,7 @@ import {
   Sha256,
   UpstreamProtocolSchema,
 } from './documents.ts';
-import { base, type Endpoint, OfModel, Reason, WithReason } from './endpoint.ts';
+import { base, type Endpoint, OfModel, OverrideFreeze, Reason, WithReason } from './endpoint.ts';
 import { ArtifactView, ModelView, Outcome, VersionView } from './views.ts';
 
 const RoutingInput = exactPartial(RoutingFields);
@@ -181,7 +181,7 @@ export const MODEL_ENDPOINTS = {
     scope: 'operate',
     summary: 'Make a version champion without a rollout',
     params: OfVersion,
-    body: WithReason,
+    body: z.strictObject({ overrideFreeze: OverrideFreeze, reason: Reason }),
     answer: Outcome,
   },
   setVersionHealth: {

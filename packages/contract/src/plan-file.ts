@@ -1,4 +1,5 @@
 /** A rollout plan as people write it, in YAML or JSON: durations as text, shares in percent, every policy number optional. */
+import { type ApprovalRule, MOST_APPROVALS } from '@understudy/core/approval';
 import { formatDuration, parseDuration } from '@understudy/core/duration';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
@@ -13,18 +14,16 @@ import {
 import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL, type GuardConfig } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { z } from 'zod';
+import { exactPartial, HealthLimitsFields, Name } from './documents.ts';
 import {
-  exactPartial,
   GuardFields,
-  HealthLimitsFields,
   LEAST_LEASE_MS,
-  Name,
   OnExpirySchema,
   SequentialFields,
   SickFields,
   StartCheckSchema,
   ThresholdsFields,
-} from './documents.ts';
+} from './rollout-documents.ts';
 import { describeProblems } from './problems.ts';
 
 /** A length of time such as `90s`, `24h` or `1h30m`. */
@@ -42,6 +41,16 @@ const stepFields = {
     description:
       'Requests the challenger must have answered in the step, or copies of them; 100 (50 with thresholds), or 0 for the step of 100 %.',
   }),
+  approval: z
+    .union([
+      z.literal('required'),
+      z.strictObject({ by: z.int().min(1).max(MOST_APPROVALS).default(1), fourEyes: z.boolean().default(false) }),
+    ])
+    .exactOptional()
+    .meta({
+      description:
+        'People who agree before the next step, or the promotion: "required" for one, { by: 2 } for two different ones, { fourEyes: true } for somebody who did not start the rollout.',
+    }),
 };
 
 const PlanFileStep = z
@@ -161,6 +170,10 @@ export const PlanFile = z
     pinned: z.number().min(0).max(100).exactOptional().meta({
       description: 'Share of subjects, in percent, that stays on the challenger although the lease is over; 0 when left out.',
     }),
+    dryRun: z.boolean().exactOptional().meta({
+      description:
+        'Judge and say what would be done, on the share of the first step, without doing it; also without rolling back.',
+    }),
   })
   .meta({ title: 'Understudy rollout plan' });
 export type PlanFile = z.infer<typeof PlanFile>;
@@ -193,6 +206,7 @@ export function writePlan(plan: Plan): PlanFile {
       : { timeBox: { after: exactDuration(plan.timeBox.afterMs), onExpiry: plan.timeBox.onExpiry } }),
     lease: exactDuration(plan.leaseMs ?? DEFAULT_LEASE_MS),
     ...(plan.pinnedPercent === undefined ? {} : { pinned: plan.pinnedPercent }),
+    ...(plan.dryRun === undefined ? {} : { dryRun: plan.dryRun }),
   };
 }
 
@@ -214,20 +228,24 @@ function planOf(file: PlanFile): Plan {
     ...timeBox,
     leaseMs: file.lease === undefined ? DEFAULT_LEASE_MS : milliseconds(file.lease),
     ...(file.pinned === undefined ? {} : { pinnedPercent: file.pinned }),
+    ...(file.dryRun === undefined ? {} : { dryRun: file.dryRun }),
   };
 }
 
-function stepOf(step: PlanFileStep, policy: PolicyConfig['kind']): PlanStep {
-  const holdMs = milliseconds(step.hold ?? '0s');
-  const minSamples = step.minSamples ?? DEFAULT_MIN_SAMPLES[policy];
-  const { traffic = 0, shadow } = step;
-  if (shadow !== undefined) return { trafficPercent: 0, shadowPercent: shadow, holdMs, minSamples };
-  return { trafficPercent: traffic, holdMs, minSamples: traffic === 100 ? (step.minSamples ?? 0) : minSamples };
+function stepOf({ traffic = 0, shadow, ...file }: PlanFileStep, policy: PolicyConfig['kind']): PlanStep {
+  const minSamples = file.minSamples ?? (traffic === 100 ? 0 : DEFAULT_MIN_SAMPLES[policy]);
+  const approval = file.approval === undefined ? {} : { approval: approvalOf(file.approval) };
+  const rest = { holdMs: milliseconds(file.hold ?? '0s'), minSamples, ...approval };
+  return shadow === undefined ? { trafficPercent: traffic, ...rest } : { trafficPercent: 0, shadowPercent: shadow, ...rest };
 }
 
-function writeStep({ trafficPercent, shadowPercent, holdMs, minSamples }: PlanStep): PlanFileStep {
-  const rest = { hold: exactDuration(holdMs), minSamples };
+function writeStep({ trafficPercent, shadowPercent, holdMs, minSamples, approval }: PlanStep): PlanFileStep {
+  const rest = { hold: exactDuration(holdMs), minSamples, ...(approval === undefined ? {} : { approval: { ...approval } }) };
   return shadowPercent === undefined ? { traffic: trafficPercent, ...rest } : { shadow: shadowPercent, ...rest };
+}
+
+function approvalOf(approval: NonNullable<PlanFile['steps'][number]['approval']>): ApprovalRule {
+  return approval === 'required' ? { by: 1, fourEyes: false } : approval;
 }
 
 function policyOf(file: PlanFilePolicy): PolicyConfig {

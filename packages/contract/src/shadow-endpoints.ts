@@ -1,6 +1,7 @@
 /** Endpoints of shadows: start and stop copying, what came of it, and pairs to look at. */
 import { z } from 'zod';
-import { ForecastSchema, GuardReadingSchema, Name, ShadowFields, VerdictSchema } from './documents.ts';
+import { Name, ShadowFields } from './documents.ts';
+import { ForecastSchema, GuardReadingSchema, VerdictSchema } from './rollout-documents.ts';
 import { base, type Endpoint, Limit, OfModel, Reason, WithReason } from './endpoint.ts';
 import { CopiesView } from './copies-view.ts';
 import { PAIR_RENDERINGS } from './pair-log.ts';

@@ -1,18 +1,15 @@
 /** What the control API answers with: documents, and what follows from them. */
 import { z } from 'zod';
+import { ModelSchema, ModelVersionSchema, ScopeSchema, SdkFamilySchema, Sha256, SignatureSchema } from './documents.ts';
 import {
   DecisionSchema,
   ForecastSchema,
   GuardReadingSchema,
-  ModelSchema,
-  ModelVersionSchema,
+  RestraintSchema,
   RolloutSchema,
-  ScopeSchema,
-  SdkFamilySchema,
-  Sha256,
-  SignatureSchema,
   VerdictSchema,
-} from './documents.ts';
+  WouldSchema,
+} from './rollout-documents.ts';
 import { CopiesView } from './copies-view.ts';
 import { ReadinessSchema } from './report.ts';
 import { TallyView } from './tally-view.ts';
@@ -68,6 +65,9 @@ export const RolloutView = z.strictObject({
       guards: z.array(GuardReadingSchema),
       /** When to expect a verdict, and what would be caught by then. */
       forecast: ForecastSchema.exactOptional(),
+      /** What people keep it from doing, and how: an approval, a freeze, the time box, a dry run. */
+      heldFor: RestraintSchema.exactOptional(),
+      would: WouldSchema.exactOptional(),
       atMs: z.number(),
     })
     .exactOptional(),

@@ -1,4 +1,5 @@
 /** A rollout plan: the staircase, and the policy that guards it. Rollouts carry a copy of theirs, so a plan never changes under them. */
+import type { ApprovalRule } from './approval.ts';
 import { boundaryOf } from './bucketing.ts';
 import { formatDuration } from './duration.ts';
 import { DEFAULT_SEQUENTIAL, problemsOfSequential, type SequentialConfig } from './sequential/config.ts';
@@ -18,6 +19,8 @@ export interface PlanStep {
   readonly holdMs: number;
   /** The challenger must have answered at least this many requests in the step, or copies of them. */
   readonly minSamples: number;
+  /** People who have to agree before the step is left upwards. */
+  readonly approval?: ApprovalRule;
 }
 
 /** The decision method with its numbers. */
@@ -47,6 +50,8 @@ export interface Plan {
   readonly leaseMs?: number;
   /** Share of subjects that a gateway keeps on the challenger although the lease is over, in percent; 0 unless said. */
   readonly pinnedPercent?: number;
+  /** Only says what it would do: the challenger keeps the first step's share until a person decides. */
+  readonly dryRun?: boolean;
 }
 
 /** Two minutes, as long as a policy waits for a silent arm: a restart of the control plane is over by then. */
@@ -119,6 +124,7 @@ export function problemsOfPlan(plan: Plan): readonly string[] {
     ...problemsOfShadow(plan),
     ...problemsOfLastStep(plan),
     ...problemsOfTimeBox(plan),
+    ...problemsOfApprovals(plan.steps),
     ...problemsOfPolicy(plan.policy),
   ];
 }
@@ -201,6 +207,14 @@ function problemsOfTimeBox({ steps, timeBox }: Plan): readonly string[] {
   if (timeBox === undefined || heldMs < timeBox.afterMs) return [];
   const [held, box] = [formatDuration(heldMs), formatDuration(timeBox.afterMs)];
   return [`the steps are held for ${held} together, so the time box of ${box} is over before the plan can be`];
+}
+
+function problemsOfApprovals(steps: readonly PlanStep[]): readonly string[] {
+  const last = steps.at(-1);
+  if (last?.approval === undefined || steps.length === 1 || !asksForNothing(last)) return [];
+  return [
+    `step ${steps.length} asks for an approval but for no hold and no samples, so it is never stood on: ask for the approval in step ${steps.length - 1}, which is left by the promotion`,
+  ];
 }
 
 /** Whether a step asks for nothing: entering it as the last one is promotion at once. */

@@ -3,7 +3,7 @@ import { EMPTY_TALLY } from '../evidence.ts';
 import type { ConcurrentBlock } from '../evidence-pool.ts';
 import { isLastStep, type Plan, strictestStepOf } from '../plan.ts';
 import type { Opening, Policy, Question, Verdict } from '../policy.ts';
-import { decide, type Rollout, type RolloutState } from '../rollout.ts';
+import { decideByEvidence, type Rollout, type RolloutState } from '../rollout.ts';
 import { openingOf, type PreparedScenario, requestsOf, type SimulatedSecond } from './prepared-scenario.ts';
 import { tallyCounterOf } from './tally-counter.ts';
 
@@ -170,7 +170,7 @@ function begin(plan: Plan): Rollout {
 
 function act(rollout: Rollout, atMs: number, verdict: Verdict): RolloutState {
   const judgement = { verdict, reason: verdict, guards: [] };
-  return decide(rollout, { atMs, judgement, notReady: undefined, unhealthy: undefined }).next;
+  return decideByEvidence(rollout, { atMs, judgement, notReady: undefined, unhealthy: undefined }).next;
 }
 
 function placeOf({ state }: Rollout): { readonly step: number; readonly sinceMs: number } {

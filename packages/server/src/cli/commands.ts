@@ -7,6 +7,8 @@ import { ENVIRONMENT_COMMANDS } from './environment-commands.ts';
 import { EVALUATION_COMMANDS } from './evaluation-commands.ts';
 import { FEEDBACK_COMMANDS } from './feedback-commands.ts';
 import { FLAG_COMMANDS } from './flag-commands.ts';
+import { FREEZE_COMMANDS } from './freeze-commands.ts';
+import { HOOK_COMMANDS } from './hook-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
 import { PLAN_COMMANDS } from './plan-commands.ts';
 import { REPLAY_COMMANDS } from './replay-command.ts';
@@ -30,6 +32,8 @@ export const GROUPS: readonly CommandGroup[] = [
   { name: 'rollout', summary: 'Rollouts: start, watch, pause, promote, roll back' },
   { name: 'shadow', summary: 'Shadows: copy requests to a version and compare its answers' },
   { name: 'plan', summary: 'Plans of rollouts' },
+  { name: 'freeze', summary: 'Times in which no rollout goes forward' },
+  { name: 'hook', summary: 'Webhooks: who is told what happens' },
   { name: 'feedback', summary: 'The truth about requests, told later' },
   { name: 'flag', summary: 'Flags: save, switch, ramp, import' },
   { name: 'segment', summary: 'Segments of subjects, for the rules of flags' },
@@ -50,6 +54,8 @@ export function allCommands(extra: readonly Command[]): readonly Command[] {
     ...ROLLOUT_COMMANDS,
     ...SHADOW_COMMANDS,
     ...PLAN_COMMANDS,
+    ...FREEZE_COMMANDS,
+    ...HOOK_COMMANDS,
     ...FEEDBACK_COMMANDS,
     ...FLAG_COMMANDS,
     ...SEGMENT_COMMANDS,

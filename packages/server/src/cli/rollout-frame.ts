@@ -1,5 +1,6 @@
 /** One rollout on a screen: where it stands, both versions, every guard, and what comes next. `rollout get` and the watch depend on it. */
 import type { RolloutView } from '@understudy/contract/views';
+import { approvalNeedOf } from '@understudy/core/approval';
 import { formatDuration } from '@understudy/core/duration';
 import type { Arm } from '@understudy/core/evidence';
 import { type Fact, type FactOptions, renderFacts } from './facts.ts';
@@ -74,7 +75,8 @@ function headerOf(view: RolloutView, { palette, nowMs }: FrameOptions): readonly
     ['status', palette.bold(statusOf(view))],
     ['step', step === undefined ? undefined : `${step}${held}`],
     ['share', shareOf(view)],
-    ['plan', `${rollout.plan.name}: ${staircaseOf(view)}`],
+    ['plan', `${rollout.plan.name}: ${staircaseOf(view)}${rollout.plan.dryRun === true ? ' (dry run)' : ''}`],
+    ['approvals', approvalNeedOf(rollout, 'next')?.sentence],
     ['started', `${agoOf(rollout.startedAtMs, atMs)} ago by ${rollout.startedBy}`],
     [
       state.phase === 'paused' ? 'paused' : 'ended',

@@ -3,7 +3,7 @@ import type { RolloutView } from '@understudy/contract/views';
 import { formatDuration } from '@understudy/core/duration';
 import { asksForNothing, type Plan, type PlanStep, shareWords } from '@understudy/core/plan';
 import type { GuardReading, Verdict } from '@understudy/core/policy';
-import { isLive, type RolloutState, stepOf } from '@understudy/core/rollout';
+import { isLive, type Restraint, type RolloutState, stepOf } from '@understudy/core/rollout';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 
 const STEPPING_WORDS: Readonly<Record<Verdict, string>> = {
@@ -15,14 +15,21 @@ const STEPPING_WORDS: Readonly<Record<Verdict, string>> = {
   invalid: 'held: the sample cannot be trusted',
 };
 
+const HELD_WORDS: Readonly<Record<Restraint, string>> = {
+  approval: 'held: waits for approval',
+  freeze: 'held: frozen',
+  'time-box': 'held: the time box is over, a person decides',
+  'dry-run': 'dry run: it would act now',
+};
+
 /** Where the rollout stands, in a few words. */
 export function statusOf({ rollout, now }: RolloutView): string {
   const { state } = rollout;
   switch (state.phase) {
     case 'preparing':
-      return 'preparing: the challenger gets no traffic yet';
+      return now?.heldFor === undefined ? 'preparing: the challenger gets no traffic yet' : HELD_WORDS[now.heldFor];
     case 'stepping':
-      return STEPPING_WORDS[now?.verdict ?? 'no-data'];
+      return now?.heldFor === undefined ? STEPPING_WORDS[now?.verdict ?? 'no-data'] : HELD_WORDS[now.heldFor];
     case 'paused':
       return `paused by ${state.by}`;
     case 'promoted':
@@ -110,6 +117,7 @@ function firstShareOf({ steps: [first] }: Plan): string {
 
 function nextOfStep(view: RolloutView, at: { readonly step: number; readonly heldMs: number }): readonly string[] {
   const { plan, challenger, champion } = view.rollout;
+  if (view.now?.heldFor !== undefined) return [view.now.reason];
   if (view.now?.verdict === 'harmful') return [`back to ${champion} for everybody at the next check`];
   const step = plan.steps[at.step];
   const following = plan.steps[at.step + 1];

@@ -12,6 +12,8 @@ import type { GuardReading, Verdict } from '@understudy/core/policy';
 import type { Decision, RolloutState } from '@understudy/core/rollout';
 import { DEFAULT_SEQUENTIAL } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
+import { peopleAnswers } from './test-people-data.ts';
+import { shadowAnswers } from './test-shadow-data.ts';
 
 /** 2026-01-31 12:00:00Z, when every test takes place. */
 export const NOW_MS: number = Date.UTC(2026, 0, 31, 12);
@@ -160,55 +162,13 @@ export function answers(text = 'fine'): { readonly [Name in EndpointName]: Answe
     ...versionAnswers(text),
     ...rolloutAnswers(text),
     ...flagAnswers(text),
-    ...shadowAnswers(text),
+    ...shadowAnswers(text, { nowMs: NOW_MS, guards: WEIGHED, stopped: outcome(text) }),
+    ...peopleAnswers(text, NOW_MS),
   };
 }
 
 function outcome(text: string): Answer<'killModel'> {
   return { outcome: 'done', message: `done: ${text}`, revision: 43 };
-}
-
-function shadowAnswers(text: string) {
-  const measured = { value: 0.97, interval: [0.95, 0.98] as [number, number] };
-  const failures = { champion: 0.01, shadow: 0.02, difference: { value: 0.01, interval: [-0.01, 0.03] as [number, number] } };
-  const pair: Answer<'listPairs'>[number] = {
-    requestId: text,
-    atMs: NOW_MS - 5000,
-    champion: { version: 'v1', prediction: text, ms: 12.5 },
-    shadow: { version: 'v2', prediction: 7, ms: 14.25 },
-    difference: 1,
-    distance: 1,
-    lot: 0.25,
-    request: text,
-  };
-  const quantiles = { p1: -3, p5: -1, p25: 0, p50: 0, p75: 0.5, p95: 1, p99: 2 };
-  const view: Answer<'getShadow'> = {
-    model: 'digits',
-    copies: {
-      version: 'v2',
-      percent: 10,
-      delivered: 1234,
-      failed: 3,
-      timeouts: 1,
-      dropped: { busy: 2 },
-      pairs: {
-        count: 1234,
-        failures,
-        invalid: { champion: 0, shadow: 1 },
-        compared: 1200,
-        agreement: measured,
-        difference: { mean: 0.1, standardDeviation: 0.8, quantiles },
-        flips: [[text, '7', 12]],
-        slowdown: { p50: 1.1, p95: 1.9, interval: [1.05, 1.15] },
-        segments: [{ name: text, count: 400, compared: 390, failures, agreement: measured, meanDifference: 0.2 }],
-      },
-      worst: [pair],
-    },
-    sinceMs: NOW_MS - 60_000,
-    now: { verdict: 'undecided', reason: text, guards: [...WEIGHED] },
-    warnings: [text],
-  };
-  return { startShadow: view, getShadow: view, stopShadow: outcome(text), listPairs: [pair] };
 }
 
 function environmentAnswers(text: string) {
@@ -330,6 +290,7 @@ function rolloutAnswers(text: string) {
     getRolloutEvidence: evidenceAnswer(),
     pauseRollout: rollout,
     resumeRollout: rollout,
+    approveRollout: rollout,
     promoteRollout: rollout,
     abortRollout: rollout,
     rollBackRollout: rollout,

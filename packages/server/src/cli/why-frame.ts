@@ -1,5 +1,6 @@
 /** Why a rollout stands where it stands: the newest decision, and what the engine sees now, guard by guard. */
 import type { RolloutView } from '@understudy/contract/views';
+import { approvalNeedOf } from '@understudy/core/approval';
 import { formatDuration } from '@understudy/core/duration';
 import { renderFacts } from './facts.ts';
 import { renderGuards } from './guard-lines.ts';
@@ -22,6 +23,7 @@ export function renderWhy(view: RolloutView, options: FrameOptions): string {
       ['step', stepWordsOf(view)],
       ['decided', decided],
       ['sees now', now === undefined ? 'nothing: the rollout is over' : `${now.verdict}: ${now.reason}`],
+      ['approvals', approvalNeedOf(rollout, 'next')?.sentence],
       ['forecast', now?.forecast?.sentence],
       ['because', now === undefined ? reasonOf(view) : undefined],
     ],

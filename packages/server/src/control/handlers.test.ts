@@ -407,6 +407,7 @@ describe('rollouts', () => {
         rollout,
         {
           skipHold: true,
+          overrideFreeze: false,
           reason: 'test',
           actor: 'token:only-admin',
           idempotency: { key: 'k1', request: expect.stringMatching(/^[0-9a-f]{64}$/) as string },

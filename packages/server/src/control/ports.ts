@@ -1,6 +1,8 @@
 /** What the control API needs from its siblings, wired in `compose.ts`. */
 import type { ArmCounts, ArtifactView, ReplayView, RolloutEvidenceView } from '@understudy/contract/views';
+import type { HookTestView } from '@understudy/contract/people-endpoints';
 import type { Tally } from '@understudy/core/evidence';
+import type { Hook } from '@understudy/core/hook';
 import type { Plan } from '@understudy/core/plan';
 import type { Model } from '@understudy/core/model';
 import type { Judgement } from '@understudy/core/policy';
@@ -22,7 +24,10 @@ export interface EngineWindow {
   /** The watch over a model's champion; undefined before the first look. */
   watchOf(model: string): Promise<WatchFinding | undefined>;
   /** Decides on one rollout now. Resolves when the decision, if there is one, is committed. */
-  step(rollout: string, request: Caller & { readonly skipHold: boolean; readonly reason: string }): Promise<void>;
+  step(
+    rollout: string,
+    request: Caller & { readonly skipHold: boolean; readonly overrideFreeze?: boolean; readonly reason: string },
+  ): Promise<void>;
   /** What a version did as champion within the last day, for a live baseline. */
   liveTally(model: string, version: string): Promise<Tally>;
   /**
@@ -45,6 +50,16 @@ export interface ArtifactIntake {
   find(sha256: string): Promise<ArtifactView | undefined>;
   /** Runs rows of features through a stored file and returns the recorded prediction of each. */
   predict(sha256: string, rows: readonly (readonly number[])[]): Promise<readonly number[]>;
+}
+
+/** Webhooks as handlers need them. */
+export interface HookDesk {
+  /** Why messages may not go to an address; undefined when they may. */
+  problemOf(url: string): string | undefined;
+  /** What a hook's messages are signed with. */
+  secretOf(hook: Pick<Hook, 'name' | 'salt'>): string;
+  /** Sends a test message now. */
+  test(hook: Hook): Promise<HookTestView>;
 }
 
 /** The text of the Prometheus page. */

@@ -1,5 +1,5 @@
 /** Which arm a version was on at a moment of the last hour. Observations come late, and a step may have changed meanwhile. */
-import { RolloutStateSchema } from '@understudy/contract/documents';
+import { RolloutStateSchema } from '@understudy/contract/rollout-documents';
 import { bucketOf } from '@understudy/core/bucketing';
 import type { Arm } from '@understudy/core/evidence';
 import { type FlagDecision, versionOfDecision } from '@understudy/core/flags/rollout-flags';
