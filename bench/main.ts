@@ -26,8 +26,8 @@ suites: ${[...SUITES.keys()].join(', ')}
 
   --json FILE        also write the rows as JSON
   --only rivals      measure the rivals without ours
-  --rounds N         gateway: measured rounds for each server, 1 to 9 (default 3)
-  --seconds N        gateway: seconds for each round, 1 to 30 (default 4)
+  --rounds N         gateway, safety: measured rounds for each server, 1 to 9 (default 3)
+  --seconds N        gateway, safety: seconds for each round, 1 to 30 (default 4)
   --rollouts N       verdicts: simulated rollouts for each contender and scenario, 1 to 100000 (default 2000)
   --scenarios A,B    verdicts: only these scenarios
 

@@ -11,6 +11,8 @@ import { routedRequestOf } from '../packages/server/src/gateway/request-fields.t
 import { openRequestIds } from '../packages/server/src/gateway/request-id.ts';
 import { decide, entryFor } from '../packages/server/src/gateway/routing-decision.ts';
 import { openRoutingTable } from '../packages/server/src/gateway/routing-table.ts';
+import { openShadowLanes } from '../packages/server/src/gateway/shadow-lane.ts';
+import { GATEWAY_DEFAULTS } from '../packages/server/src/gateway/gateway-options.ts';
 import { settle } from '../packages/server/src/gateway/settlement.ts';
 import { systemTimers } from '../packages/server/src/gateway/timers.ts';
 import type { OnnxRuntime } from '../packages/server/src/runtimes/runtime.ts';
@@ -68,7 +70,14 @@ export async function openHotPath(): Promise<HotPath> {
     openRuntime: () => Promise.resolve(RUNTIME),
     timers: systemTimers,
     random: Math.random,
-    makersFor: (environment) => ({ environment, recorder, counters, ids, trials }),
+    makersFor: (environment) => ({
+      environment,
+      recorder,
+      counters,
+      ids,
+      trials,
+      shadows: openShadowLanes(GATEWAY_DEFAULTS),
+    }),
     onRefused: (reason) => {
       throw new Error(`the snapshot of the benchmark was refused: ${reason}`);
     },

@@ -14,21 +14,23 @@ import { describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import {
   BaselineSchema,
-  DecisionSchema,
-  ForecastSchema,
-  GuardReadingSchema,
   ModelSchema,
   ModelVersionSchema,
   Name,
-  PlanSchema,
   RequestFieldSchema,
-  RolloutSchema,
-  RolloutStateSchema,
   RoutingSchema,
   Sha256,
   TokenSchema,
   VersionSourceSchema,
 } from './documents.ts';
+import {
+  DecisionSchema,
+  ForecastSchema,
+  GuardReadingSchema,
+  PlanSchema,
+  RolloutSchema,
+  RolloutStateSchema,
+} from './rollout-documents.ts';
 
 fc.configureGlobal({ seed: 1 });
 

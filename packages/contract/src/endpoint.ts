@@ -5,10 +5,18 @@ import { Name, type ScopeSchema } from './documents.ts';
 /** Why a change is made. */
 export const Reason = z.string().min(1).max(2000).meta({ description: 'Why; kept in the journal.' });
 export const WithReason = z.strictObject({ reason: Reason });
+/** Going forward although it is frozen. */
+export const OverrideFreeze = z
+  .boolean()
+  .default(false)
+  .meta({ description: 'Do it this once although a freeze holds; kept in the journal with the reason.' });
 /** How many rows of a list to answer with. */
 export const Limit = z.coerce.number().int().min(1).max(1000).default(100);
 export const OfModel = z.strictObject({ model: Name });
 const Nothing = z.strictObject({});
+
+/** The text of an answer in another form than JSON. */
+export type Rendering = (answer: unknown, params: unknown) => string;
 
 /** One endpoint: its address, who may call it, and what goes in and out. */
 export interface Endpoint {
@@ -24,6 +32,8 @@ export interface Endpoint {
   /** Largest body; 1 MiB when left out. */
   readonly maxBodyBytes?: number;
   readonly answer: z.ZodType;
+  /** Media types beside JSON that the answer can be asked for in, by `Accept`. */
+  readonly renderings?: Readonly<Record<string, Rendering>>;
 }
 
 /** What most endpoints have none of. */

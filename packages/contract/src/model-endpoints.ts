@@ -1,6 +1,7 @@
 /** Endpoints of models, their versions and artifacts. */
 import { z } from 'zod';
 import {
+  ComparisonFields,
   exactPartial,
   HealthLimitsFields,
   LabelsDueMs,
@@ -12,14 +13,16 @@ import {
   Sha256,
   UpstreamProtocolSchema,
 } from './documents.ts';
-import { base, type Endpoint, OfModel, Reason, WithReason } from './endpoint.ts';
+import { base, type Endpoint, OfModel, OverrideFreeze, Reason, WithReason } from './endpoint.ts';
 import { ArtifactView, ModelView, Outcome, VersionView } from './views.ts';
 
 const RoutingInput = exactPartial(RoutingFields);
+const ComparisonInput = exactPartial(ComparisonFields);
 const WatchInput = exactPartial({ ...WatchFields, limits: exactPartial(HealthLimitsFields), labels: WatchedLabels });
 const ModelSettings = {
   routing: RoutingInput.exactOptional(),
   watch: WatchInput.exactOptional(),
+  comparison: ComparisonInput.exactOptional(),
   labelsDueMs: LabelsDueMs.exactOptional().meta({
     description: 'Labels of a request are due so long after it: feedback counts as evidence then. An hour when never set.',
   }),
@@ -83,7 +86,7 @@ export const MODEL_ENDPOINTS = {
     method: 'PATCH',
     path: '/models/:model',
     scope: 'operate',
-    summary: 'Change routing or watch; fields left out stay as they are',
+    summary: 'Change routing, watch or comparison; fields left out stay as they are',
     params: OfModel,
     body: z.strictObject({ ...ModelSettings, reason: Reason }),
     answer: ModelView,
@@ -178,7 +181,7 @@ export const MODEL_ENDPOINTS = {
     scope: 'operate',
     summary: 'Make a version champion without a rollout',
     params: OfVersion,
-    body: WithReason,
+    body: z.strictObject({ overrideFreeze: OverrideFreeze, reason: Reason }),
     answer: Outcome,
   },
   setVersionHealth: {

@@ -81,6 +81,29 @@ export const ObservedCounts = z
   );
 export type ObservedCounts = z.infer<typeof ObservedCounts>;
 
+const side = z.strictObject({
+  latencyMs: Ms,
+  error: outcome.error,
+  prediction: outcome.prediction,
+});
+
+/** One request that a service asked both versions about; the champion's answer was the user's. */
+export const PairObservation = z.strictObject({
+  model: Name,
+  version: Name.meta({ description: 'The shadow.' }),
+  atMs: AtMs,
+  requestId: z
+    .string()
+    .min(1)
+    .max(300)
+    .exactOptional()
+    .meta({ description: 'To find the request again when it is kept as an example.' }),
+  segment: z.string().max(200).exactOptional().meta({ description: 'Pairs are counted apart by it, such as a region.' }),
+  champion: side,
+  shadow: side,
+});
+export type PairObservation = z.infer<typeof PairObservation>;
+
 /** Counts once for each reporter, boot and sequence, however often it is sent. */
 export const ObservationBatch = z.strictObject({
   reporter: Name.meta({ description: 'Name of the process that reports, such as a host name.' }),
@@ -89,6 +112,7 @@ export const ObservationBatch = z.strictObject({
   stratum: Name.exactOptional().meta({ description: 'Told apart from services whose users differ, such as a region.' }),
   observations: z.array(Observation).max(10_000).default([]),
   counts: z.array(ObservedCounts).max(1000).default([]),
+  pairs: z.array(PairObservation).max(10_000).default([]),
 });
 export type ObservationBatch = z.infer<typeof ObservationBatch>;
 

@@ -4,7 +4,7 @@ import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL, type GuardConfig } from '@understud
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PlanSchema } from './documents.ts';
+import { PlanSchema } from './rollout-documents.ts';
 import { planJsonSchema, readPlan, writePlan } from './plan-file.ts';
 
 fc.configureGlobal({ seed: 1 });

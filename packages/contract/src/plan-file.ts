@@ -1,23 +1,29 @@
 /** A rollout plan as people write it, in YAML or JSON: durations as text, shares in percent, every policy number optional. */
+import { type ApprovalRule, MOST_APPROVALS } from '@understudy/core/approval';
 import { formatDuration, parseDuration } from '@understudy/core/duration';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
-import { CHECK_EVERY_MS, DEFAULT_LEASE_MS, type Plan, type PolicyConfig, problemsOfPlan } from '@understudy/core/plan';
+import {
+  CHECK_EVERY_MS,
+  DEFAULT_LEASE_MS,
+  type Plan,
+  type PlanStep,
+  type PolicyConfig,
+  problemsOfPlan,
+} from '@understudy/core/plan';
 import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL, type GuardConfig } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { z } from 'zod';
+import { exactPartial, HealthLimitsFields, Name } from './documents.ts';
 import {
-  exactPartial,
   GuardFields,
-  HealthLimitsFields,
   LEAST_LEASE_MS,
-  Name,
   OnExpirySchema,
   SequentialFields,
   SickFields,
   StartCheckSchema,
   ThresholdsFields,
-} from './documents.ts';
+} from './rollout-documents.ts';
 import { describeProblems } from './problems.ts';
 
 /** A length of time such as `90s`, `24h` or `1h30m`. */
@@ -29,13 +35,35 @@ const DurationText = z
 const durationOfAtLeast = (leastMs: number) =>
   DurationText.refine((text) => (parseDuration(text) ?? leastMs) >= leastMs, `use at least ${formatDuration(leastMs)}`);
 
-const PlanFileStep = z.strictObject({
-  traffic: z.number().gt(0).max(100).meta({ description: 'Share of subjects on the challenger, in percent.' }),
+const stepFields = {
   hold: DurationText.exactOptional().meta({ description: 'The step is held at least this long; 0s when left out.' }),
   minSamples: z.int().nonnegative().exactOptional().meta({
-    description: 'Requests the challenger must have answered in the step; 100 (50 with thresholds), or 0 for the step of 100 %.',
+    description:
+      'Requests the challenger must have answered in the step, or copies of them; 100 (50 with thresholds), or 0 for the step of 100 %.',
   }),
-});
+  approval: z
+    .union([
+      z.literal('required'),
+      z.strictObject({ by: z.int().min(1).max(MOST_APPROVALS).default(1), fourEyes: z.boolean().default(false) }),
+    ])
+    .exactOptional()
+    .meta({
+      description:
+        'People who agree before the next step, or the promotion: "required" for one, { by: 2 } for two different ones, { fourEyes: true } for somebody who did not start the rollout.',
+    }),
+};
+
+const PlanFileStep = z
+  .strictObject({
+    traffic: z.number().gt(0).max(100).exactOptional().meta({ description: 'Share of subjects on the challenger, in percent.' }),
+    shadow: z.number().gt(0).max(100).exactOptional().meta({
+      description: 'Share of subjects, in percent, whose requests the challenger gets a copy of; the champion answers.',
+    }),
+    ...stepFields,
+  })
+  .refine(({ traffic, shadow }) => (traffic === undefined) !== (shadow === undefined), 'give a step either traffic or shadow')
+  .meta({ oneOf: [{ required: ['traffic'] }, { required: ['shadow'] }] });
+type PlanFileStep = z.infer<typeof PlanFileStep>;
 
 const weight = z
   .number()
@@ -90,6 +118,11 @@ const PlanFileGuard = z.discriminatedUnion('metric', [
     share: GuardFields.limit.share,
     ...exactPartial({ weight, aboveMs: GuardFields.limit.aboveMs }).shape,
   }),
+  z.strictObject({
+    metric: z.literal('agreement'),
+    atLeast: GuardFields.agreement.atLeast,
+    ...exactPartial({ weight }).shape,
+  }),
 ]);
 
 const PlanFilePolicy = z.discriminatedUnion('kind', [
@@ -137,6 +170,10 @@ export const PlanFile = z
     pinned: z.number().min(0).max(100).exactOptional().meta({
       description: 'Share of subjects, in percent, that stays on the challenger although the lease is over; 0 when left out.',
     }),
+    dryRun: z.boolean().exactOptional().meta({
+      description:
+        'Judge and say what would be done, on the share of the first step, without doing it; also without rolling back.',
+    }),
   })
   .meta({ title: 'Understudy rollout plan' });
 export type PlanFile = z.infer<typeof PlanFile>;
@@ -160,11 +197,7 @@ export function readPlan(input: unknown): Plan {
 export function writePlan(plan: Plan): PlanFile {
   return {
     name: plan.name,
-    steps: plan.steps.map((step) => ({
-      traffic: step.trafficPercent,
-      hold: exactDuration(step.holdMs),
-      minSamples: step.minSamples,
-    })),
+    steps: plan.steps.map(writeStep),
     policy: writePolicy(plan.policy),
     checkEvery: exactDuration(plan.checkEveryMs),
     startCheck: plan.startCheck,
@@ -173,6 +206,7 @@ export function writePlan(plan: Plan): PlanFile {
       : { timeBox: { after: exactDuration(plan.timeBox.afterMs), onExpiry: plan.timeBox.onExpiry } }),
     lease: exactDuration(plan.leaseMs ?? DEFAULT_LEASE_MS),
     ...(plan.pinnedPercent === undefined ? {} : { pinned: plan.pinnedPercent }),
+    ...(plan.dryRun === undefined ? {} : { dryRun: plan.dryRun }),
   };
 }
 
@@ -187,18 +221,31 @@ function planOf(file: PlanFile): Plan {
     file.timeBox === undefined ? {} : { timeBox: { afterMs: milliseconds(file.timeBox.after), onExpiry: file.timeBox.onExpiry } };
   return {
     name: file.name,
-    steps: file.steps.map((step) => ({
-      trafficPercent: step.traffic,
-      holdMs: milliseconds(step.hold ?? '0s'),
-      minSamples: step.minSamples ?? (step.traffic === 100 ? 0 : DEFAULT_MIN_SAMPLES[policy.kind]),
-    })),
+    steps: file.steps.map((step) => stepOf(step, policy.kind)),
     policy,
     checkEveryMs: file.checkEvery === undefined ? CHECK_EVERY_MS[policy.kind] : milliseconds(file.checkEvery),
     startCheck: file.startCheck ?? 'warn',
     ...timeBox,
     leaseMs: file.lease === undefined ? DEFAULT_LEASE_MS : milliseconds(file.lease),
     ...(file.pinned === undefined ? {} : { pinnedPercent: file.pinned }),
+    ...(file.dryRun === undefined ? {} : { dryRun: file.dryRun }),
   };
+}
+
+function stepOf({ traffic = 0, shadow, ...file }: PlanFileStep, policy: PolicyConfig['kind']): PlanStep {
+  const minSamples = file.minSamples ?? (traffic === 100 ? 0 : DEFAULT_MIN_SAMPLES[policy]);
+  const approval = file.approval === undefined ? {} : { approval: approvalOf(file.approval) };
+  const rest = { holdMs: milliseconds(file.hold ?? '0s'), minSamples, ...approval };
+  return shadow === undefined ? { trafficPercent: traffic, ...rest } : { trafficPercent: 0, shadowPercent: shadow, ...rest };
+}
+
+function writeStep({ trafficPercent, shadowPercent, holdMs, minSamples, approval }: PlanStep): PlanFileStep {
+  const rest = { hold: exactDuration(holdMs), minSamples, ...(approval === undefined ? {} : { approval: { ...approval } }) };
+  return shadowPercent === undefined ? { traffic: trafficPercent, ...rest } : { shadow: shadowPercent, ...rest };
+}
+
+function approvalOf(approval: NonNullable<PlanFile['steps'][number]['approval']>): ApprovalRule {
+  return approval === 'required' ? { by: 1, fourEyes: false } : approval;
 }
 
 function policyOf(file: PlanFilePolicy): PolicyConfig {
@@ -231,6 +278,8 @@ function guardOf(guard: z.infer<typeof PlanFileGuard>): GuardConfig {
       return { ...DEFAULT_GUARDS.feedback, ...guard };
     case 'limit':
       return { ...DEFAULT_GUARDS.limit, ...guard };
+    case 'agreement':
+      return { ...DEFAULT_GUARDS.agreement, ...guard };
   }
 }
 

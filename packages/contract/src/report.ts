@@ -3,6 +3,20 @@ import type { BreakerStatus } from '@understudy/core/breaker';
 import type { EvidenceBlock, Moments, Tally } from '@understudy/core/evidence';
 import { HISTOGRAM_SIZE, type Histogram } from '@understudy/core/histogram';
 import type { PairedOutcomes } from '@understudy/core/outcome-window';
+import {
+  DIFFERENCE_BUCKETS,
+  type Discordance,
+  DROP_REASONS,
+  MAX_FLIPS,
+  MAX_SAMPLE,
+  MAX_SEGMENTS,
+  MAX_WORST,
+  type PairExample,
+  type PairSide,
+  type PairTally,
+  RATIO_BUCKETS,
+  type SegmentTally,
+} from '@understudy/core/pairs';
 import { MAX_BINS } from '@understudy/core/prediction-bins';
 import { z } from 'zod';
 import { Name } from './documents.ts';
@@ -21,18 +35,73 @@ const Count = z.int().nonnegative();
 /** Finite by construction: JSON has no NaN, and zod refuses Infinity. */
 const MomentsSchema: z.ZodType<Moments> = z.strictObject({ count: Count, sum: z.number(), sumSquares: z.number().nonnegative() });
 
-const HistogramSchema: z.ZodType<Histogram> = z
-  .array(
-    z.tuple([
-      z
-        .int()
-        .min(0)
-        .max(HISTOGRAM_SIZE - 1),
-      z.int().positive(),
-    ]),
-  )
-  .max(HISTOGRAM_SIZE)
-  .refine(isAscending, 'buckets must rise, each at most once');
+const HistogramSchema = histogramOf(HISTOGRAM_SIZE);
+
+const DiscordanceSchema: z.ZodType<Discordance> = z.strictObject({ shadow: Count, champion: Count, both: Count });
+
+const PairSideSchema: z.ZodType<PairSide> = z.strictObject({
+  version: Name,
+  prediction: z.union([z.number(), z.string().max(200)]).exactOptional(),
+  ms: z.number().nonnegative(),
+  failure: z.enum(['failed', 'timeout', 'invalid']).exactOptional(),
+});
+
+/** Bytes of JSON that an example may have, its request included. */
+const MAX_EXAMPLE_BYTES = 4096;
+
+export const PairExampleSchema: z.ZodType<PairExample> = z.strictObject({
+  requestId: z.string().max(300),
+  atMs: z.number().nonnegative(),
+  champion: PairSideSchema,
+  shadow: PairSideSchema,
+  difference: z.number(),
+  distance: z.number().nonnegative(),
+  lot: z.number().min(0).lt(1),
+  request: z.string().max(MAX_EXAMPLE_BYTES).exactOptional(),
+});
+
+const SegmentSchema: z.ZodType<SegmentTally> = z.strictObject({
+  count: Count,
+  failed: DiscordanceSchema,
+  compared: Count,
+  agreed: Count,
+  difference: MomentsSchema,
+});
+
+/** Lines of latency in a block at most: a plan has few guards. */
+const MAX_LINES = 32;
+const Bin = z
+  .int()
+  .min(0)
+  .max(MAX_BINS - 1);
+const ClassName = z.string().max(200);
+
+const PairTallySchema: z.ZodType<PairTally> = z.strictObject({
+  count: Count,
+  failed: DiscordanceSchema,
+  timeouts: DiscordanceSchema,
+  invalid: DiscordanceSchema,
+  compared: Count,
+  agreed: Count,
+  difference: MomentsSchema,
+  differences: histogramOf(DIFFERENCE_BUCKETS),
+  flips: z.array(z.tuple([ClassName, ClassName, z.int().positive()])).max(MAX_FLIPS),
+  moves: recordOf(
+    MAX_NAMES.bins,
+    z.string().regex(/^[0-9a-f]{8}$/),
+    z.array(z.tuple([Bin, Bin, z.int().positive()])).max(MAX_BINS * MAX_BINS),
+  ),
+  latency: z.strictObject({
+    champion: HistogramSchema,
+    shadow: HistogramSchema,
+    ratios: histogramOf(RATIO_BUCKETS),
+    common: recordOf(MAX_LINES, z.string().max(64), HistogramSchema),
+  }),
+  segments: recordOf(MAX_SEGMENTS + 1, z.string().max(200), SegmentSchema),
+  dropped: z.partialRecord(z.enum(DROP_REASONS), z.int().positive()),
+  worst: z.array(PairExampleSchema).max(MAX_WORST),
+  sample: z.array(PairExampleSchema).max(MAX_SAMPLE),
+});
 
 const TallySchema: z.ZodType<Tally> = z.strictObject({
   requests: Count,
@@ -48,6 +117,7 @@ const TallySchema: z.ZodType<Tally> = z.strictObject({
   bins: recordOf(MAX_NAMES.bins, z.string().regex(/^[0-9a-f]{8}$/), z.array(Count).max(MAX_BINS)),
   scores: recordOf(MAX_NAMES.scores, Name, MomentsSchema),
   labels: recordOf(MAX_NAMES.scores, Name, MomentsSchema).exactOptional(),
+  pairs: PairTallySchema.exactOptional(),
 });
 
 export const EvidenceBlockSchema: z.ZodType<EvidenceBlock> = z.strictObject({
@@ -133,6 +203,17 @@ function recordOf<T>(maxNames: number, name: z.ZodType<string>, value: z.ZodType
     .transform((given): unknown => Object.entries(given))
     .pipe(z.array(z.tuple([name, value])).max(maxNames, `at most ${maxNames} names`))
     .transform((entries) => Object.fromEntries(entries));
+}
+
+function histogramOf(size: number): z.ZodType<Histogram> {
+  const bucket = z
+    .int()
+    .min(0)
+    .max(size - 1);
+  return z
+    .array(z.tuple([bucket, z.int().positive()]))
+    .max(size)
+    .refine(isAscending, 'buckets must rise, each at most once');
 }
 
 function isAscending(histogram: Histogram): boolean {

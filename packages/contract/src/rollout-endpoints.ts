@@ -1,7 +1,7 @@
 /** Endpoints of rollouts and plans. */
 import { z } from 'zod';
 import { Name } from './documents.ts';
-import { base, type Endpoint, Limit, Reason, WithReason } from './endpoint.ts';
+import { base, type Endpoint, Limit, OverrideFreeze, Reason, WithReason } from './endpoint.ts';
 import { PlanFile } from './plan-file.ts';
 import { DecisionView, ReplayView, RolloutEvidenceView, RolloutView } from './views.ts';
 
@@ -75,7 +75,11 @@ export const ROLLOUT_ENDPOINTS = {
   },
   pauseRollout: rolloutAction('pause', 'Freeze the share; guards stay armed'),
   resumeRollout: rolloutAction('resume', 'Go on from where the rollout was paused'),
-  promoteRollout: rolloutAction('promote', 'Make the challenger champion now, whatever the evidence'),
+  approveRollout: rolloutAction('approve', 'Agree that the rollout leaves its present step upwards'),
+  promoteRollout: {
+    ...rolloutAction('promote', 'Make the challenger champion now, whatever the evidence; approvals are needed as ever'),
+    body: z.strictObject({ overrideFreeze: OverrideFreeze, reason: Reason }),
+  },
   abortRollout: rolloutAction('abort', 'End the rollout without blaming the challenger'),
   rollBackRollout: rolloutAction('rollback', 'End the rollout and mark the challenger unhealthy'),
   stepRollout: {
@@ -87,6 +91,7 @@ export const ROLLOUT_ENDPOINTS = {
     params: OfRollout,
     body: z.strictObject({
       skipHold: z.boolean().default(false).meta({ description: 'Pass the hold time of this step; guards still apply.' }),
+      overrideFreeze: OverrideFreeze,
       reason: Reason.default('manual step'),
     }),
     answer: RolloutView,

@@ -29,7 +29,8 @@ export const TallyView = z.strictObject({
 });
 export type TallyView = z.infer<typeof TallyView>;
 
-export function viewOfTally({ labels, ...tally }: Tally): TallyView {
+/** Pairs have a view of their own. */
+export function viewOfTally({ pairs: _pairs, labels, ...tally }: Tally): TallyView {
   return {
     ...tally,
     ...(labels === undefined ? {} : { labels: Object.entries(labels) }),

@@ -1,18 +1,16 @@
 /** What the control API answers with: documents, and what follows from them. */
 import { z } from 'zod';
+import { ModelSchema, ModelVersionSchema, ScopeSchema, SdkFamilySchema, Sha256, SignatureSchema } from './documents.ts';
 import {
   DecisionSchema,
   ForecastSchema,
   GuardReadingSchema,
-  ModelSchema,
-  ModelVersionSchema,
+  RestraintSchema,
   RolloutSchema,
-  ScopeSchema,
-  SdkFamilySchema,
-  Sha256,
-  SignatureSchema,
   VerdictSchema,
-} from './documents.ts';
+  WouldSchema,
+} from './rollout-documents.ts';
+import { CopiesView } from './copies-view.ts';
 import { ReadinessSchema } from './report.ts';
 import { TallyView } from './tally-view.ts';
 
@@ -67,11 +65,16 @@ export const RolloutView = z.strictObject({
       guards: z.array(GuardReadingSchema),
       /** When to expect a verdict, and what would be caught by then. */
       forecast: ForecastSchema.exactOptional(),
+      /** What people keep it from doing, and how: an approval, a freeze, the time box, a dry run. */
+      heldFor: RestraintSchema.exactOptional(),
+      would: WouldSchema.exactOptional(),
       atMs: z.number(),
     })
     .exactOptional(),
   /** Evidence since the present step began, or since the start for ended rollouts. */
   arms: z.array(ArmCounts),
+  /** The newest step of shadow; absent for plans without one. */
+  shadow: CopiesView.exactOptional(),
   /** The newest decision that is stored. */
   lastDecision: z.strictObject({ atMs: z.number(), decision: DecisionSchema }).exactOptional(),
   /** What a person should know before trusting the rollout: guards without data, and the like. */

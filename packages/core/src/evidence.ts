@@ -1,5 +1,6 @@
 /** What the gateways saw, as mergeable counts per version, arm and time block. Policies judge it; the gateway's recorder makes it. */
 import { type Histogram, mergeHistograms } from './histogram.ts';
+import { mergePairs, type PairTally } from './pairs.ts';
 
 /** Which side of a comparison a request was answered by. */
 export type Arm = 'champion' | 'challenger' | 'shadow';
@@ -45,6 +46,8 @@ export interface Tally {
    * and step those requests were, and its `startMs` is when their cohort was judged (`core/feedback.ts`).
    */
   readonly labels?: Readonly<Record<string, Moments>>;
+  /** Only of a shadow: how its answers compare with the champion's to the same requests. */
+  readonly pairs?: PairTally;
 }
 
 /** A new instance of a version is cold for so many requests, or for {@link COLD_MS} from its first one: whichever ends first. */
@@ -100,6 +103,7 @@ export function mergeTallies(left: Tally, right: Tally): Tally {
     bins: mergeNamed(left.bins, right.bins, addCounts),
     scores: mergeNamed(left.scores, right.scores, mergeMoments),
     ...withLabels(mergeLabels(left.labels, right.labels)),
+    ...mergedPairs(left.pairs, right.pairs),
   };
 }
 
@@ -110,6 +114,11 @@ export function mergeLabels(left: Tally['labels'], right: Tally['labels']): Tall
 
 function withLabels(labels: Tally['labels']): Pick<Tally, 'labels'> {
   return labels === undefined ? {} : { labels };
+}
+
+function mergedPairs(left: PairTally | undefined, right: PairTally | undefined): Pick<Tally, 'pairs'> {
+  const pairs = left === undefined || right === undefined ? (left ?? right) : mergePairs(left, right);
+  return pairs === undefined ? {} : { pairs };
 }
 
 /** Every latency of a tally, those of cold instances included. */

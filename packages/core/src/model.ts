@@ -23,6 +23,32 @@ export interface Routing {
   readonly deadlineMs: number;
 }
 
+/** What counts as the same prediction, and what is kept of pairs. */
+export interface Comparison {
+  /** Numbers agree when they differ by at most absolute + relative · |the champion's|. */
+  readonly absolute: number;
+  readonly relative: number;
+  /** Pairs are counted apart by the values of this field, such as a region. */
+  readonly segment?: RequestField;
+  /** Whether requests are kept with the examples of pairs. They may say anything about people. */
+  readonly keepRequests: boolean;
+  /** Paths of object keys such as `user.name`, whose values are replaced before a request is kept; `*` is every element. */
+  readonly redact: readonly string[];
+}
+
+/** A version that gets copies of requests outside of any rollout. */
+export interface StandingShadow {
+  readonly version: string;
+  /** Share of subjects whose requests are copied, in (0, 100]. */
+  readonly percent: number;
+  /** Before the share: `challenger` is copied, `champion` is not. */
+  readonly rules: readonly RoutingRule[];
+  readonly salt: string;
+  readonly sinceMs: number;
+  readonly by: string;
+  readonly reason: string;
+}
+
 /** How the champion is watched outside of rollouts. */
 export interface Watch {
   /**
@@ -74,6 +100,9 @@ export interface Model {
   readonly killed?: { readonly atMs: number; readonly by: string; readonly reason: string };
   readonly alarm?: Alarm;
   readonly lastRollback?: RollbackRecord;
+  /** {@link DEFAULT_COMPARISON} when absent. */
+  readonly comparison?: Comparison;
+  readonly shadow?: StandingShadow;
   /** The rollout that is live, at most one. */
   readonly liveRollout?: string;
   /** How many rollouts the model has had; numbers the next one. */
@@ -82,6 +111,9 @@ export interface Model {
 
 /** Subject from `x-user-id`; a deadline of 5 s. */
 export const DEFAULT_ROUTING: Routing = { subject: [{ from: 'header', name: 'x-user-id' }], rules: [], deadlineMs: 5000 };
+
+/** Numbers within 1 %, no requests kept. */
+export const DEFAULT_COMPARISON: Comparison = { absolute: 1e-6, relative: 0.01, keepRequests: false, redact: [] };
 
 /** Detectors with the limits of {@link DEFAULT_HEALTH_LIMITS}, asked every second, with a cooldown of 120 s. */
 export const DEFAULT_WATCH: Watch = {

@@ -8,7 +8,7 @@ import {
   problemsOfPlan,
   strictestStepOf,
 } from './plan.ts';
-import { DEFAULT_SEQUENTIAL } from './sequential/config.ts';
+import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL } from './sequential/config.ts';
 import { DEFAULT_THRESHOLDS } from './thresholds.ts';
 
 const HOUR_MS = 3_600_000;
@@ -20,6 +20,8 @@ function stepAt(trafficPercent: number, demands: Partial<PlanStep> = {}): PlanSt
 const policy = { kind: 'thresholds', ...DEFAULT_THRESHOLDS } as const;
 const sequential = { kind: 'sequential', ...DEFAULT_SEQUENTIAL } as const;
 const good: Plan = { name: 'good', steps: [stepAt(10), stepAt(100)], policy, checkEveryMs: 10_000, startCheck: 'warn' };
+
+const shadowAt = (shadowPercent: number): PlanStep => ({ ...stepAt(0), shadowPercent });
 
 describe('problemsOfPlan', () => {
   it.each(BUILT_IN_PLANS)('finds nothing wrong with the built-in plan $name', (plan) => {
@@ -52,6 +54,42 @@ describe('problemsOfPlan', () => {
       name: 'a growth too small for one bucket',
       plan: { steps: [stepAt(10), stepAt(10.0001), stepAt(100)] },
       problems: ['step 2 has 10.0001 %, which moves nobody: the finest share is 0.001 %'],
+    },
+    {
+      name: 'a shadow after traffic',
+      plan: { steps: [stepAt(10), shadowAt(10), stepAt(100, { minSamples: 0 })], policy: sequential },
+      problems: ['step 2 is a shadow but comes after traffic; what users get already needs no rehearsal'],
+    },
+    {
+      name: 'shadows that shrink',
+      plan: { steps: [shadowAt(50), shadowAt(10), stepAt(10), stepAt(100, { minSamples: 0 })], policy: sequential },
+      problems: ['step 2 has 10 % but must be above the 50 % of the step before'],
+    },
+    {
+      name: 'a plan that ends in the shadow',
+      plan: { steps: [shadowAt(50)], policy: sequential },
+      problems: ['a plan cannot end in the shadow: add steps of traffic up to 100 %'],
+    },
+    {
+      name: 'a shadow that nobody can judge',
+      plan: { steps: [shadowAt(50), stepAt(10), stepAt(100)] },
+      problems: ['step 1 is a shadow, which only the policy sequential can judge; leave it out or change the policy'],
+    },
+    {
+      name: 'a shadow of which every guard is blind',
+      plan: {
+        steps: [shadowAt(50), stepAt(10), stepAt(100, { minSamples: 0 })],
+        policy: { ...sequential, guards: [{ metric: 'score' as const, name: 'stars', ...DEFAULT_GUARDS.score }] },
+      },
+      problems: ['no guard can judge a shadow: add one on errors, latency, drift or agreement'],
+    },
+    {
+      name: 'agreement without a shadow',
+      plan: {
+        steps: [stepAt(10), stepAt(100, { minSamples: 0 })],
+        policy: { ...sequential, guards: [{ metric: 'agreement' as const, atLeast: 0.9, ...DEFAULT_GUARDS.agreement }] },
+      },
+      problems: ['the guard agreement compares answers to the same requests, so it needs a step of shadow'],
     },
     {
       name: 'a first step that leaves no champion to compare with',

@@ -26,6 +26,8 @@ export interface GuardReading {
   readonly margin?: number;
   /** Where the true values lie, at 95 % and however often one looks. */
   readonly intervals?: { readonly champion: Interval; readonly challenger: Interval };
+  /** Of a shadow, how much more is bad on the challenger for the same requests, and where the truth lies at 95 %. */
+  readonly difference?: { readonly value: number; readonly interval: Interval };
   /** How much of the evidence that a decision takes is there, each in [0, 1]. */
   readonly progress?: { readonly harm: number; readonly safety: number };
   readonly unit: 'ms' | 'share' | 'standard deviations' | 'score';
@@ -57,7 +59,7 @@ export interface Opening {
   readonly startedAtMs: number;
   /** The champion's traffic shortly before the rollout: where the tests begin to look. Empty is valid, only slower. */
   readonly champion: Tally;
-  /** Share of subjects on the challenger in each step, in percent. */
+  /** Share of subjects on the challenger in each step, in percent; 0 for a step of shadow. */
   readonly percents: readonly number[];
   /** In which predictions are counted; absent when nobody knows what they look like. */
   readonly bins?: PredictionBins;
@@ -73,13 +75,18 @@ export interface Question {
   readonly sinceMs: number;
   /** Share of subjects on the challenger in this step. */
   readonly trafficPercent: number;
+  /** Share of subjects whose requests the challenger gets a copy of; absent but in steps of shadow. */
+  readonly shadowPercent?: number;
   /** The step of the plan that is nearest to equal shares, where a request tells most. */
   readonly isStrictest: boolean;
   /** Whether passing this step promotes the challenger. */
   readonly isLast: boolean;
   /** Requests the challenger must have answered in this step before the step can be passed. */
   readonly minSamples: number;
-  /** Everything that both arms did in this step, in closed blocks; labels are those of the whole rollout. */
+  /**
+   * Everything that both arms did in this step, in closed blocks; labels are those of the whole rollout. In a step of shadow
+   * the challenger's is the shadow's.
+   */
   readonly seen: { readonly champion: Tally; readonly challenger: Tally };
   readonly championBaseline?: Baseline;
   readonly challengerBaseline?: Baseline;

@@ -5,7 +5,7 @@
 import type { StoredBlock } from './evidence-pool.ts';
 import type { Plan } from './plan.ts';
 import type { Verdict } from './policy.ts';
-import { type Action, decide, type Decision, isLive, type Rollout, type RolloutState } from './rollout.ts';
+import { type Action, decideByEvidence, type Decision, isLive, type Rollout, type RolloutState } from './rollout.ts';
 import { openRolloutLedger, type RolloutLedger } from './rollout-ledger.ts';
 
 /** A state that the rollout had from a revision on. */
@@ -108,6 +108,8 @@ export function* compareWithPlan(recording: Recording, other: Plan): Generator<u
     if (theirs === ours || (recorded !== undefined && !followsFromEvidence(rollout, recorded))) continue;
     // Held by a gateway's breaker, which is no evidence: another plan would have been held as well.
     if (recorded === undefined && theirs !== 'roll-back' && isCutOffAt(decisions, atMs)) continue;
+    // People held the rollout back then, and would have held back the other plan as well.
+    if (recorded === undefined && wishHeldBack(decisions, atMs) === theirs) continue;
     const isSoon = (one: RecordedDecision): boolean => one.atMs > atMs && one.atMs <= atMs + slackMs;
     if (recorded === undefined && acted.some((one) => isSoon(one) && one.decision.action === theirs)) continue;
     const { reason } = reader.ledger.judge(onTrial, atMs);
@@ -115,6 +117,11 @@ export function* compareWithPlan(recording: Recording, other: Plan): Generator<u
     return { atMs, recorded: ours, other: theirs, verdict, reason, challengerRequests };
   }
   return undefined;
+}
+
+/** What the engine would have done at a moment but for people; undefined when nothing but evidence held it. */
+function wishHeldBack(decisions: readonly RecordedDecision[], atMs: number): Action | undefined {
+  return decisions.findLast((one) => one.atMs <= atMs)?.decision.would;
 }
 
 /** Whether evidence and time alone led to a decision: not a person, and not the mark of a person on the challenger. */
@@ -141,7 +148,7 @@ function canonical(value: unknown): string {
 /** What a plan does on a verdict, when nothing but evidence and time is in its way. */
 function decideBy(rollout: Rollout, verdict: Verdict, atMs: number): Action {
   const judgement = { verdict, reason: '', guards: [] };
-  return decide(rollout, { atMs, judgement, notReady: undefined, unhealthy: undefined }).action;
+  return decideByEvidence(rollout, { atMs, judgement, notReady: undefined, unhealthy: undefined }).action;
 }
 
 function onRecordedStairs(other: Plan, recorded: Plan): Plan {

@@ -7,7 +7,8 @@ import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
 import { closeUntil, type ConcurrentBlock, EMPTY_POOL, type EvidencePool, pour, type StoredBlock } from './evidence-pool.ts';
 import { isLastStep, type Plan, strictestStepOf } from './plan.ts';
 import type { Judgement, Opening, Question, Verdict } from './policy.ts';
-import { type Rollout, stepOf } from './rollout.ts';
+import { type Rollout, shadowStepOf, stepOf } from './rollout.ts';
+import { listen, openSilence, type ShadowSilence, silentForMs } from './shadow-silence.ts';
 import { type RunningPolicy, startPolicy } from './running-policy.ts';
 
 /** What an arm did, in the newest step that it was used in and over all. */
@@ -26,6 +27,8 @@ export interface RolloutLedger {
   /** The verdict of {@link RolloutLedger.judge} alone. */
   verdict(rollout: Rollout, atMs: number): Verdict;
   totals(arm: Arm): ArmTotals;
+  /** For how long a shadow should have been heard of and was not; undefined outside of steps of shadow, and when all is well. */
+  silentMs(rollout: Rollout, atMs: number): number | undefined;
   /** Requests that came too late to count. */
   readonly lost: number;
 }
@@ -44,6 +47,7 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
   let before: Tally = EMPTY_TALLY;
   let policy: RunningPolicy | undefined;
   const totals = new Map<Arm, ArmTotals>();
+  let silence: ShadowSilence = openSilence(opened.startedAtMs);
 
   function settle(atMs: number): RunningPolicy {
     policy ??= startPolicy(plan.policy, openingOf(opened, plan, before));
@@ -51,6 +55,7 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
     pool = rest;
     for (const block of closed) {
       policy.absorb(block);
+      silence = listen(silence, { startMs: block.startMs, ...block.arms });
       for (const arm of ['champion', 'challenger', 'shadow'] as const) totals.set(arm, addBlock(totals.get(arm), block, arm));
     }
     return policy;
@@ -71,6 +76,13 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
     judge: (rollout, atMs) => settle(atMs).judge(ask(rollout, atMs)),
     verdict: (rollout, atMs) => settle(atMs).verdict(ask(rollout, atMs)),
     totals: (arm) => totals.get(arm) ?? NOTHING,
+    silentMs(rollout, atMs) {
+      const percent = shadowStepOf(rollout)?.shadowPercent;
+      settle(atMs);
+      // The clock of a step begins with it: before, no copy was due.
+      const heardMs = Math.max(silence.heardMs, sinceOf(rollout, atMs));
+      return percent === undefined ? undefined : silentForMs({ ...silence, heardMs }, percent, atMs);
+    },
     get lost() {
       return pool.lost;
     },
@@ -104,7 +116,11 @@ function questionOf(rollout: Rollout, plan: Plan, atMs: number, seen: (arm: Arm,
     isStrictest: step === strictestStepOf(plan.steps),
     isLast: isLastStep(plan.steps, step),
     minSamples: planned?.minSamples ?? 0,
-    seen: { champion: seen('champion', step), challenger: seen('challenger', step) },
+    ...(planned?.shadowPercent === undefined ? {} : { shadowPercent: planned.shadowPercent }),
+    seen: {
+      champion: seen('champion', step),
+      challenger: seen(planned?.shadowPercent === undefined ? 'challenger' : 'shadow', step),
+    },
     ...baselinesOf(rollout.baselines),
   };
 }
@@ -126,7 +142,8 @@ function addBlock(total: ArmTotals | undefined, { step, arms }: ConcurrentBlock,
   const tally = arms[arm];
   const known = total ?? NOTHING;
   // Scores and labels come when the world has answered, often without a request beside them.
-  if (tally.requests === 0 && Object.keys(tally.scores).length === 0 && tally.labels === undefined) return known;
+  const { requests, scores, labels, pairs } = tally;
+  if (requests === 0 && Object.keys(scores).length === 0 && labels === undefined && pairs === undefined) return known;
   const inStep = step > known.step ? tally : step < known.step ? known.inStep : mergeTallies(known.inStep, tally);
   return { step: Math.max(step, known.step), inStep, inAll: mergeTallies(known.inAll, tally) };
 }

@@ -1,8 +1,9 @@
 /** The life of a rollout as a pure state machine: what the engine should do now, and what a person may do. The engine and the API depend on it. */
+import { type Approval, approvalNeedOf } from './approval.ts';
 import { boundaryOf } from './bucketing.ts';
 import { formatDuration } from './duration.ts';
 import { AppError } from './errors.ts';
-import { asksForNothing, isLastStep, type Plan, type PlanStep } from './plan.ts';
+import { asksForNothing, isLastStep, type Plan, type PlanStep, shareWords } from './plan.ts';
 import type { Baseline } from './model-version.ts';
 import type { PredictionBins } from './prediction-bins.ts';
 import type { GuardReading, Judgement, Verdict } from './policy.ts';
@@ -59,11 +60,16 @@ export interface Rollout {
   readonly startedBy: string;
   /** The rollout that this one retries. */
   readonly retryOf?: string;
+  /** Of the step that it stands on; older ones have lapsed. */
+  readonly approvals?: readonly Approval[];
   readonly state: RolloutState;
 }
 
 /** What the engine did, or why it waits. */
 export type Action = 'begin' | 'hold' | 'advance' | 'promote' | 'roll-back';
+
+/** What a rollout waits for when the evidence does not hold it back: people, or a time that they fixed. */
+export type Restraint = 'approval' | 'freeze' | 'time-box' | 'dry-run';
 
 /** A decision with everything a person needs to understand it. */
 export interface Decision {
@@ -75,6 +81,9 @@ export interface Decision {
   readonly next: RolloutState;
   /** Held by {@link Situation.cutOff}, whatever the evidence says. */
   readonly isCutOff?: true;
+  /** Of a `hold`: who or what keeps the engine from acting, and what it would have done. */
+  readonly heldFor?: Restraint;
+  readonly would?: Exclude<Action, 'hold'>;
 }
 
 /** What the engine knows when it decides. */
@@ -94,6 +103,8 @@ export interface Situation {
    * judgement with `minSamples` 0.
    */
   readonly skipHold?: boolean;
+  /** Why nothing may go forward now, and until when; rollbacks do not ask. */
+  readonly frozen?: string;
 }
 
 /** Who acts, when and why. */
@@ -133,8 +144,20 @@ export function safeBoundaryOfRollout(rollout: Pick<Rollout, 'plan' | 'state'>):
   return Math.min(boundaryOfRollout(rollout), boundaryOf(Math.max(passed, plan.pinnedPercent ?? 0)));
 }
 
+/** The step of shadow that a rollout stands on; undefined when users get its challenger, or nothing does. */
+export function shadowStepOf({ plan, state }: Pick<Rollout, 'plan' | 'state'>): PlanStep | undefined {
+  if (state.phase !== 'stepping' && state.phase !== 'paused') return undefined;
+  const step = plan.steps[state.step];
+  return step?.shadowPercent === undefined ? undefined : step;
+}
+
 /** What should happen to a live rollout now. Ended rollouts hold. */
 export function decide(rollout: Rollout, situation: Situation): Decision {
+  return restrain(rollout, situation, decideByEvidence(rollout, situation));
+}
+
+/** What evidence, readiness and time alone ask for, whatever people have frozen or still have to approve. Replays ask this. */
+export function decideByEvidence(rollout: Rollout, situation: Situation): Decision {
   const { state } = rollout;
   if (!isLive(state)) return hold(rollout, situation.judgement, `the rollout is ${state.phase}`);
   if (situation.unhealthy !== undefined) {
@@ -196,6 +219,27 @@ export function end(rollout: Rollout, phase: 'promoted' | 'rolled-back' | 'abort
   return phase === 'promoted' ? { phase, ...act } : { phase, step: stepOf(state), ...act };
 }
 
+/** Freezes and missing approvals turn going forward into waiting; nothing but a dry run keeps from rolling back. */
+function restrain(rollout: Rollout, situation: Situation, wish: Decision): Decision {
+  const { action } = wish;
+  if (action === 'hold') return wish;
+  const wait = (heldFor: Restraint, reason: string): Decision => {
+    const { verdict, guards } = wish;
+    return { action: 'hold', verdict, reason, guards, next: rollout.state, heldFor, would: action };
+  };
+  if (action === 'roll-back') {
+    const isSimulated = rollout.plan.dryRun === true && situation.unhealthy === undefined;
+    return isSimulated ? wait('dry-run', `dry run, it would roll back: ${wish.reason}`) : wish;
+  }
+  if (situation.frozen !== undefined) return wait('freeze', `${situation.frozen}; then: ${wish.reason}`);
+  const need = action === 'begin' ? undefined : approvalNeedOf(rollout, action === 'promote' ? 'promotion' : 'next');
+  if (need !== undefined && need.missing > 0) return wait('approval', `${need.sentence}; then: ${wish.reason}`);
+  if (rollout.plan.dryRun === true && action !== 'begin') {
+    return wait('dry-run', `dry run, it would ${action}: ${wish.reason}`);
+  }
+  return wish;
+}
+
 function decideStart(rollout: Rollout, situation: Situation): Decision {
   const first = rollout.plan.steps[0];
   if (first === undefined) return hold(rollout, situation.judgement, 'the plan has no step');
@@ -204,7 +248,7 @@ function decideStart(rollout: Rollout, situation: Situation): Decision {
   return {
     action: 'begin',
     verdict: situation.judgement.verdict,
-    reason: `${rollout.challenger} ${readinessOf(situation)}; it gets ${first.trafficPercent} %`,
+    reason: `${rollout.challenger} ${readinessOf(situation)}; it gets ${shareWords(first)}`,
     guards: [],
     next: { phase: 'stepping', step: 0, sinceMs: situation.atMs },
   };
@@ -237,11 +281,13 @@ function climb(rollout: Rollout, from: number, situation: Situation): Decision {
   return {
     action: 'advance',
     verdict,
-    reason: `from ${rollout.plan.steps[from]?.trafficPercent ?? 0} % to ${next.trafficPercent} %: ${reason}`,
+    reason: `from ${shareWords(rollout.plan.steps[from] ?? NO_SHARE)} to ${shareWords(next)}: ${reason}`,
     guards,
     next: { phase: 'stepping', step: from + 1, sinceMs: situation.atMs },
   };
 }
+
+const NO_SHARE = { trafficPercent: 0 };
 
 function decideTimeBox(rollout: Rollout, situation: Situation): Decision {
   const box = rollout.plan.timeBox;
@@ -255,11 +301,8 @@ function decideTimeBox(rollout: Rollout, situation: Situation): Decision {
       `the time box of ${after} is over and nothing speaks against it: ${statementOf(situation.judgement)}`,
     );
   }
-  return hold(
-    rollout,
-    situation.judgement,
-    `the time box of ${after} is over; a person decides now (promote, abort or roll back)`,
-  );
+  const reason = `the time box of ${after} is over; a person decides now (promote, abort or roll back)`;
+  return { ...hold(rollout, situation.judgement, reason), heldFor: 'time-box' };
 }
 
 /** Verdicts on which a time box may promote: the evidence can be trusted, and none of it is against the challenger. */

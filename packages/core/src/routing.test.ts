@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bucketOf } from './bucketing.ts';
-import { route, type RoutedRequest, subjectOf } from './routing.ts';
-import type { SnapshotModel, SnapshotRollout } from './snapshot.ts';
+import { isCopied, route, type RoutedRequest, subjectOf } from './routing.ts';
+import type { SnapshotModel, SnapshotRollout, SnapshotShadow } from './snapshot.ts';
 import type { RequestField, RoutingRule } from './targeting.ts';
 
 fc.configureGlobal({ seed: 1 });
@@ -175,5 +175,41 @@ describe('subjectOf', () => {
 
   it('is nobody without fields', () => {
     expect(subjectOf([], requestOf({ user: 'ann' }))).toBeUndefined();
+  });
+});
+
+describe('a shadow', () => {
+  const shadow: SnapshotShadow = {
+    version: 'v2',
+    boundary: 10_000,
+    salt: 'fraud-1',
+    rules: [],
+    lines: [],
+    comparison: { absolute: 0, relative: 0, keepRequests: false, redact: [] },
+  };
+
+  it('copies the requests of exactly the subjects who get the challenger at the same share', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), fc.nat(100_000), (name, boundary) => {
+        const asked = certain({ user: name });
+        const isServed = route(modelOf({ rollout: { boundary } }), true, asked).arm === 'challenger';
+        expect(isCopied({ ...shadow, boundary }, [user, session], asked)).toBe(isServed);
+      }),
+    );
+  });
+
+  it.each([
+    { name: 'a rule that includes', rules: [staff('challenger')], boundary: 0, expected: true },
+    { name: 'a rule that leaves out', rules: [staff('champion')], boundary: 100_000, expected: false },
+  ])('follows $name before the share', ({ rules, boundary, expected }) => {
+    expect(isCopied({ ...shadow, rules, boundary }, [user], certain({ user: 'staff-ann' }))).toBe(expected);
+  });
+
+  it('leaves everybody to the champion while its rollout stands on it, whatever rules say', () => {
+    const model = {
+      ...modelOf({ rollout: { boundary: 0 }, rules: [staff('challenger')] }),
+      shadow: { ...shadow, rollout: 'fraud-1', step: 0 },
+    };
+    expect(route(model, true, certain({ user: 'staff-ann' }))).toEqual({ arm: 'champion', reason: 'default' });
   });
 });

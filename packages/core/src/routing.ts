@@ -1,6 +1,6 @@
 /** Which arm answers a request. Pure arithmetic on a model's routing entry; the gateway's hot path depends on it. */
-import { bucketOf } from './bucketing.ts';
-import type { SnapshotModel } from './snapshot.ts';
+import { BUCKET_COUNT, bucketOf } from './bucketing.ts';
+import type { SnapshotModel, SnapshotShadow } from './snapshot.ts';
 import { matchRule, type RequestField } from './targeting.ts';
 
 /**
@@ -43,6 +43,8 @@ export function route(model: SnapshotModel, isChallengerReady: boolean, request:
   if (rollout === undefined || rollout.step < 0) return CHAMPION_DEFAULT;
   if (model.isKilled) return CHAMPION_KILLED;
   if (!isChallengerReady) return CHAMPION_NOT_READY;
+  // In the shadow nobody gets the challenger, whatever rules say: they choose whose requests are copied.
+  if (model.shadow?.rollout === rollout.id) return CHAMPION_DEFAULT;
   if (routing.rules.length > 0) {
     const rule = matchRule(routing.rules, (field) => request.read(field));
     if (rule !== undefined) return rule.serve === 'challenger' ? CHALLENGER_RULE : CHAMPION_RULE;
@@ -50,6 +52,22 @@ export function route(model: SnapshotModel, isChallengerReady: boolean, request:
   const subject = subjectOf(routing.subject, request);
   if (subject === undefined) return request.random() * 100_000 < rollout.boundary ? CHALLENGER_RANDOM : CHAMPION_RANDOM;
   return bucketOf(rollout.salt, subject) < rollout.boundary ? CHALLENGER_SPLIT : CHAMPION_SPLIT;
+}
+
+/** Whether a request that the champion answers is copied: rules, then the subject's bucket against the boundary. */
+export function isCopied(shadow: SnapshotShadow, subject: readonly RequestField[], request: RoutedRequest): boolean {
+  if (isCopyOfAll(shadow)) return true;
+  if (shadow.rules.length > 0) {
+    const rule = matchRule(shadow.rules, (field) => request.read(field));
+    if (rule !== undefined) return rule.serve === 'challenger';
+  }
+  const key = subjectOf(subject, request);
+  return key === undefined ? request.random() * 100_000 < shadow.boundary : bucketOf(shadow.salt, key) < shadow.boundary;
+}
+
+/** Whether nothing about a request has to be read to know that it is copied. */
+export function isCopyOfAll({ boundary, rules }: SnapshotShadow): boolean {
+  return boundary >= BUCKET_COUNT && rules.length === 0;
 }
 
 /** The first field that the request has; an empty text counts as absent. */

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { crown, DEFAULT_ROUTING, DEFAULT_WATCH, type Model } from './model.ts';
+import { crown, DEFAULT_COMPARISON, DEFAULT_ROUTING, DEFAULT_WATCH, type Model } from './model.ts';
 import type { Baseline, ModelVersion, VersionHealth } from './model-version.ts';
 import type { Plan } from './plan.ts';
 import type { PredictionBins } from './prediction-bins.ts';
 import type { Rollout, RolloutState } from './rollout.ts';
+import { DEFAULT_SEQUENTIAL } from './sequential/config.ts';
 import { compileSnapshot, type EnvironmentState, type SnapshotModel } from './snapshot.ts';
 import { DEFAULT_THRESHOLDS } from './thresholds.ts';
 import type { Token } from './token.ts';
@@ -206,5 +207,35 @@ describe('compileSnapshot', () => {
     const stored: EnvironmentState = JSON.parse(JSON.stringify(state));
     expect(JSON.stringify(compileSnapshot(stored))).toBe(JSON.stringify(compileSnapshot(state)));
     expect(JSON.parse(JSON.stringify(compileSnapshot(state)))).toEqual(compileSnapshot(state));
+  });
+});
+
+describe('a shadow', () => {
+  const standing = { version: 'v5', percent: 20, rules: [], salt: 's', sinceMs: 0, by: 'ann', reason: 'look' };
+  const rehearsal: Plan = {
+    ...plan,
+    steps: [{ trafficPercent: 0, shadowPercent: 30, holdMs: 0, minSamples: 0 }, ...steps],
+    policy: { kind: 'sequential', ...DEFAULT_SEQUENTIAL },
+  };
+
+  it('is a standing setting, whose version is kept loaded', () => {
+    const compiled = compileOne({ models: [{ ...model, shadow: standing }] });
+    expect(compiled?.shadow).toMatchObject({ version: 'v5', boundary: 20_000, salt: 's', comparison: DEFAULT_COMPARISON });
+    expect(compiled?.shadow?.lines).toEqual([1.2, 1.5].map((ratio) => ({ ratio, plusMs: 0 })));
+    expect(namesOf(compiled)).toContain('v5');
+  });
+
+  it('is that of a rollout before any other, on the rollout’s own buckets, and users get nothing of it', () => {
+    const rollouts = [rolloutIn(onStep, { plan: rehearsal })];
+    const compiled = compileOne({ models: [{ ...model, shadow: standing, liveRollout: 'fraud-1' }], rollouts });
+    expect(compiled?.shadow).toMatchObject({ version: 'v4', boundary: 30_000, salt: 'salt-1', rollout: 'fraud-1', step: 0 });
+    expect(compiled?.rollout).toMatchObject({ challenger: 'v4', boundary: 0 });
+  });
+
+  it.each([
+    { name: 'the kill switch is on', changes: { killed: { atMs: 1, by: 'ann', reason: 'no' } } },
+    { name: 'its version has become champion', changes: { shadow: { ...standing, version: 'v3' } } },
+  ])('is none while $name', ({ changes }) => {
+    expect(compileOne({ models: [{ ...model, shadow: standing, ...changes }] })?.shadow).toBeUndefined();
   });
 });

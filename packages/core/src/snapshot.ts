@@ -1,9 +1,14 @@
 /** Everything a gateway needs to decide, compiled at one revision. The gateway and the SDK live on it; nothing of the store is behind it. */
-import { lastKnownGood, type Model, type Routing } from './model.ts';
+import { boundaryOf } from './bucketing.ts';
+import { type Comparison, DEFAULT_COMPARISON, lastKnownGood, type Model, type Routing } from './model.ts';
 import { isLoadable, type LoadableSource, type ModelVersion } from './model-version.ts';
+import type { PairLine } from './pairs.ts';
 import type { PredictionBins } from './prediction-bins.ts';
 import { DEFAULT_LEASE_MS } from './plan.ts';
-import { boundaryOfRollout, isLive, type Rollout, safeBoundaryOfRollout, stepOf } from './rollout.ts';
+import { boundaryOfRollout, isLive, type Rollout, safeBoundaryOfRollout, shadowStepOf, stepOf } from './rollout.ts';
+import { DEFAULT_SEQUENTIAL } from './sequential/config.ts';
+import { pairLinesOf } from './sequential/paired-guard.ts';
+import type { RoutingRule } from './targeting.ts';
 import type { Token } from './token.ts';
 
 /** A version that gateways keep loaded. */
@@ -31,11 +36,28 @@ export interface SnapshotLease {
   readonly boundary: number;
 }
 
+/** A version that gets copies of requests: by a rollout that stands on a step of shadow, or by a standing setting. */
+export interface SnapshotShadow {
+  readonly version: string;
+  /** Requests of subjects whose bucket is below are copied. */
+  readonly boundary: number;
+  readonly salt: string;
+  /** Before the boundary: `challenger` is copied, `champion` is not. */
+  readonly rules: readonly RoutingRule[];
+  /** Absent for a standing setting. */
+  readonly rollout?: string;
+  readonly step?: number;
+  /** The lines of latency that its pairs are judged by. */
+  readonly lines: readonly PairLine[];
+  readonly comparison: Comparison;
+}
+
 /** One model's routing. Without champion while none is promoted, and while the champion is served by its users' own service. */
 export interface SnapshotModel {
   readonly name: string;
   readonly champion?: string;
   readonly rollout?: SnapshotRollout;
+  readonly shadow?: SnapshotShadow;
   readonly isKilled: boolean;
   readonly routing: Routing;
   /** Predicted numbers are counted between these; absent when nobody knows yet what they look like. */
@@ -73,7 +95,8 @@ export function compileSnapshot(state: EnvironmentState): Snapshot {
 function compileModel(model: Model, state: EnvironmentState): SnapshotModel {
   const versions = state.versions.filter((version) => version.model === model.name);
   const rollout = state.rollouts.find((candidate) => candidate.id === model.liveRollout && isLive(candidate.state));
-  const wanted = new Set([model.champion, rollout?.challenger, lastKnownGood(model, versions)]);
+  const shadow = shadowOf(model, rollout);
+  const wanted = new Set([model.champion, rollout?.challenger, shadow?.version, lastKnownGood(model, versions)]);
   const loaded = versions.flatMap(({ version, source }) =>
     wanted.has(version) && isLoadable(source) ? [{ version, source }] : [],
   );
@@ -82,6 +105,7 @@ function compileModel(model: Model, state: EnvironmentState): SnapshotModel {
     name: model.name,
     ...(model.champion === undefined || !has(model.champion) ? {} : { champion: model.champion }),
     ...(rollout === undefined || !has(rollout.challenger) ? {} : { rollout: compileRollout(rollout) }),
+    ...(shadow === undefined || !has(shadow.version) ? {} : { shadow }),
     isKilled: model.killed !== undefined,
     routing: model.routing,
     ...edgesOf(rollout?.bins ?? championOf(model, versions)?.baseline?.distribution?.bins),
@@ -95,6 +119,29 @@ function championOf(model: Model, versions: readonly ModelVersion[]): ModelVersi
 
 function edgesOf(bins: PredictionBins | undefined): Pick<SnapshotModel, 'binEdges'> {
   return bins?.kind === 'ordered' ? { binEdges: bins.edges } : {};
+}
+
+/** At most one: that of a rollout comes first. A kill switch stops all of them. */
+function shadowOf(model: Model, rollout: Rollout | undefined): SnapshotShadow | undefined {
+  if (model.killed !== undefined || model.champion === undefined) return undefined;
+  const { comparison = DEFAULT_COMPARISON, shadow: standing } = model;
+  const step = rollout === undefined ? undefined : shadowStepOf(rollout);
+  if (rollout !== undefined && step !== undefined) {
+    const { policy } = rollout.plan;
+    return {
+      version: rollout.challenger,
+      boundary: boundaryOf(step.shadowPercent ?? 0),
+      salt: rollout.salt,
+      rules: model.routing.rules,
+      rollout: rollout.id,
+      step: stepOf(rollout.state),
+      lines: policy.kind === 'sequential' ? pairLinesOf(policy.guards) : [],
+      comparison,
+    };
+  }
+  if (standing === undefined || standing.version === model.champion) return undefined;
+  const { version, percent, salt, rules } = standing;
+  return { version, boundary: boundaryOf(percent), salt, rules, lines: pairLinesOf(DEFAULT_SEQUENTIAL.guards), comparison };
 }
 
 function compileRollout(rollout: Rollout): SnapshotRollout {

@@ -13,6 +13,7 @@ import { openGuard } from './sequential/guard.ts';
 import { isNeededIn } from './sequential/labels.ts';
 import { countFrom, thresholdOf } from './sequential/latency-threshold.ts';
 import { limitOf, type RateCounts } from './sequential/margin.ts';
+import { isWeighedIn } from './sequential/paired-guard.ts';
 import { countScores } from './sequential/score-guard.ts';
 import { valueWords } from './sequential/words.ts';
 
@@ -138,6 +139,7 @@ function neverFiresBecause(guard: GuardConfig, { recent, deadlineMs }: StartSitu
       return isWorst ? never(`the champion's mean is within ${guard.tolerance} of the worst there is`) : [];
     }
     case 'drift':
+    case 'agreement':
       return [];
   }
 }
@@ -166,7 +168,7 @@ function lackOfTraffic(policy: SequentialConfig, situation: StartSituation, bins
   if (recent.requests === 0) {
     return [`the champion had no request within the last ${formatDuration(recentMs)}; without traffic nothing is ever decided`];
   }
-  const guards = policy.guards.filter((guard) => canTell(guard, recent));
+  const guards = policy.guards.filter((guard) => canTell(guard, recent) && isWeighedIn(guard, false));
   const steps = plan.steps.map((step, index) => ({
     step,
     guards: guards.map((guard) => ({
@@ -206,7 +208,8 @@ function requestsOf(
   { guard, index, bins }: PlannedGuard,
 ): number {
   const trafficPercent = plan.steps[index]?.trafficPercent ?? 100;
-  if (trafficPercent >= 100) return 0;
+  // Pairs need fewer requests than a split, how many depends on how alike the versions are, which nobody knows yet.
+  if (trafficPercent >= 100 || trafficPercent === 0) return 0;
   const isStrictest = index === strictestStepOf(plan.steps);
   const bound = Math.log(1 / (isStrictest ? strictPromoteRisk : promoteRisk));
   const opening = { startedAtMs: 0, champion: recent, percents: [], ...(bins === undefined ? {} : { bins }) };
@@ -219,10 +222,10 @@ function requestsOf(
 
 /** Milliseconds; the rate is that of both arms together. */
 function timeOfStep(
-  { trafficPercent, holdMs, minSamples }: PlanStep,
+  { trafficPercent, shadowPercent = trafficPercent, holdMs, minSamples }: PlanStep,
   guards: readonly { readonly requests: number }[],
   requestsPerMs: number,
 ): number {
   const needed = Math.max(minSamples, ...guards.map(({ requests }) => requests));
-  return Math.max(holdMs, needed / ((requestsPerMs * trafficPercent) / 100));
+  return Math.max(holdMs, needed / ((requestsPerMs * shadowPercent) / 100));
 }

@@ -5,6 +5,7 @@ import { AppError } from '@understudy/core/errors';
 import type { Signature } from '@understudy/core/model-version';
 import type { SnapshotVersion } from '@understudy/core/snapshot';
 import type { FastifyPluginCallback } from 'fastify';
+import type { CommandContext } from './commands/command.ts';
 import { loadEnvironment } from './commands/queries.ts';
 import { createAdminToken, createFirstToken } from './commands/tokens.ts';
 import { type Config, dataDirectory } from './config.ts';
@@ -18,9 +19,14 @@ import { openFeedbackIntake, type OpenRequestId } from './control/feedback.ts';
 import { openObservations } from './control/observations.ts';
 import { openSdkKeys } from './control/sdk-keys.ts';
 import { openSdkSightings } from './control/sdk-sightings.ts';
+import type { HookDesk } from './control/ports.ts';
+import { ownListeners, problemOfHookUrl } from './control/upstream-address.ts';
+import { allowedAddressOf } from './runtimes/upstream-address.ts';
 import { openSnapshotFeed, type SnapshotFeed } from './control/snapshot-feed.ts';
 import { type Engine, openEngine } from './engine/rollout-engine.ts';
 import { openRedisMirror } from './followers/redis-mirror.ts';
+import { startHookLoop } from './hooks/hook-loop.ts';
+import { type HookSender, openHookSender } from './hooks/hook-sender.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { GATEWAY_DEFAULTS } from './gateway/gateway-options.ts';
 import type { Gateway, GatewayPorts } from './gateway/gateway-ports.ts';
@@ -111,17 +117,16 @@ export async function startUnderstudy(
       latencyBoundsMs: LATENCY_BOUNDS_MS,
       environment: () => loadEnvironment({ store, environment }),
     });
+    const parts = { config, store, files, metrics, log, clock };
     const idKey = await requestIdKey(secrets);
-    const gateway = await openGateway(
-      { ...gatewayOptions(config), requestIdKey: idKey },
-      gatewayPorts({ config, store, files, feed, metrics, log, clock }),
-    );
+    const gateway = await openGateway({ ...gatewayOptions(config), requestIdKey: idKey }, gatewayPorts({ ...parts, feed }));
     opened.unshift(gateway);
-    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols, idKey });
+    const hooks = openHooks({ context, config, gateway, idKey, log });
+    const control = await openControl({ ...parts, engine, gateway, flags, protocols, idKey, hooks });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
     const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });
-    opened.unshift(housekeeping);
+    opened.unshift(startHookLoop({ sender: hooks, store, log }), housekeeping);
     if (config.mirrorRedis !== undefined) opened.unshift(openRedisMirror({ url: config.mirrorRedis, store, environment, log }));
     // Last of all: a token that was made by a start that failed would never have been shown.
     const adminToken = newAdminToken ? await createAdminToken(context) : await createFirstToken(context);
@@ -232,6 +237,20 @@ async function openRuntime(
   return runtime;
 }
 
+interface HookNeeds extends Pick<GatewayNeeds, 'config' | 'log'> {
+  readonly context: CommandContext;
+  readonly gateway: Gateway;
+  readonly idKey: Uint8Array;
+}
+
+/** Webhooks: model servers' rules on addresses, checked when a hook is made and again at each message. */
+function openHooks({ context, config, gateway, idKey, log }: HookNeeds): Hooks {
+  const own = ownListeners([config.controlPort, gateway.address.port]);
+  const problemOf = (url: string): string | undefined => problemOfHookUrl(url, own);
+  const addresses = { problemOf, resolve: allowedAddressOf };
+  return { ...openHookSender(context, { addresses, key: idKey, random: Math.random, log }), problemOf };
+}
+
 interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
   readonly engine: Engine;
   readonly gateway: Gateway;
@@ -239,7 +258,10 @@ interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
   readonly protocols: readonly FlagProtocol[];
   /** Signs request ids; other secrets of the installation are derived from it. */
   readonly idKey: Uint8Array;
+  readonly hooks: Hooks;
 }
+
+type Hooks = HookSender & Pick<HookDesk, 'problemOf'>;
 
 async function openControl(needs: ControlNeeds): Promise<ControlApi> {
   const { config, store, files, engine, gateway, metrics, log, clock, flags } = needs;
@@ -261,7 +283,8 @@ async function openControl(needs: ControlNeeds): Promise<ControlApi> {
   const options = { environment, release: RELEASE, ownPorts, openMetrics: config.openMetrics, maxUploadBytes: maxBytes };
   const artifacts = openArtifactIntake({ files, inspect: inspectOnnx, predict, maxBytes });
   const page = (): ReturnType<ControlPorts['metrics']> => metrics(gateway.stats());
-  return openControlApi(options, { store, clock, engine, artifacts, log, flags, metrics: page, ...openReporting(needs) });
+  const { hooks } = needs;
+  return openControlApi(options, { store, clock, engine, artifacts, log, flags, hooks, metrics: page, ...openReporting(needs) });
 }
 
 /** Flag protocols, and where goes what is reported. */

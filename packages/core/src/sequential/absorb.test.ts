@@ -252,7 +252,8 @@ describe('counts', () => {
     blockOf(startMs, { champion: { requests: champion }, challenger: { requests: challenger } }, { stratum });
   const waiting = (config: SequentialConfig, list: readonly ConcurrentBlock[]) =>
     stateOf(list, config).pending.map(({ counts }) => {
-      const arms = counts.kind === 'slow' ? counts.harm : counts.arms;
+      const arms = counts.kind === 'slow' ? counts.harm : 'arms' in counts ? counts.arms : undefined;
+      if (arms === undefined) throw new Error('steps of traffic count no pairs');
       return [arms.champion, arms.challenger].map((arm) => ('count' in arm ? arm.count : undefined));
     });
 

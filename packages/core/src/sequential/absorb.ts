@@ -2,6 +2,7 @@
 import type { Tally } from '../evidence.ts';
 import type { ConcurrentBlock } from '../evidence-pool.ts';
 import { bucketOfLatency, countOf, type Histogram, mergeHistograms } from '../histogram.ts';
+import { EMPTY_PAIRS } from '../pairs.ts';
 import type { GuardConfig, SequentialConfig } from './config.ts';
 import { type Detector, detect } from './detector.ts';
 import { countGuard, renewSafety, restartGuard, weighGuard } from './guard.ts';
@@ -39,7 +40,11 @@ export function absorbBlock(config: SequentialConfig, state: SequentialState, bl
   }
   const begun = beginBlock(config, labelled, block);
   const counted = weighRipe(config, countBlock(config, begun, block), (pending) => isDue(config, pending, block.startMs));
-  const { champion, challenger } = block.arms;
+  const { champion, challenger, shadow } = block.arms;
+  const isShadow = isShadowStep(state, block.step);
+  const ours = isShadow ? shadow : challenger;
+  // A service that reports pairs alone says with them what its champion did.
+  const theirs = isShadow && champion.requests === 0 ? (shadow.pairs ?? EMPTY_PAIRS) : undefined;
   const sick = lookAtChampion(config, state.sick, champion);
   // What an outage does to latencies says nothing about what is slow afterwards.
   const isUsual = sicknessOf({ sick }) === undefined;
@@ -47,10 +52,10 @@ export function absorbBlock(config: SequentialConfig, state: SequentialState, bl
     ...counted,
     split: weighSplit(config, state, block),
     sick,
-    ...(isUsual ? keepLatency(begun, champion.latency) : {}),
+    ...(isUsual ? keepLatency(begun, theirs?.latency.champion ?? champion.latency) : {}),
     heardMs: {
-      champion: champion.requests > 0 ? block.startMs : state.heardMs.champion,
-      challenger: challenger.requests > 0 ? block.startMs : state.heardMs.challenger,
+      champion: champion.requests > 0 || (theirs !== undefined && theirs.count > 0) ? block.startMs : state.heardMs.champion,
+      challenger: ours.requests > 0 ? block.startMs : state.heardMs.challenger,
     },
   };
 }
@@ -110,8 +115,9 @@ function countBlock(
   { startMs, step, stratum, arms }: ConcurrentBlock,
 ): SequentialState {
   let { pending } = state;
+  const shadow = isShadowStep(state, step) ? { shadow: arms.shadow } : {};
   for (const [index, guard] of state.guards.entries()) {
-    const counts = countGuard(guardAt(config, index), guard, { arms, bins: state.bins });
+    const counts = countGuard(guardAt(config, index), guard, { arms, ...shadow, bins: state.bins });
     if (counts !== undefined) pending = addPending(pending, { guard: index, step, stratum, sinceMs: startMs, counts });
   }
   return { ...state, pending };
@@ -143,14 +149,14 @@ function isLatency(config: SequentialConfig, { guard }: Pending): boolean {
   return guardAt(config, guard).metric === 'latency';
 }
 
-/** A step of 100 % has no split. */
+/** A step of 100 % has no split, and neither has one of shadow. */
 function weighSplit(
   { splitTolerance }: SequentialConfig,
   { split, percents }: SequentialState,
   { step, arms }: ConcurrentBlock,
 ): SequentialState['split'] {
   const share = (percents[step] ?? 100) / 100;
-  if (share >= 1) return split;
+  if (share >= 1 || share === 0) return split;
   const counts = { champion: arms.champion.requests, challenger: arms.challenger.requests };
   return betOnSampleRatio(split, { share, tolerance: splitTolerance }, counts);
 }
@@ -171,6 +177,11 @@ function lookAtRate(detector: Detector, limit: number, counts: RateCounts): Dete
   if (counts.count === 0) return detector;
   const { logCapital } = detect(detector, limitLogFactors(clampRate(limit), counts));
   return { logCapital: logCapital.map((capital) => Math.min(capital, MOST_SICK)) };
+}
+
+/** Steps without traffic for the challenger are steps of shadow: it is compared on copies. */
+function isShadowStep({ percents }: Pick<SequentialState, 'percents'>, step: number): boolean {
+  return percents[step] === 0;
 }
 
 /** The configuration that a guard's state belongs to. */

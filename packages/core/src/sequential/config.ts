@@ -71,8 +71,16 @@ export interface LimitGuard {
   readonly aboveMs?: number;
 }
 
+/** How often both versions predict the same for the same request. Only shadow steps can tell. */
+export interface AgreementGuard {
+  readonly metric: 'agreement';
+  readonly weight: number;
+  /** Share of the requests, in (0, 1), on which they must agree within the model's tolerance. */
+  readonly atLeast: number;
+}
+
 /** One metric with its tolerances. Weights are relative to each other. */
-export type GuardConfig = ErrorsGuard | LatencyGuard | DriftGuard | ScoreGuard | FeedbackGuard | LimitGuard;
+export type GuardConfig = ErrorsGuard | LatencyGuard | DriftGuard | ScoreGuard | FeedbackGuard | LimitGuard | AgreementGuard;
 
 /** Tests that stay valid however often one looks; formulas in the files beside this one. */
 export interface SequentialConfig {
@@ -108,6 +116,7 @@ export const DEFAULT_GUARDS = {
   score: { better: 'higher', weight: 0.25, tolerance: 0.01, promote: 0.02 },
   feedback: { better: 'higher', weight: 0.25, tolerance: 0.01, promote: 0.02, needed: 'promotion' },
   limit: { weight: 0.1 },
+  agreement: { weight: 0.1 },
 } as const;
 
 /** Errors 1.1× + 0.1 %, median 1.2×, 99th percentile 1.5×, shares of predictions ±5 %, at a risk of 5 %. */
@@ -162,6 +171,8 @@ export function nameOfGuard(guard: GuardConfig): string {
       return `feedback.${guard.name}`;
     case 'limit':
       return `limit.${guard.of}`;
+    case 'agreement':
+      return 'agreement';
   }
 }
 
@@ -193,6 +204,8 @@ function problemsOfGuard(guard: GuardConfig): readonly string[] {
       return (guard.of === 'latency') === (guard.aboveMs !== undefined)
         ? []
         : [`${name}: aboveMs is needed for latency, and only there`];
+    case 'agreement':
+      return [];
     case 'latency':
       return guard.ratio > 1 || guard.ignoreBelowMs > 0
         ? []

@@ -12,7 +12,10 @@ import { countErrors, countOverLimit } from './rate-guards.ts';
 import { countScores, type MeanGuard } from './score-guard.ts';
 
 /** Everything of a reading but what the evidence comes to. */
-export type Estimate = Pick<GuardReading, 'champion' | 'challenger' | 'limit' | 'margin' | 'intervals' | 'unit' | 'samples'> & {
+export type Estimate = Pick<
+  GuardReading,
+  'champion' | 'challenger' | 'limit' | 'margin' | 'intervals' | 'difference' | 'unit' | 'samples'
+> & {
   /** What the two values are, such as `p99 latency`. */
   readonly what: string;
   /** On which side of the limit harm lies. */
@@ -36,6 +39,8 @@ export function estimateOf(guard: GuardConfig, bins: PredictionBins | undefined,
       return ofScore(guard, seen);
     case 'limit':
       return ofLimit(guard, seen);
+    case 'agreement':
+      return { what: 'agreement', harmLies: 'below', unit: 'share', samples: 0 };
   }
 }
 
@@ -117,12 +122,14 @@ function ofShares(guard: DriftGuard, bins: PredictionBins | undefined, seen: Arm
   };
 }
 
-interface NamedSet {
+/** A set of bins as people call it. */
+export interface NamedSet {
   readonly name: string;
   readonly set: BinSet;
 }
 
-function setsOf(bins: PredictionBins): readonly NamedSet[] {
+/** The sets in which a change of the predictions is looked for, for people. */
+export function setsOf(bins: PredictionBins): readonly NamedSet[] {
   if (bins.kind === 'classes') {
     return [...bins.classes, undefined].map((name, bin) => ({
       name: name === undefined ? 'predictions of other classes' : `predictions of "${name}"`,
@@ -149,7 +156,7 @@ function intervalsOf(champion: Interval | undefined, challenger: Interval | unde
 }
 
 /** No share and no score lies beyond 0 or 1, so no limit is shown there. */
-function shareWithin(value: number): number {
+export function shareWithin(value: number): number {
   return Math.min(1, Math.max(0, value));
 }
 

@@ -9,6 +9,7 @@ import { isNeededIn } from './labels.ts';
 import { clampRate } from './log-odds.ts';
 import type { ArmPair, Margin, RateCounts } from './margin.ts';
 import { oneSampleLogFactor } from './one-sample-test.ts';
+import { isWeighedIn } from './paired-guard.ts';
 import { growthPerChallengerRequest, requestsToPass, smallestDetectable } from './power.ts';
 import { countErrors, countOverLimit } from './rate-guards.ts';
 import { countScores } from './score-guard.ts';
@@ -67,7 +68,7 @@ function requestsToProve(config: SequentialConfig, state: SequentialState, quest
   const bound = logSafetyBound(config, question);
   return config.guards.flatMap((guard, index) => {
     const guardState = state.guards[index];
-    if (guardState === undefined || !isNeededIn(guard, question)) return [];
+    if (guardState === undefined || !isWeighedIn(guard, false) || !isNeededIn(guard, question)) return [];
     return [{ name: nameOfGuard(guard), missing: requestsToProveGuard(guard, guardState, question, bound) }];
   });
 }
@@ -104,6 +105,8 @@ function safetyGrowth(guard: GuardConfig, state: GuardState, { seen, trafficPerc
       const rate = Math.min(share, clampRate(rateOf(countOverLimit(guard, seen).champion)));
       return oneSampleLogFactor(share, rate, { count: 1, bad: rate });
     }
+    case 'agreement':
+      return 0;
   }
 }
 

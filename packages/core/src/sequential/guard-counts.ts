@@ -1,13 +1,22 @@
 /** What a guard counts in a block, added up until there is enough of it to weigh. Whole numbers, so the order of adding does not matter. */
 import { addCounts, mergeMoments, type Moments } from '../evidence.ts';
+import { mergeMoves, type Moves } from '../pairs.ts';
 import type { ArmPair, RateCounts } from './margin.ts';
+import { addPairCounts, type PairCounts } from './paired-test.ts';
 
-/** Bad requests of all, requests per bin, or sums of a score: whatever the guard's metric is made of. */
+/**
+ * Bad requests of all, requests per bin, or sums of a score: whatever the guard's metric is made of. The last four are of
+ * shadow steps, where both versions got the same requests.
+ */
 export type GuardCounts =
   | { readonly kind: 'rate'; readonly arms: ArmPair<RateCounts> }
   | { readonly kind: 'slow'; readonly harm: ArmPair<RateCounts>; readonly safety: ArmPair<RateCounts> }
   | { readonly kind: 'bins'; readonly arms: ArmPair<readonly number[]> }
-  | { readonly kind: 'score'; readonly arms: ArmPair<Moments> };
+  | { readonly kind: 'score'; readonly arms: ArmPair<Moments> }
+  | { readonly kind: 'pairs'; readonly pairs: PairCounts }
+  | { readonly kind: 'slow-pairs'; readonly harm: PairCounts; readonly safety: PairCounts }
+  | { readonly kind: 'moves'; readonly moves: Moves }
+  | { readonly kind: 'agreement'; readonly pairs: RateCounts };
 
 /** Both together. Counts of one guard are of one kind. */
 export function addGuardCounts(left: GuardCounts, right: GuardCounts): GuardCounts {
@@ -19,6 +28,18 @@ export function addGuardCounts(left: GuardCounts, right: GuardCounts): GuardCoun
   if (left.kind === 'bins' && right.kind === 'bins') return { kind: 'bins', arms: addPairs(left.arms, right.arms, addCounts) };
   if (left.kind === 'score' && right.kind === 'score') {
     return { kind: 'score', arms: addPairs(left.arms, right.arms, mergeMoments) };
+  }
+  if (left.kind === 'pairs' && right.kind === 'pairs') return { kind: 'pairs', pairs: addPairCounts(left.pairs, right.pairs) };
+  if (left.kind === 'slow-pairs' && right.kind === 'slow-pairs') {
+    return {
+      kind: 'slow-pairs',
+      harm: addPairCounts(left.harm, right.harm),
+      safety: addPairCounts(left.safety, right.safety),
+    };
+  }
+  if (left.kind === 'moves' && right.kind === 'moves') return { kind: 'moves', moves: mergeMoves(left.moves, right.moves) };
+  if (left.kind === 'agreement' && right.kind === 'agreement') {
+    return { kind: 'agreement', pairs: addRates(left.pairs, right.pairs) };
   }
   throw new Error(`cannot add counts of kind ${right.kind} to counts of kind ${left.kind}`);
 }
@@ -33,6 +54,13 @@ export function sizeOf(counts: GuardCounts): number {
       return Math.min(counts.harm.champion.count, counts.harm.challenger.count);
     case 'bins':
       return Math.min(sumOf(counts.arms.champion), sumOf(counts.arms.challenger));
+    case 'pairs':
+    case 'agreement':
+      return counts.pairs.count;
+    case 'slow-pairs':
+      return counts.harm.count;
+    case 'moves':
+      return counts.moves.reduce((sum, [, , count]) => sum + count, 0);
   }
 }
 

@@ -33,14 +33,17 @@ import {
   type ScoreState,
   weighScores,
 } from './score-guard.ts';
+import { type AgreementState, countPaired, isWeighedIn, openAgreement, type PairedCounts, weighPaired } from './paired-guard.ts';
 import { logDriftEvidence, logDriftSafetyEvidence, restartDrift } from './share-drift.ts';
 
 /** Plain data; the guard's configuration is kept beside it, at the same place of a list. */
-export type GuardState = ErrorsState | LatencyState | DriftGuardState | ScoreState | FeedbackState | LimitState;
+export type GuardState = ErrorsState | LatencyState | DriftGuardState | ScoreState | FeedbackState | LimitState | AgreementState;
 
 /** What every guard looks at. */
 export interface GuardSight {
   readonly arms: ArmPair<Tally>;
+  /** The shadow's tally where the step is one of shadow: its pairs count then, and not the arms. */
+  readonly shadow?: Tally;
   readonly bins: PredictionBins | undefined;
 }
 
@@ -59,12 +62,18 @@ export function openGuard(config: GuardConfig, { champion, bins }: Opening): Gua
       return openFeedback(config, champion);
     case 'limit':
       return openLimit(config, champion);
+    case 'agreement':
+      return openAgreement();
   }
 }
 
 /** What the guard counts in a block; undefined when it cannot see anything yet. */
-export function countGuard(config: GuardConfig, state: GuardState, { arms, bins }: GuardSight): GuardCounts | undefined {
+export function countGuard(config: GuardConfig, state: GuardState, { arms, shadow, bins }: GuardSight): GuardCounts | undefined {
+  if (!isWeighedIn(config, shadow !== undefined)) return undefined;
+  if (shadow !== undefined) return countPaired(config, state, { pairs: shadow.pairs, bins });
   switch (config.metric) {
+    case 'agreement':
+      return undefined;
     case 'errors':
       return { kind: 'rate', arms: countErrors(config, arms) };
     case 'limit':
@@ -87,6 +96,7 @@ export function countGuard(config: GuardConfig, state: GuardState, { arms, bins 
 
 /** The guard after betting on a block. */
 export function weighGuard(config: GuardConfig, state: GuardState, counts: GuardCounts): GuardState {
+  if (isPaired(counts)) return weighPaired(config, state, counts);
   if (config.metric === 'errors' && state.metric === 'errors' && counts.kind === 'rate') {
     return weighErrors(config, state, counts.arms);
   }
@@ -115,6 +125,7 @@ export function restartGuard(config: GuardConfig, state: GuardState, pastLatency
     case 'errors':
     case 'score':
     case 'feedback':
+    case 'agreement':
       return { ...state, harm: restart(state.harm), safety: restart(state.safety) };
     case 'latency': {
       const restarted = { ...state, harm: restart(state.harm), safety: restart(state.safety) };
@@ -133,6 +144,7 @@ export function renewSafety(state: GuardState): GuardState {
     case 'errors':
     case 'latency':
     case 'limit':
+    case 'agreement':
       return { ...state, safety: safetyProcess() };
     case 'score':
       return { ...state, safety: meanSafetyProcess() };
@@ -151,6 +163,7 @@ export function logHarmOfGuard(state: GuardState): number {
     case 'latency':
     case 'score':
     case 'feedback':
+    case 'agreement':
       return logEvidence(state.harm);
     case 'limit':
       // The smaller of two pieces of evidence speaks against either hypothesis: within the limit, or no worse than the champion.
@@ -179,8 +192,13 @@ function computeSafety(state: GuardState): number {
     case 'score':
     case 'feedback':
     case 'limit':
+    case 'agreement':
       return logEvidence(state.safety);
     case 'drift':
       return state.tests === undefined ? 0 : logDriftSafetyEvidence(state.tests.safety);
   }
+}
+
+function isPaired(counts: GuardCounts): counts is PairedCounts {
+  return counts.kind === 'pairs' || counts.kind === 'slow-pairs' || counts.kind === 'moves' || counts.kind === 'agreement';
 }

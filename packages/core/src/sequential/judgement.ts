@@ -7,9 +7,11 @@ import { forecastOf } from './forecast.ts';
 import { type GuardState, logHarmOfGuard, logSafetyOfGuard } from './guard.ts';
 import { logHarmPartOf, logShareOf } from './harm.ts';
 import { MIN_PAST } from './latency-threshold.ts';
+import { pairedEstimateOf } from './paired-estimate.ts';
+import { isWeighedIn } from './paired-guard.ts';
 import { countScores } from './score-guard.ts';
 import type { SequentialState } from './state.ts';
-import { logHarmBound, logSafetyBound, lopsidedGuard, sicknessOf, silentArm, verdictOf } from './verdict.ts';
+import { isAsked, logHarmBound, logSafetyBound, lopsidedGuard, sicknessOf, silentArm, verdictOf } from './verdict.ts';
 import { countWords, oddsWords, valueWords } from './words.ts';
 
 /** See {@link verdictOf} for the verdict, `estimate.ts` and `forecast.ts` for the numbers. */
@@ -34,11 +36,14 @@ function readGuard(config: SequentialConfig, state: SequentialState, { question,
   const guard = config.guards[index];
   const guardState = state.guards[index];
   if (guard === undefined || guardState === undefined) throw new Error(`the policy has no guard ${index}`);
-  const { what, harmLies, ...estimate } = estimateOf(guard, state.bins, question.seen);
+  const isShadow = question.shadowPercent !== undefined;
+  const { what, harmLies, ...estimate } = isShadow
+    ? pairedEstimateOf(guard, state.bins, question.seen.challenger)
+    : estimateOf(guard, state.bins, question.seen);
   const logHarm = logHarmOfGuard(guardState);
   const logSafety = state.step === question.step ? logSafetyOfGuard(guardState) : 0;
   const [harmBound, safetyBound] = [logHarmBound(config), logSafetyBound(config, question)];
-  const blindness = blindBecause(guardState);
+  const blindness = isWeighedIn(guard, isShadow) ? blindBecause(guardState) : notAskedBecause(guard, isShadow);
   const found = logSafety >= safetyBound ? 'healthy' : 'undecided';
   const known = estimate.samples === 0 || blindness !== undefined ? 'no-data' : found;
   const evidence = [harmWords(logHarm, harmBound - logShareOf(config, index)), safetyWords(logSafety, safetyBound)];
@@ -60,6 +65,12 @@ function blindBecause(state: GuardState): string | undefined {
     return 'not weighed: nobody knew what predictions look like when the rollout started';
   }
   return undefined;
+}
+
+/** What a step cannot tell is not held against anybody. */
+function notAskedBecause({ metric }: SequentialConfig['guards'][number], isShadow: boolean): string {
+  if (metric === 'agreement') return 'not weighed here: only a shadow gets the same requests as the champion';
+  return isShadow ? 'not weighed here: nobody is given the answers of a shadow, so nobody can score them' : 'not weighed here';
 }
 
 function valuesSentence({ what, harmLies, champion, challenger, limit, unit, samples }: Estimate): string {
@@ -114,9 +125,13 @@ function reasonOf(verdict: Verdict, { config, state, question, guards, driver }:
       return `the ${arm} was not heard of for ${formatDuration(silentMs)}; the rollout holds until it is`;
     }
     case 'undecided':
-      return undecidedBecause(question, guards);
-    case 'healthy':
-      return `every guard is proven safe after ${countWords(challenger.requests)} requests to the challenger in this step`;
+      return undecidedBecause({ config, question, guards });
+    case 'healthy': {
+      const requests = countWords(challenger.requests);
+      return question.shadowPercent === undefined
+        ? `every guard is proven safe after ${requests} requests to the challenger in this step`
+        : `the shadow has passed: every guard is proven safe on ${requests} copied requests`;
+    }
   }
 }
 
@@ -127,10 +142,11 @@ function lopsidedWords(guard: GuardConfig | undefined, { seen }: Question): stri
   return `labels do not come for both arms alike: ${countWords(ours)} of ${countWords(ours + theirs)} labels of ${name} are of the challenger's requests, which is not its share; what they say cannot be compared`;
 }
 
-function undecidedBecause({ seen, minSamples }: Question, guards: readonly GuardReading[]): string {
+function undecidedBecause({ config, question, guards }: Pick<Reasoned, 'config' | 'question' | 'guards'>): string {
+  const { seen, minSamples } = question;
   const { requests } = seen.challenger;
   if (requests < minSamples) return `${countWords(requests)} of ${countWords(minSamples)} requests that this step asks for`;
-  const open = guards.filter(({ verdict }) => verdict !== 'healthy');
+  const open = guards.filter(({ verdict }, index) => verdict !== 'healthy' && isAsked(config, index, question));
   const names = open.map(({ guard, progress }) => `${guard} ${Math.floor((progress?.safety ?? 0) * 100)} %`);
   return `no harm found, and not proven safe yet; of the proof there is: ${names.join(', ')}`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EMPTY_TALLY, type Moments, type Tally } from '../evidence.ts';
+import { EMPTY_TALLY, mergeTallies, type Moments, type Tally } from '../evidence.ts';
 import type { ConcurrentBlock } from '../evidence-pool.ts';
 import { randomOf } from '../simulation/random.ts';
 import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL, type FeedbackGuard, type FeedbackNeeded, type SequentialConfig } from './config.ts';
@@ -63,7 +63,11 @@ function verdictAfter(blocks: readonly ConcurrentBlock[], needed: FeedbackNeeded
   const atMs = (blocks.at(-1)?.startMs ?? 0) + 1000;
   const traffic = trafficOf(1, { seconds: 60, step: 1, trafficPercent: 25, rate: 200, fromMs: atMs });
   const state = stateAfter([...blocks, ...traffic], config);
-  const seen = { champion: { ...EMPTY_TALLY, requests: 9000 }, challenger: { ...EMPTY_TALLY, requests: 3000 } };
+  const all = (arm: 'champion' | 'challenger') => blocks.map(({ arms }) => arms[arm]).reduce(mergeTallies, EMPTY_TALLY);
+  const seen = {
+    champion: { ...all('champion'), requests: 9000 },
+    challenger: { ...all('challenger'), requests: 3000 },
+  };
   const question = questionOf({ atMs: atMs + 60_000, step: 1, sinceMs: atMs, trafficPercent: 25, isLast, seen });
   return { verdict: sequential.verdict(config, state, question), judgement: sequential.judge(config, state, question) };
 }

@@ -1,5 +1,6 @@
 /** Where slow begins: a quantile of the champion's past, and the same point stretched by the tolerated ratio for the challenger. */
-import { BUCKET_RATIO, bucketOfLatency, countOf, type Histogram, latencyOfBucket, quantileOf } from '../histogram.ts';
+import { BUCKET_RATIO, bucketOfLatency, countOf, type Histogram, quantileOf } from '../histogram.ts';
+import { shiftOfRatio, stretchedBucket } from '../pairs.ts';
 import type { LatencyGuard } from './config.ts';
 
 /** Where a latency counts as slow on either arm. Buckets are those of `core/histogram.ts`. */
@@ -28,9 +29,6 @@ export interface LatencyThreshold {
 /** Below this many latencies a tail quantile is noise, and a threshold made of it only loses time. */
 export const MIN_PAST = 50;
 
-// A ratio of exactly 1.2 or 1.5 is a whole number of buckets but for rounding errors of the logarithm.
-const ROUNDING = 0.05;
-
 /**
  * The threshold that the champion's past gives; undefined while there is too little of it.
  *
@@ -49,15 +47,13 @@ export function thresholdOf(guard: LatencyGuard, past: Histogram): LatencyThresh
 
 function lineAt(guard: LatencyGuard, past: Histogram, champion: number): LatencyLine {
   const total = countOf(past);
-  const edgeMs = latencyOfBucket(champion - 0.5);
-  const ignored = bucketOfLatency(edgeMs + guard.ignoreBelowMs) + (guard.ignoreBelowMs > 0 ? 1 : 0);
-  const challenger = Math.max(champion + shiftOf(guard.ratio), ignored);
+  const challenger = stretchedBucket(champion, { ratio: guard.ratio, plusMs: guard.ignoreBelowMs });
   return { champion, challenger, guess: countFrom(past, champion) / total, expected: countFrom(past, challenger) / total };
 }
 
 /** The ratio that is really tested: whole buckets, at most half a bucket off the one asked for and never below it by more than 0.1 %. */
 export function effectiveRatioOf(ratio: number): number {
-  return BUCKET_RATIO ** shiftOf(ratio);
+  return BUCKET_RATIO ** shiftOfRatio(ratio);
 }
 
 /** How many latencies lie in a bucket or above it. */
@@ -65,8 +61,4 @@ export function countFrom(histogram: Histogram, bucket: number): number {
   let count = 0;
   for (const [index, seen] of histogram) if (index >= bucket) count += seen;
   return count;
-}
-
-function shiftOf(ratio: number): number {
-  return Math.ceil(Math.log(ratio) / Math.log(BUCKET_RATIO) - ROUNDING);
 }

@@ -40,11 +40,11 @@ type Rates = ArmPair<RateCounts>;
 
 const NOTHING: RateCounts = { count: 0, bad: 0 };
 
-// "Not slower than the stretched champion" is "no more slow answers than the champion": the ratio is in the threshold.
-const NO_MORE: Margin = { ratio: 1, plus: 0 };
+/** "Not slower than the stretched champion" is "no more slow answers than the champion": the ratio is in the threshold. */
+export const NO_MORE: Margin = { ratio: 1, plus: 0 };
 
-// What "worse than the champion" means beside an absolute limit: the tolerance of the default guard on errors.
-const CLEARLY_MORE: Margin = { ratio: 1.1, plus: 0.001 };
+/** What "worse than the champion" means beside an absolute limit: the tolerance of the default guard on errors. */
+export const CLEARLY_MORE: Margin = { ratio: 1.1, plus: 0.001 };
 
 /** Begins with the champion's traffic before the rollout as its past. */
 export function openErrors(guard: ErrorsGuard, champion: Tally): ErrorsState {
@@ -122,19 +122,25 @@ export function countOverLimit(guard: LimitGuard, { champion, challenger }: Tall
 
 export function weighLimit(guard: LimitGuard, state: LimitState, counts: Rates): LimitState {
   const guess = guessOf(state.past);
-  const limit = clampRate(guard.share);
-  // One-sample bets on safety look where two-arm ones would; a challenger that mends a champion over the limit, at half of it.
-  const safer = safetyAlternatives(NO_MORE, limit, guess < limit ? guess : limit / 2);
   return {
     ...state,
-    over: bet(state.over, limitLogFactors(limit, counts.challenger)),
+    over: bet(state.over, limitLogFactors(clampRate(guard.share), counts.challenger)),
     worse: betOnHarm(state.worse, { margin: CLEARLY_MORE, guess }, counts),
-    safety: bet(
-      state.safety,
-      safer.map((alternative) => oneSampleLogFactor(limit, alternative, counts.challenger)),
-    ),
+    safety: bet(state.safety, limitSafetyLogFactors(guard, state, counts.challenger)),
     past: addToPast(state.past, counts.champion),
   };
+}
+
+/** One-sample bets on safety look where two-arm ones would; a challenger that mends a champion over the limit, at half of it. */
+export function limitSafetyLogFactors(
+  { share }: Pick<LimitGuard, 'share'>,
+  { past }: Pick<LimitState, 'past'>,
+  counts: RateCounts,
+): readonly number[] {
+  const guess = guessOf(past);
+  const limit = clampRate(share);
+  const safer = safetyAlternatives(NO_MORE, limit, guess < limit ? guess : limit / 2);
+  return safer.map((alternative) => oneSampleLogFactor(limit, alternative, counts));
 }
 
 /** A fresh process of a harm test, which lives for the rollout. */

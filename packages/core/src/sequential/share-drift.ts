@@ -44,7 +44,7 @@ export interface DriftSafetyBet {
 }
 
 // A challenger without drift, and one half way to the margin on the log-odds scale.
-const SAFETY_STEPS: readonly number[] = [1, 0.5];
+export const SAFETY_STEPS: readonly number[] = [1, 0.5];
 
 /**
  * The state before any block.
@@ -147,7 +147,8 @@ export function logDriftSafetyEvidence({ logWealth }: DriftSafety): number {
   return least - Math.log(SAFETY_STEPS.length);
 }
 
-function safetySetsOf({ bins, kind }: Pick<DriftSafety, 'bins' | 'kind'>): readonly BinSet[] {
+/** The sets that have to be proven, each by itself. */
+export function safetySetsOf({ bins, kind }: Pick<DriftSafety, 'bins' | 'kind'>): readonly BinSet[] {
   if (kind === 'ordered') return halfLinesOf(bins);
   const all = Array.from({ length: bins }, (_, bin) => bin);
   return all.flatMap((single) => [[single], all.filter((bin) => bin !== single)]);

@@ -13,7 +13,7 @@ import { openSampleRatio } from './sample-ratio.ts';
 
 /** Plain data that survives JSON unchanged. */
 export interface SequentialState {
-  /** Share of subjects on the challenger in each step, in percent. */
+  /** Share of subjects on the challenger in each step, in percent; 0 for a step of shadow. */
   readonly percents: readonly number[];
   readonly bins?: PredictionBins;
   /** Newest step that evidence came from. */

@@ -6,6 +6,7 @@ import { logEvidence } from './e-process.ts';
 import { logSafetyOfGuard } from './guard.ts';
 import { isNeededIn } from './labels.ts';
 import { SAMPLE_RATIO_THRESHOLD } from './sample-ratio.ts';
+import { isWeighedIn } from './paired-guard.ts';
 import type { SequentialState } from './state.ts';
 
 // Evidence of a thousand to one that the champion breaks a limit; it fades as the champion recovers.
@@ -24,11 +25,14 @@ export function verdictOf(config: SequentialConfig, state: SequentialState, ques
   // The state may still be that of the step before, while no block of this one is closed.
   if (state.step !== question.step) return 'undecided';
   const bound = logSafetyBound(config, question);
-  const isProven = state.guards.every((guard, index) => {
-    const { [index]: setting } = config.guards;
-    return (setting !== undefined && !isNeededIn(setting, question)) || logSafetyOfGuard(guard) >= bound;
-  });
-  return isProven ? 'healthy' : 'undecided';
+  const asked = state.guards.filter((_, index) => isAsked(config, index, question));
+  return asked.length > 0 && asked.every((guard) => logSafetyOfGuard(guard) >= bound) ? 'healthy' : 'undecided';
+}
+
+/** Whether a guard has to be proven safe in a step: what a step cannot tell it does not ask. */
+export function isAsked(config: SequentialConfig, index: number, question: Pick<Question, 'isLast' | 'shadowPercent'>): boolean {
+  const guard = config.guards[index];
+  return guard !== undefined && isWeighedIn(guard, question.shadowPercent !== undefined) && isNeededIn(guard, question);
 }
 
 /** ln of the evidence that rolls back, 1/α. */

@@ -3,7 +3,7 @@ import { EMPTY_TALLY } from '../evidence.ts';
 import type { ConcurrentBlock } from '../evidence-pool.ts';
 import { isLastStep, type Plan, strictestStepOf } from '../plan.ts';
 import type { Opening, Policy, Question, Verdict } from '../policy.ts';
-import { decide, type Rollout, type RolloutState } from '../rollout.ts';
+import { decideByEvidence, type Rollout, type RolloutState } from '../rollout.ts';
 import { openingOf, type PreparedScenario, requestsOf, type SimulatedSecond } from './prepared-scenario.ts';
 import { tallyCounterOf } from './tally-counter.ts';
 
@@ -80,9 +80,11 @@ const SECOND_MS = 1000;
 /**
  * Plays a rollout until it ends or the scenario's time is over. A second is judged and acted upon as soon as it ends: the
  * time that reports take is left out.
+ * Steps of shadow are left out: scenarios say how versions do by themselves, not how alike they are on one request.
  * @param seed integer; the same seed gives the same rollout, bit for bit
  */
-export function simulateRollout({ prepared, plan, openJudge, alphas = [] }: Trial, seed: number): SimulatedRollout {
+export function simulateRollout({ prepared, plan: whole, openJudge, alphas = [] }: Trial, seed: number): SimulatedRollout {
+  const plan = withoutShadow(whole);
   const opening = openingOf(prepared, plan, seed);
   const judge = openJudge(opening);
   const requests = requestsOf(prepared, seed);
@@ -110,6 +112,11 @@ export function simulateRollout({ prepared, plan, openJudge, alphas = [] }: Tria
     }
   }
   return { ...moment, end: 'held', crossings };
+}
+
+function withoutShadow(plan: Plan): Plan {
+  const steps = plan.steps.filter(({ shadowPercent }) => shadowPercent === undefined);
+  return steps.length === plan.steps.length ? plan : { ...plan, steps };
 }
 
 interface StepCounts {
@@ -163,7 +170,7 @@ function begin(plan: Plan): Rollout {
 
 function act(rollout: Rollout, atMs: number, verdict: Verdict): RolloutState {
   const judgement = { verdict, reason: verdict, guards: [] };
-  return decide(rollout, { atMs, judgement, notReady: undefined, unhealthy: undefined }).next;
+  return decideByEvidence(rollout, { atMs, judgement, notReady: undefined, unhealthy: undefined }).next;
 }
 
 function placeOf({ state }: Rollout): { readonly step: number; readonly sinceMs: number } {

@@ -154,3 +154,72 @@ it('prints the secret of a new token alone, so that it can go to a file', async 
   expect(stdout).toBe('us_secret\n');
   expect(fixture.seen.at(-1)).toMatchObject({ body: { name: 'ci', scopes: ['predict', 'read'] } });
 });
+
+describe('--override-freeze', () => {
+  it.each([
+    { words: ['rollout', 'step', 'digits'], endpoint: 'stepRollout' },
+    { words: ['rollout', 'promote', 'digits', '--yes'], endpoint: 'promoteRollout' },
+    { words: ['version', 'promote', 'digits', 'v2', '--yes'], endpoint: 'promoteVersion' },
+  ])('is sent with $words', async ({ words, endpoint }) => {
+    await using fixture = await openFixture();
+    const { code } = await run([...words, '--override-freeze', '--reason', 'urgent'], { url: fixture.url });
+    expect(code).toBe(0);
+    expect(fixture.seen.at(-1)).toMatchObject({ endpoint, body: { overrideFreeze: true, reason: 'urgent' } });
+  });
+
+  it('needs a reason', async () => {
+    await using fixture = await openFixture();
+    const { code, stderr } = await run(['rollout', 'step', 'digits', '--override-freeze'], { url: fixture.url });
+    expect(code).toBe(2);
+    expect(stderr).toContain('--override-freeze needs --reason');
+    expect(fixture.seen.filter(({ endpoint }) => endpoint === 'stepRollout')).toEqual([]);
+  });
+});
+
+describe('freeze set', () => {
+  it.each([
+    {
+      words: ['--day', 'sun', '--day', 'sat', '--from', '16:00', '--timezone', 'Europe/Berlin', '--model', 'digits'],
+      expected: { times: { days: ['sat', 'sun'], from: '16:00', to: '24:00', timezone: 'Europe/Berlin' }, models: ['digits'] },
+    },
+    {
+      words: ['--from', '2026-12-24T00:00:00Z', '--to', '2026-12-27T00:00:00Z'],
+      expected: { times: { from: '2026-12-24T00:00:00Z', until: '2026-12-27T00:00:00Z' } },
+    },
+  ])('sends $words', async ({ words, expected }) => {
+    await using fixture = await openFixture();
+    await run(['freeze', 'set', 'quiet', ...words, '--reason', 'r'], { url: fixture.url });
+    expect(fixture.seen.at(-1)).toEqual({
+      endpoint: 'saveFreeze',
+      path: '/freezes/quiet',
+      token: undefined,
+      body: { ...expected, reason: 'r' },
+    });
+  });
+
+  it.each([
+    { words: ['--from', '16:00'], problem: 'name a --day, or give both --from and --to' },
+    { words: ['--from', 'a', '--to', 'b', '--timezone', 'UTC'], problem: '--timezone goes with --day' },
+  ])('refuses $words', async ({ words, problem }) => {
+    await using fixture = await openFixture();
+    const { code, stderr } = await run(['freeze', 'set', 'quiet', ...words, '--reason', 'r'], { url: fixture.url });
+    expect(code).toBe(2);
+    expect(stderr).toContain(problem);
+    expect(fixture.seen).toEqual([]);
+  });
+});
+
+it('prints the secret of a new hook alone, so that it can go to a file', async () => {
+  await using fixture = await openFixture();
+  const { stdout } = await run(['hook', 'create', 'ops', 'https://ops.example/x', '--format', 'slack'], { url: fixture.url });
+  expect(stdout).toBe('whsec_secret\n');
+  expect(fixture.seen.at(-1)).toMatchObject({ body: { name: 'ops', url: 'https://ops.example/x', format: 'slack' } });
+});
+
+it('ends a test of a hook that fails with exit code 1, and says why', async () => {
+  await using fixture = await openFixture({
+    testHook: { outcome: 'failed', status: 404, problem: 'it answered 404', tookMs: 12 },
+  });
+  const { code, stdout } = await run(['hook', 'test', 'ops'], { url: fixture.url });
+  expect({ code, stdout }).toEqual({ code: 1, stdout: 'failed (404) in 12ms: it answered 404\n' });
+});

@@ -93,7 +93,7 @@ it('shows the help of the program', async () => {
   await expect(stdout).toMatchFileSnapshot('testdata/help/understudy.txt');
 });
 
-it.each(['model', 'version', 'rollout', 'plan', 'flag', 'segment', 'sdk', 'token', 'context', 'gateway'])(
+it.each(['model', 'version', 'rollout', 'plan', 'flag', 'segment', 'sdk', 'freeze', 'hook', 'token', 'context', 'gateway'])(
   'shows the help of the group %s',
   async (group) => {
     const { code, stderr } = await run([group]);

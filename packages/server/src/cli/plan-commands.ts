@@ -1,4 +1,5 @@
 /** `understudy plan …`: look at, check and save plans. Checking needs no server. */
+import type { PlanFile } from '@understudy/contract/plan-file';
 import type { Command } from './command.ts';
 import { UsageError } from './usage-error.ts';
 import { readPlanFile } from './plan-source.ts';
@@ -78,6 +79,8 @@ async function showPlan<Plan extends { readonly name: string }>(session: Session
   await session.output.show({ data: plan, text: (data) => stringify(data), names: ({ name }) => [name] });
 }
 
-function stepWords({ traffic, hold }: { readonly traffic: number; readonly hold?: string }): string {
-  return hold === undefined || hold === '0s' || hold === '0ms' ? `${traffic} %` : `${traffic} % for ${hold}`;
+function stepWords({ hold, ...step }: PlanFile['steps'][number]): string {
+  const { traffic = 0, shadow } = step;
+  const share = shadow === undefined ? `${traffic} %` : `shadow ${shadow} %`;
+  return hold === undefined || hold === '0s' || hold === '0ms' ? share : `${share} for ${hold}`;
 }

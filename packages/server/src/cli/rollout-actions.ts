@@ -2,6 +2,7 @@
 import type { RolloutView } from '@understudy/contract/views';
 import type { Command, Input } from './command.ts';
 import { confirm } from './confirm.ts';
+import { OVERRIDE_FREEZE, overrideOf } from './freeze-commands.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { planOf } from './plan-source.ts';
 import { reasonOf, statusOf } from './rollout-words.ts';
@@ -44,20 +45,35 @@ export const ROLLOUT_ACTIONS: readonly Command[] = [
     path: 'rollout step',
     summary: 'Ask the engine for a decision now',
     arguments: [TARGET],
-    options: [{ flags: '--skip-hold', about: "pass this step's hold time; guards still apply" }],
+    options: [{ flags: '--skip-hold', about: "pass this step's hold time; guards still apply" }, OVERRIDE_FREEZE],
     examples: ['rollout step digits', 'rollout step digits --skip-hold'],
     isChange: true,
     reason: 'optional',
     async run(session, input) {
       const { rollout } = await findRollout(session, input.argument('rollout'));
-      const body = { skipHold: input.flag('skipHold'), reason: input.reason('manual step') };
+      const body = { skipHold: input.flag('skipHold'), overrideFreeze: overrideOf(input), reason: input.reason('manual step') };
       await showRollout(session, await session.change('stepRollout', { params: { rollout: rollout.id }, body }));
+    },
+  },
+  {
+    path: 'rollout approve',
+    summary: 'Agree that it leaves its present step upwards',
+    details: ['For this step only. Guards decide as ever: an approval overrides none.'],
+    arguments: [TARGET],
+    examples: ['rollout approve digits --reason "numbers look right"'],
+    isChange: true,
+    reason: 'required',
+    async run(session, input) {
+      const { rollout } = await findRollout(session, input.argument('rollout'));
+      const body = { reason: input.reason('') };
+      await showRollout(session, await session.change('approveRollout', { params: { rollout: rollout.id }, body }));
     },
   },
   {
     path: 'rollout promote',
     summary: 'Make the challenger champion, whatever the evidence',
     arguments: [TARGET],
+    options: [OVERRIDE_FREEZE],
     examples: ['rollout promote digits', 'rollout promote digits-3 --yes --reason "checked by hand"'],
     isChange: true,
     isConfirmed: true,
@@ -136,7 +152,7 @@ async function promote(session: Session, input: Input): Promise<ExitCode | void>
     `Rollout ${id} has ${before.challengerPercent} % on it. Status: ${statusOf(before)}; ${reasonOf(before)}`,
   ]);
   if (refused !== undefined) return refused;
-  const body = { reason: input.reason('promoted by hand') };
+  const body = { overrideFreeze: overrideOf(input), reason: input.reason('promoted by hand') };
   const view = await session.change('promoteRollout', { params: { rollout: id }, body });
   await showRollout(session, view, [`undo: understudy model rollback ${shellWord(model)} ${shellWord(challenger)} --reason "…"`]);
 }

@@ -84,3 +84,25 @@ describe.each(['get', 'why'])('rollout %s', (verb) => {
     expect(uncoloured).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
   });
 });
+
+it.each([
+  { heldFor: 'approval', words: 'held: waits for approval' },
+  { heldFor: 'freeze', words: 'held: frozen' },
+  { heldFor: 'dry-run', words: 'dry run: it would act now' },
+  { heldFor: 'time-box', words: 'held: the time box is over' },
+] as const)('says that people hold it back: $heldFor', async ({ heldFor, words }) => {
+  const view = rolloutView();
+  const [first, second, ...rest] = view.rollout.plan.steps;
+  if (first === undefined || second === undefined || view.now === undefined) throw new Error('the view is of another rollout');
+  const steps = [first, { ...second, approval: { by: 2, fourEyes: true } }, ...rest];
+  const rollout = { ...view.rollout, plan: { ...view.rollout.plan, steps, dryRun: true } };
+  const now = { ...view.now, verdict: 'healthy' as const, heldFor, would: 'advance' as const, reason: 'THE REASON' };
+  await using fixture = await openFixture({ getRollout: { ...view, rollout, now } });
+  for (const verb of ['get', 'why']) {
+    const { stdout } = await run(['rollout', verb, 'digits'], { url: fixture.url, columns: 200 });
+    expect(stdout).toContain(words);
+    expect(stdout).toContain('2 approvals are missing, not from alice who started it');
+    expect(stdout).toContain('THE REASON');
+  }
+  expect((await run(['rollout', 'get', 'digits'], { url: fixture.url, columns: 200 })).stdout).toContain('(dry run)');
+});

@@ -1,10 +1,12 @@
 /** One rollout on a screen: where it stands, both versions, every guard, and what comes next. `rollout get` and the watch depend on it. */
 import type { RolloutView } from '@understudy/contract/views';
+import { approvalNeedOf } from '@understudy/core/approval';
 import { formatDuration } from '@understudy/core/duration';
 import type { Arm } from '@understudy/core/evidence';
 import { type Fact, type FactOptions, renderFacts } from './facts.ts';
 import { renderGuards } from './guard-lines.ts';
 import { countWords, nextOf, reasonOf, statusOf, stepWordsOf } from './rollout-words.ts';
+import { copiesFacts } from './shadow-frame.ts';
 import { wrap } from './terminal-text.ts';
 
 export interface FrameOptions extends FactOptions {
@@ -28,6 +30,7 @@ export function renderRollout(view: RolloutView, options: FrameOptions): string 
     renderFacts(
       [
         ['why', reasonOf(view)],
+        ...(view.shadow === undefined ? [] : copiesFacts(view.shadow)),
         ['forecast', view.now?.forecast?.sentence],
         ['next', nextOf(view, serverNowMs(view, options.nowMs))],
         ['warning', view.warnings],
@@ -72,7 +75,8 @@ function headerOf(view: RolloutView, { palette, nowMs }: FrameOptions): readonly
     ['status', palette.bold(statusOf(view))],
     ['step', step === undefined ? undefined : `${step}${held}`],
     ['share', shareOf(view)],
-    ['plan', `${rollout.plan.name}: ${staircaseOf(view)}`],
+    ['plan', `${rollout.plan.name}: ${staircaseOf(view)}${rollout.plan.dryRun === true ? ' (dry run)' : ''}`],
+    ['approvals', approvalNeedOf(rollout, 'next')?.sentence],
     ['started', `${agoOf(rollout.startedAtMs, atMs)} ago by ${rollout.startedBy}`],
     [
       state.phase === 'paused' ? 'paused' : 'ended',
@@ -90,7 +94,10 @@ function agoOf(thenMs: number, atMs: number): string {
 function staircaseOf({ rollout }: RolloutView): string {
   const { state, plan } = rollout;
   const present = 'step' in state ? state.step : -1;
-  const shares = plan.steps.map(({ trafficPercent }, index) => (index === present ? `[${trafficPercent}]` : `${trafficPercent}`));
+  const shares = plan.steps.map(({ trafficPercent, shadowPercent }, index) => {
+    const share = shadowPercent === undefined ? `${trafficPercent}` : `shadow ${shadowPercent}`;
+    return index === present ? `[${share}]` : share;
+  });
   return `${shares.join(' > ')} %`;
 }
 

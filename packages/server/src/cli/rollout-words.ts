@@ -1,9 +1,9 @@
 /** What a rollout's state means, in sentences: where it stands, what it waits for, how it ended. Views of rollouts depend on it. */
 import type { RolloutView } from '@understudy/contract/views';
 import { formatDuration } from '@understudy/core/duration';
-import { asksForNothing, type PlanStep } from '@understudy/core/plan';
+import { asksForNothing, type Plan, type PlanStep, shareWords } from '@understudy/core/plan';
 import type { GuardReading, Verdict } from '@understudy/core/policy';
-import { isLive, type RolloutState, stepOf } from '@understudy/core/rollout';
+import { isLive, type Restraint, type RolloutState, stepOf } from '@understudy/core/rollout';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 
 const STEPPING_WORDS: Readonly<Record<Verdict, string>> = {
@@ -15,14 +15,21 @@ const STEPPING_WORDS: Readonly<Record<Verdict, string>> = {
   invalid: 'held: the sample cannot be trusted',
 };
 
+const HELD_WORDS: Readonly<Record<Restraint, string>> = {
+  approval: 'held: waits for approval',
+  freeze: 'held: frozen',
+  'time-box': 'held: the time box is over, a person decides',
+  'dry-run': 'dry run: it would act now',
+};
+
 /** Where the rollout stands, in a few words. */
 export function statusOf({ rollout, now }: RolloutView): string {
   const { state } = rollout;
   switch (state.phase) {
     case 'preparing':
-      return 'preparing: the challenger gets no traffic yet';
+      return now?.heldFor === undefined ? 'preparing: the challenger gets no traffic yet' : HELD_WORDS[now.heldFor];
     case 'stepping':
-      return STEPPING_WORDS[now?.verdict ?? 'no-data'];
+      return now?.heldFor === undefined ? STEPPING_WORDS[now?.verdict ?? 'no-data'] : HELD_WORDS[now.heldFor];
     case 'paused':
       return `paused by ${state.by}`;
     case 'promoted':
@@ -58,7 +65,7 @@ export function nextOf(view: RolloutView, atMs: number): readonly string[] {
   const { state, plan } = rollout;
   switch (state.phase) {
     case 'preparing':
-      return [`${plan.steps[0]?.trafficPercent ?? 0} % once ${rollout.challenger} is loaded and probed on every gateway`];
+      return [`${firstShareOf(plan)} once ${rollout.challenger} is loaded and probed on every gateway`];
     case 'stepping':
       return nextOfStep(view, { step: state.step, heldMs: atMs - state.sinceMs });
     case 'paused':
@@ -104,18 +111,24 @@ export function countWords(count: number): string {
   return count.toLocaleString('en-US');
 }
 
+function firstShareOf({ steps: [first] }: Plan): string {
+  return first === undefined ? '0 %' : shareWords(first);
+}
+
 function nextOfStep(view: RolloutView, at: { readonly step: number; readonly heldMs: number }): readonly string[] {
   const { plan, challenger, champion } = view.rollout;
+  if (view.now?.heldFor !== undefined) return [view.now.reason];
   if (view.now?.verdict === 'harmful') return [`back to ${champion} for everybody at the next check`];
   const step = plan.steps[at.step];
   const following = plan.steps[at.step + 1];
-  const goal = following === undefined ? `${challenger} becomes champion` : `${following.trafficPercent} %`;
+  const goal = following === undefined ? `${challenger} becomes champion` : shareWords(following);
   const waits = step === undefined ? [] : waitsFor(view, step, at.heldMs);
   return waits.length === 0 ? [`${goal} at the next check`] : [`${goal}, after:`, ...waits];
 }
 
 function waitsFor({ arms, now }: RolloutView, step: PlanStep, heldMs: number): readonly string[] {
-  const seen = arms.find((arm) => arm.arm === 'challenger')?.requests ?? 0;
+  const asked = step.shadowPercent === undefined ? 'challenger' : 'shadow';
+  const seen = arms.find((arm) => arm.arm === asked)?.requests ?? 0;
   const waits: string[] = [];
   if (heldMs < step.holdMs) waits.push(`${formatDuration(step.holdMs - heldMs)} more of holding this step`);
   if (seen < step.minSamples) waits.push(`${countWords(step.minSamples - seen)} more requests on the challenger`);

@@ -110,7 +110,11 @@ describe('simulate', () => {
     { words: ['--rollouts', '2.5'], code: EXIT.usage, says: 'write a whole number from 1' },
     { words: ['--rate', '0'], code: EXIT.usage, says: 'above 0' },
     { words: ['--limit', 'soon'], code: EXIT.usage, says: 'write a length of time' },
-    { words: ['--plan', 'mine'], code: EXIT.notFound, says: '"mine" is none of the built-in plans (standard, careful)' },
+    {
+      words: ['--plan', 'mine'],
+      code: EXIT.notFound,
+      says: '"mine" is none of the built-in plans (standard, careful, rehearsed)',
+    },
   ])('refuses $words with $code', async ({ words, code, says }) => {
     const ran = await run(['simulate', ...words], { url: NOWHERE });
     expect({ code: ran.code, stdout: ran.stdout }).toEqual({ code, stdout: '' });

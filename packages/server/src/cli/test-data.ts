@@ -12,6 +12,8 @@ import type { GuardReading, Verdict } from '@understudy/core/policy';
 import type { Decision, RolloutState } from '@understudy/core/rollout';
 import { DEFAULT_SEQUENTIAL } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
+import { peopleAnswers } from './test-people-data.ts';
+import { shadowAnswers } from './test-shadow-data.ts';
 
 /** 2026-01-31 12:00:00Z, when every test takes place. */
 export const NOW_MS: number = Date.UTC(2026, 0, 31, 12);
@@ -160,6 +162,8 @@ export function answers(text = 'fine'): { readonly [Name in EndpointName]: Answe
     ...versionAnswers(text),
     ...rolloutAnswers(text),
     ...flagAnswers(text),
+    ...shadowAnswers(text, { nowMs: NOW_MS, guards: WEIGHED, stopped: outcome(text) }),
+    ...peopleAnswers(text, NOW_MS),
   };
 }
 
@@ -286,6 +290,7 @@ function rolloutAnswers(text: string) {
     getRolloutEvidence: evidenceAnswer(),
     pauseRollout: rollout,
     resumeRollout: rollout,
+    approveRollout: rollout,
     promoteRollout: rollout,
     abortRollout: rollout,
     rollBackRollout: rollout,

@@ -3,6 +3,7 @@ import type { VersionView } from '@understudy/contract/views';
 import { UpstreamProtocolChoices, registerVersion } from './register-version.ts';
 import type { Command, Input } from './command.ts';
 import { confirm } from './confirm.ts';
+import { OVERRIDE_FREEZE, overrideOf } from './freeze-commands.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { renderFacts } from './facts.ts';
 import { readBaseline } from './input-values.ts';
@@ -77,6 +78,7 @@ export const VERSION_COMMANDS: readonly Command[] = [
     path: 'version promote',
     summary: 'Make a version champion now, without a rollout',
     arguments: [MODEL, VERSION],
+    options: [OVERRIDE_FREEZE],
     examples: ['version promote digits v1', 'version promote digits v1 --yes --reason "first version"'],
     isChange: true,
     isConfirmed: true,
@@ -131,7 +133,7 @@ async function promote(session: Session, input: Input): Promise<ExitCode | void>
     champion === null ? 'There is no champion yet.' : `${champion}, champion now, becomes the fallback.`,
   ]);
   if (refused !== undefined) return refused;
-  const body = { reason: input.reason('promoted without a rollout') };
+  const body = { overrideFreeze: overrideOf(input), reason: input.reason('promoted without a rollout') };
   const outcome = await session.change('promoteVersion', { params: { model, version }, body });
   const undo = champion === null ? undefined : `understudy model rollback ${shellWord(model)} ${shellWord(version)} --reason "…"`;
   await showOutcome(session, outcome, undo);

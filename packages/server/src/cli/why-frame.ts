@@ -1,9 +1,11 @@
 /** Why a rollout stands where it stands: the newest decision, and what the engine sees now, guard by guard. */
 import type { RolloutView } from '@understudy/contract/views';
+import { approvalNeedOf } from '@understudy/core/approval';
 import { formatDuration } from '@understudy/core/duration';
 import { renderFacts } from './facts.ts';
 import { renderGuards } from './guard-lines.ts';
 import { type FrameOptions, serverNowMs } from './rollout-frame.ts';
+import { copiesFacts } from './shadow-frame.ts';
 import { nextOf, reasonOf, statusOf, stepWordsOf } from './rollout-words.ts';
 
 export function renderWhy(view: RolloutView, options: FrameOptions): string {
@@ -21,6 +23,7 @@ export function renderWhy(view: RolloutView, options: FrameOptions): string {
       ['step', stepWordsOf(view)],
       ['decided', decided],
       ['sees now', now === undefined ? 'nothing: the rollout is over' : `${now.verdict}: ${now.reason}`],
+      ['approvals', approvalNeedOf(rollout, 'next')?.sentence],
       ['forecast', now?.forecast?.sentence],
       ['because', now === undefined ? reasonOf(view) : undefined],
     ],
@@ -29,6 +32,7 @@ export function renderWhy(view: RolloutView, options: FrameOptions): string {
   const guards = renderGuards(now?.guards ?? lastDecision?.decision.guards ?? [], guardOptions);
   const footer = renderFacts(
     [
+      ...(view.shadow === undefined ? [] : copiesFacts(view.shadow)),
       [now === undefined ? 'next' : 'waits for', nextOf(view, atMs)],
       ['warning', warnings],
     ],

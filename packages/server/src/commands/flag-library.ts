@@ -5,6 +5,8 @@ import type { Flag } from '@understudy/core/flags/flag';
 import { prerequisitesOfFlag, referenceProblems, segmentsOfFlag, segmentsOfSegment } from '@understudy/core/flags/references';
 import { challengerFlagKey, flagsOfModels, type FollowingFlag, versionFlagKey } from '@understudy/core/flags/rollout-flags';
 import type { Segment } from '@understudy/core/flags/segment';
+import type { Model } from '@understudy/core/model';
+import { type Rollout, shadowStepOf } from '@understudy/core/rollout';
 import { compileRegex } from '../regex.ts';
 import { type Held, hold, listHeld, type QueryContext } from './queries.ts';
 
@@ -29,7 +31,7 @@ export async function loadFlagLibrary(context: QueryContext): Promise<FlagLibrar
   return {
     flags,
     segments,
-    following: flagsOfModels(
+    following: followingFlags(
       bodies,
       rollouts.map(({ body }) => body),
     ),
@@ -38,6 +40,16 @@ export async function loadFlagLibrary(context: QueryContext): Promise<FlagLibrar
       ...bodies.map(({ name }) => [versionFlagKey(name), name] as const),
     ]),
   };
+}
+
+/** In a step of shadow nobody gets the challenger, by flag as little as by gateway: rules choose whose requests are copied. */
+function followingFlags(models: readonly Model[], rollouts: readonly Rollout[]): readonly FollowingFlag[] {
+  const rehearsed = new Set(rollouts.filter((rollout) => shadowStepOf(rollout) !== undefined).map(({ id }) => id));
+  const served = models.map((model) => {
+    if (model.liveRollout === undefined || !rehearsed.has(model.liveRollout)) return model;
+    return { ...model, routing: { ...model.routing, rules: [] } };
+  });
+  return flagsOfModels(served, rollouts);
 }
 
 /**

@@ -2,7 +2,9 @@
 import { AppError } from '@understudy/core/errors';
 import { versionFlagKey } from '@understudy/core/flags/rollout-flags';
 import {
+  type Comparison,
   crown,
+  DEFAULT_COMPARISON,
   DEFAULT_ROUTING,
   DEFAULT_WATCH,
   findVersion,
@@ -16,6 +18,7 @@ import { end } from '@understudy/core/rollout';
 import type { Write } from '../storage/store.ts';
 import { type Caller, type CommandContext, type Plan, runCommand } from './command.ts';
 import { refuseTakenKey } from './flag-library.ts';
+import { passFreezes } from './freezes.ts';
 import { create, type Held, hold, holdModel, holdRollout, holdVersions, replace } from './queries.ts';
 import type { Receipt } from './receipt.ts';
 
@@ -28,6 +31,7 @@ interface ModelSettings {
   readonly routing?: Partial<Routing>;
   readonly watch?: WatchChange;
   readonly labelsDueMs?: number;
+  readonly comparison?: Partial<Comparison>;
 }
 
 /** @throws AppError `model.already_exists`; `flag.already_exists` when somebody's flag has the key of the one that would follow it */
@@ -74,12 +78,12 @@ export async function updateModel(
 
 /**
  * Makes a version champion without a rollout.
- * @throws AppError `version.in_use` while a rollout is live; `rollback.unsafe_target` for an unhealthy version
+ * @throws AppError `version.in_use` while a rollout is live; `freeze.active`; `rollback.unsafe_target` for an unhealthy version
  */
 export async function promoteVersion(
   context: CommandContext,
   caller: Caller,
-  input: { readonly model: string; readonly version: string; readonly reason: string },
+  input: { readonly model: string; readonly version: string; readonly reason: string; readonly overrideFreeze?: boolean },
 ): Promise<Receipt> {
   return runCommand(context, caller, async (atMs) => {
     const model = await holdModel(context, input.model);
@@ -100,11 +104,14 @@ export async function promoteVersion(
         `cannot promote ${version.version}: it is marked unhealthy (${why}); mark it healthy first if it is`,
       );
     }
+    const attempt = `promote ${version.version} of "${input.model}"`;
+    const place = { model: input.model, atMs, attempt, overrideFreeze: input.overrideFreeze === true };
+    const passed = await passFreezes(context, place);
     const next = crown(model.body, { version: version.version, began: 'promotion' }, atMs);
     const message = `${version.version} is champion of "${input.model}"`;
-    const writes = [replace('model', model, next), ...guardVersion(versions, version.version)];
+    const writes = [replace('model', model, next), ...guardVersion(versions, version.version), passed.guard];
     return {
-      commit: { writes, action: 'model.promoted', reason: input.reason },
+      commit: { writes, action: 'model.promoted', reason: input.reason + passed.note },
       receipt: { outcome: 'done', message, id: input.model },
     };
   });
@@ -257,9 +264,15 @@ function configure(model: Model, settings: ModelSettings): Model {
   return {
     ...model,
     routing: { ...model.routing, ...settings.routing },
+    ...comparisonOf(model, settings.comparison),
     watch: { ...model.watch, ...watch, limits: { ...model.watch.limits, ...limits } },
     ...(settings.labelsDueMs === undefined ? {} : { labelsDueMs: settings.labelsDueMs }),
   };
+}
+
+/** Models that never asked for another comparison have none of their own. */
+function comparisonOf(model: Model, change: Partial<Comparison> | undefined): Pick<Model, 'comparison'> {
+  return change === undefined ? {} : { comparison: { ...DEFAULT_COMPARISON, ...model.comparison, ...change } };
 }
 
 function bodies(held: readonly Held<ModelVersion>[]): readonly ModelVersion[] {

@@ -1,6 +1,8 @@
 /** Reading an environment: stored documents, parsed into the core's types. Commands, control API and engine read through this. */
-import { ModelSchema, ModelVersionSchema, PlanSchema, RolloutSchema, TokenSchema } from '@understudy/contract/documents';
+import { ModelSchema, ModelVersionSchema, TokenSchema } from '@understudy/contract/documents';
+import { PlanSchema, RolloutSchema } from '@understudy/contract/rollout-documents';
 import { FlagSchema, SegmentSchema } from '@understudy/contract/flag-documents';
+import { FreezeRulesSchema, HookSchema } from '@understudy/contract/people-documents';
 import { describeProblems } from '@understudy/contract/problems';
 import { AppError, type ErrorCode } from '@understudy/core/errors';
 import type { Model } from '@understudy/core/model';
@@ -33,6 +35,8 @@ const SCHEMAS = {
   token: TokenSchema,
   flag: FlagSchema,
   segment: SegmentSchema,
+  freeze: FreezeRulesSchema,
+  hook: HookSchema,
 } as const satisfies Record<DocumentKind, z.ZodType>;
 
 type BodyOf<Kind extends DocumentKind> = z.output<(typeof SCHEMAS)[Kind]>;

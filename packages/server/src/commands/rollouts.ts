@@ -1,4 +1,5 @@
 /** Commands on rollouts: what a person may do, each one atomic change of rollout, model and challenger together. */
+import { approvalNeedOf, approve } from '@understudy/core/approval';
 import { AppError } from '@understudy/core/errors';
 import { crown, findVersion, markUnhealthy, type Model } from '@understudy/core/model';
 import { isLoadable, type ModelVersion } from '@understudy/core/model-version';
@@ -6,6 +7,7 @@ import type { Plan as RolloutPlan } from '@understudy/core/plan';
 import { type Act, end, isLive, pause, resume, type Rollout, type RolloutState } from '@understudy/core/rollout';
 import type { Write } from '../storage/store.ts';
 import { type Caller, type CommandContext, type Plan, runCommand } from './command.ts';
+import { passFreezes } from './freezes.ts';
 import { rollBackModel } from './models.ts';
 import { create, type Held, holdModel, holdRollout, holdVersions, replace } from './queries.ts';
 import type { Receipt } from './receipt.ts';
@@ -41,15 +43,52 @@ export async function resumeRollout(context: CommandContext, caller: Caller, inp
   return changeState(context, caller, { ...input, action: 'rollout.resumed', change: resume });
 }
 
-/** Makes the challenger champion now, whatever the evidence. */
-export async function promoteRollout(context: CommandContext, caller: Caller, input: OnRollout): Promise<Receipt> {
+/** A promotion by hand. */
+export interface PromoteInput extends OnRollout {
+  readonly overrideFreeze?: boolean;
+}
+
+/**
+ * Makes the challenger champion now, whatever the evidence.
+ * @throws AppError `freeze.active`; `rollout.approval_missing` when a step that is left asks for people who have not agreed
+ */
+export async function promoteRollout(context: CommandContext, caller: Caller, input: PromoteInput): Promise<Receipt> {
   return runCommand(context, caller, async (atMs) => {
-    const act = { atMs, by: caller.actor, reason: input.reason };
     const rollout = await holdRollout(context, input.rollout);
-    const writes = await writesOfEnd(context, rollout, end(rollout.body, 'promoted', act));
-    const message = `${rollout.body.challenger} is champion of "${rollout.body.model}"`;
+    const { model, challenger } = rollout.body;
+    const attempt = `promote rollout "${input.rollout}"`;
+    const state = end(rollout.body, 'promoted', { atMs, by: caller.actor, reason: input.reason });
+    const need = approvalNeedOf(rollout.body, 'promotion');
+    if (need !== undefined && need.missing > 0) {
+      throw new AppError('rollout.approval_missing', `cannot ${attempt}: ${need.sentence}`);
+    }
+    const passed = await passFreezes(context, { model, atMs, attempt, overrideFreeze: input.overrideFreeze === true });
+    const writes = [...(await writesOfEnd(context, rollout, state)), passed.guard];
+    const message = `${challenger} is champion of "${model}"`;
     return {
-      commit: { writes, action: 'rollout.promoted', reason: input.reason },
+      commit: { writes, action: 'rollout.promoted', reason: input.reason + passed.note },
+      receipt: { outcome: 'done', message, id: input.rollout },
+    };
+  });
+}
+
+/**
+ * Agrees that a rollout leaves its present step upwards. Said twice it counts once; guards decide as ever.
+ * @throws AppError `rollout.invalid_transition` when nobody is asked; `rollout.approval_refused` for who started it
+ */
+export async function approveRollout(context: CommandContext, caller: Caller, input: OnRollout): Promise<Receipt> {
+  return runCommand(context, caller, async (atMs) => {
+    const rollout = await holdRollout(context, input.rollout);
+    const approved = approve(rollout.body, { atMs, by: caller.actor, reason: input.reason });
+    if (approved === rollout.body) {
+      return {
+        nothing: { outcome: 'already-done', message: `${caller.actor} has approved this step already`, id: input.rollout },
+      };
+    }
+    const need = approvalNeedOf(approved, 'next') ?? approvalNeedOf(approved, 'promotion');
+    const message = need?.sentence ?? `approved by ${caller.actor}`;
+    return {
+      commit: { writes: [replace('rollout', rollout, approved)], action: 'rollout.approved', reason: input.reason },
       receipt: { outcome: 'done', message, id: input.rollout },
     };
   });

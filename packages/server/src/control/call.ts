@@ -6,7 +6,7 @@ import type { Caller, CommandContext } from '../commands/command.ts';
 import type { FeedbackIntake } from './feedback.ts';
 import type { FlagFeed } from './flag-feed.ts';
 import type { Observations } from './observations.ts';
-import type { ArtifactIntake, EngineWindow } from './ports.ts';
+import type { ArtifactIntake, EngineWindow, HookDesk } from './ports.ts';
 import type { SdkSightings } from './sdk-sightings.ts';
 import type { OwnListeners } from './upstream-address.ts';
 
@@ -38,6 +38,7 @@ export interface HandlerContext extends CommandContext {
   readonly feedback: FeedbackIntake;
   readonly sdks: Pick<SdkSightings, 'list'>;
   readonly flags: Pick<FlagFeed, 'now'>;
+  readonly hooks: HookDesk;
 }
 
 export type Handler<Name extends EndpointName> = (

@@ -2,6 +2,7 @@ import { type Client, createClient } from '@understudy/contract/client';
 import type { GatewayReport } from '@understudy/contract/report';
 import { isAppError } from '@understudy/core/errors';
 import { EMPTY_TALLY, momentsOf, type Tally } from '@understudy/core/evidence';
+import { EMPTY_PAIRS } from '@understudy/core/pairs';
 import { nameOfEdges } from '@understudy/core/prediction-bins';
 import { SCOPES } from '@understudy/core/token';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -406,6 +407,7 @@ describe('rollouts', () => {
         rollout,
         {
           skipHold: true,
+          overrideFreeze: false,
           reason: 'test',
           actor: 'token:only-admin',
           idempotency: { key: 'k1', request: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
@@ -490,7 +492,7 @@ describe('plans', () => {
     const saved = await call('savePlan', { params: { plan: 'mine' }, body: plan });
     expect(saved).toMatchObject({ name: 'mine', steps: [{ traffic: 50, hold: '1h' }, { traffic: 100 }] });
     expect(await call('getPlan', { params: { plan: 'mine' } })).toEqual(saved);
-    expect((await call('listPlans', {})).map((one) => one.name)).toEqual(['standard', 'careful', 'mine']);
+    expect((await call('listPlans', {})).map((one) => one.name)).toEqual(['standard', 'careful', 'rehearsed', 'mine']);
     await openFraud();
     const { rollout } = await call('startRollout', { body: { model: 'fraud', challenger: 'v2', plan: 'mine' } });
     expect(rollout.plan.steps).toHaveLength(2);
@@ -626,5 +628,79 @@ describe('the status', () => {
       models: [{ model: { name: 'fraud', champion: 'v1' } }],
       gateways: [{ gateway: 'gate-1', isConnected: true }],
     });
+  });
+});
+
+describe('shadows', () => {
+  const PARAMS = { model: 'fraud' };
+  const side = (version: string, prediction: number) => ({ version, prediction, ms: 12 });
+
+  /** A gateway's block of a shadow with one pair kept. */
+  async function reportPair(): Promise<void> {
+    const atMs = control.clock.nowMs();
+    const example = {
+      requestId: 'r-1',
+      atMs,
+      champion: side('v1', 3),
+      shadow: side('v2', 4.5),
+      difference: 1.5,
+      distance: 1.5,
+      lot: 0.25,
+    };
+    const pairs = { ...EMPTY_PAIRS, count: 1, compared: 1, worst: [example], sample: [example] };
+    const block = {
+      ...PARAMS,
+      version: 'v2',
+      arm: 'shadow',
+      startMs: atMs,
+      tally: { ...EMPTY_TALLY, requests: 1, pairs },
+    } as const;
+    const body = { gateway: 'g', boot: 'b', sequence: 0, revision: 1, readiness: [], blocks: [block] };
+    await control.context.store.appendReport('production', body, atMs);
+  }
+
+  it('start, are shown and stop', async () => {
+    await openFraud();
+    const started = await call('startShadow', { params: PARAMS, body: { version: 'v2', percent: 10, ...WHY } });
+    expect(started).toMatchObject({ model: 'fraud' });
+    expect((await call('getModel', { params: PARAMS })).model.shadow).toMatchObject({ version: 'v2', percent: 10, rules: [] });
+    expect(await call('stopShadow', { params: PARAMS, body: WHY })).toMatchObject({ outcome: 'done' });
+    expect(await call('stopShadow', { params: PARAMS, body: WHY })).toMatchObject({ outcome: 'already-done' });
+    expect((await call('getModel', { params: PARAMS })).model.shadow).toBeUndefined();
+  });
+
+  it('have a log of pairs: as JSON, as lines, and as CloudEvents', async () => {
+    await openFraud();
+    await reportPair();
+    expect(await call('listPairs', { params: PARAMS, query: { order: 'worst' } })).toMatchObject([
+      { requestId: 'r-1', difference: 1.5 },
+    ]);
+    const ask = async (accept: string): Promise<readonly [type: string | null, text: string]> => {
+      const headers = { authorization: `Bearer ${control.tokenFor('admin')}`, accept };
+      const answer = await fetch(`${address}/api/v1/models/fraud/shadow/pairs`, { headers });
+      return [answer.headers.get('content-type'), await answer.text()];
+    };
+    const [lines, text] = await ask('application/x-ndjson');
+    expect(lines).toBe('application/x-ndjson');
+    expect(
+      text
+        .split('\n')
+        .filter(Boolean)
+        .map((line): unknown => JSON.parse(line)),
+    ).toMatchObject([
+      {
+        model: 'fraud',
+        championPrediction: 3,
+        shadowPrediction: 4.5,
+        championLatencyMs: 12,
+        shadowLatencyMs: 12,
+        difference: 1.5,
+      },
+    ]);
+    const [events, batch] = await ask('application/cloudevents-batch+json');
+    expect(events).toContain('application/cloudevents-batch+json');
+    expect(JSON.parse(batch)).toMatchObject([
+      { specversion: '1.0', id: 'r-1', type: 'io.understudy.shadow.pair.v1', subject: 'v2', data: { difference: 1.5 } },
+    ]);
   });
 });

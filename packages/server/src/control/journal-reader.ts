@@ -48,9 +48,13 @@ function changeView({ kind, id, before, after }: JournalChange): JournalEntryVie
   return { kind, id, before: shown(kind, before), after: shown(kind, after) };
 }
 
-/** The digest of a token is nobody's business, though nothing can be done with it. */
+/** The digest of a token is nobody's business, and the address of a webhook often is a secret. */
 function shown(kind: JournalChange['kind'], body: Json): z.core.util.JSONType {
   const json = z.json().parse(body);
+  if (kind === 'hook' && isRecord(json)) {
+    const { salt: _salt, url, ...hook } = json;
+    return { ...hook, origin: typeof url === 'string' ? (URL.parse(url)?.origin ?? null) : null };
+  }
   if (kind !== 'token' || !isRecord(json)) return json;
   const { sha256: _digest, ...rest } = json;
   return rest;

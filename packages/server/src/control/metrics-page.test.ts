@@ -5,6 +5,7 @@ const NUMBERS: GatewayNumbers = {
   revision: 7,
   snapshotAgeMs: 1500,
   inFlight: 3,
+  shadows: [{ model: 'fraud', inFlight: 2, delivered: 9, failed: 1, timeouts: 2, dropped: { busy: 4, bytes: 0 } }],
   requests: [
     {
       model: 'fraud',

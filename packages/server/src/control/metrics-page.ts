@@ -15,12 +15,23 @@ export interface RequestNumbers {
   readonly latencySumMs: number;
 }
 
+/** What became of the copies of one model's requests since the gateway's start. */
+export interface CopyNumbers {
+  readonly model: string;
+  readonly inFlight: number;
+  readonly delivered: number;
+  readonly failed: number;
+  readonly timeouts: number;
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
 /** What a gateway tells about itself. */
 export interface GatewayNumbers {
   readonly revision: number;
   readonly snapshotAgeMs: number | undefined;
   readonly inFlight: number;
   readonly requests: readonly RequestNumbers[];
+  readonly shadows: readonly CopyNumbers[];
   readonly noSubject: number;
   readonly refused: number;
   readonly overloaded: number;
@@ -111,6 +122,12 @@ const OPEN_RATIO = { closed: 0, 'half-open': 0.5, open: 1 } as const;
 function addGateway(registry: Registry, numbers: GatewayNumbers): void {
   gauge(registry, 'understudy_gateway_revision', 'Revision that this gateway routes by.', [[{}, numbers.revision]]);
   gauge(registry, 'understudy_gateway_in_flight_requests', 'Requests in work.', [[{}, numbers.inFlight]]);
+  gauge(
+    registry,
+    'understudy_gateway_in_flight_copies',
+    'Copies of requests in work at shadows.',
+    numbers.shadows.map(({ model, inFlight }): Sample => [{ model }, inFlight]),
+  );
   gauge(registry, 'understudy_gateway_pending_reports', 'Reports of evidence not yet taken by the control plane.', [
     [{}, numbers.pendingReports],
   ]);
@@ -145,8 +162,15 @@ function counters(numbers: GatewayNumbers): string {
   const requests = numbers.requests.flatMap(({ model, version, arm, outcomes }) =>
     Object.entries(outcomes).map(([outcome, count]): Sample => [{ model, version, arm, outcome }, count]),
   );
+  const copies = numbers.shadows.flatMap(({ model, delivered, failed, timeouts, dropped }): Sample[] => [
+    [{ model, result: 'delivered', reason: '' }, delivered - failed - timeouts],
+    [{ model, result: 'failed', reason: '' }, failed],
+    [{ model, result: 'timeout', reason: '' }, timeouts],
+    ...Object.entries(dropped).map(([reason, count]): Sample => [{ model, result: 'dropped', reason }, count]),
+  ]);
   return [
     family('understudy_requests_total', 'counter', 'Predictions by model, version, arm and outcome.', requests),
+    family('understudy_shadow_total', 'counter', 'Copies of requests for shadows, by model and what became of them.', copies),
     family('understudy_requests_without_subject_total', 'counter', 'Requests routed by chance, as they had no subject.', [
       [{}, numbers.noSubject],
     ]),

@@ -4,8 +4,9 @@ import { AppError } from '@understudy/core/errors';
 import { type EvidenceBlock, mergeMoments, type Moments, type Tally } from '@understudy/core/evidence';
 import { INTERVAL_MS } from '@understudy/core/evidence-pool';
 import { bucketOfLatency } from '@understudy/core/histogram';
+import { openPairCounter, type Pair, type PairCounter } from '@understudy/core/pair-counter';
 import { binOf, MAX_CLASSES, nameOfEdges } from '@understudy/core/prediction-bins';
-import type { Place } from './rollout-history.ts';
+import type { PairPlace, Place } from './rollout-history.ts';
 
 /** What some requests came to. */
 export interface Counts extends Pick<Tally, 'requests' | 'errors' | 'timeouts' | 'invalid' | 'rejected' | 'scores'> {
@@ -16,10 +17,18 @@ export interface Counts extends Pick<Tally, 'requests' | 'errors' | 'timeouts' |
   readonly classes: Readonly<Record<string, number>>;
 }
 
+/** A pair, and what the shadow's side of it is by itself. */
+export interface MadePair {
+  readonly pair: Pair;
+  readonly counts: Counts;
+}
+
 type Placed = Extract<Place, { outcome: 'placed' }>;
 
 export interface BlockMaker {
   add(place: Placed, atMs: number, counts: Counts): void;
+  /** Counts the shadow's side of a pair, and the pair. */
+  addPair(place: Extract<PairPlace, { outcome: 'placed' }>, atMs: number, made: MadePair): void;
   blocks(): readonly EvidenceBlock[];
 }
 
@@ -28,18 +37,37 @@ const LARGEST_PREDICTION = 1e150;
 const OTHER_CLASS = 'other';
 
 export function openBlockMaker(stratum: string | undefined): BlockMaker {
-  const open = new Map<string, { readonly block: Omit<EvidenceBlock, 'tally'>; readonly tally: TallyMaker }>();
-  return {
-    add({ model, version, arm, trial, binEdges }, atMs, counts) {
-      const startMs = Math.floor(atMs / INTERVAL_MS) * INTERVAL_MS;
-      const block = { model, version, arm, ...trial, ...(stratum === undefined ? {} : { stratum }), startMs };
-      const key = JSON.stringify(block);
-      const known = open.get(key) ?? { block, tally: openTallyMaker(binEdges) };
-      open.set(key, known);
-      known.tally.add(counts);
-    },
-    blocks: () => [...open.values()].map(({ block, tally }) => ({ ...block, tally: tally.tally() })),
+  const open = new Map<string, OpenBlock>();
+  const blockOf = ({ model, version, arm, trial, binEdges }: Placed, atMs: number): OpenBlock => {
+    const startMs = Math.floor(atMs / INTERVAL_MS) * INTERVAL_MS;
+    const block = { model, version, arm, ...trial, ...(stratum === undefined ? {} : { stratum }), startMs };
+    const key = JSON.stringify(block);
+    const known = open.get(key) ?? { block, tally: openTallyMaker(binEdges), pairs: undefined };
+    open.set(key, known);
+    return known;
   };
+  return {
+    add(place, atMs, counts) {
+      blockOf(place, atMs).tally.add(counts);
+    },
+    addPair(place, atMs, { pair, counts }) {
+      const block = blockOf(place, atMs);
+      block.tally.add(counts);
+      block.pairs ??= openPairCounter(place.pairing);
+      block.pairs.add(pair);
+    },
+    blocks: () =>
+      [...open.values()].map(({ block, tally, pairs }) => {
+        const taken = pairs?.take(true);
+        return { ...block, tally: { ...tally.tally(), ...(taken === undefined ? {} : { pairs: taken }) } };
+      }),
+  };
+}
+
+interface OpenBlock {
+  readonly block: Omit<EvidenceBlock, 'tally'>;
+  readonly tally: TallyMaker;
+  pairs: PairCounter | undefined;
 }
 
 interface TallyMaker {

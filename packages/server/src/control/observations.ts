@@ -5,14 +5,17 @@ import type {
   ObservationBatch,
   ObservationReceipt,
   ObservedCounts,
+  PairObservation,
 } from '@understudy/contract/observation-endpoints';
 import { MAX_NAMES, SERVICE_PREFIX } from '@understudy/contract/report';
+import { BUCKET_COUNT, bucketOf } from '@understudy/core/bucketing';
 import type { Moments } from '@understudy/core/evidence';
 import type { FlagDecision } from '@understudy/core/flags/rollout-flags';
 import type { Clock } from '../clock.ts';
 import type { Store } from '../storage/store.ts';
 import { digestOf } from '../token-secret.ts';
-import { type BlockMaker, type Counts, openBlockMaker } from './observation-blocks.ts';
+import type { Pair, PairEnd } from '@understudy/core/pair-counter';
+import { type BlockMaker, type Counts, type MadePair, openBlockMaker } from './observation-blocks.ts';
 import {
   type Decided,
   type DecisionMade,
@@ -83,6 +86,9 @@ export function openObservations(context: ObservationsContext): Observations {
       const intake = openIntake(await readHistory(nowMs), nowMs, batch.stratum);
       for (const one of batch.observations) intake.add(decisionOf(one, nowMs), countsOfOne(one));
       for (const counted of batch.counts) intake.add(decisionOf(counted, nowMs), countsOf(counted));
+      batch.pairs.forEach((pair, index) => {
+        intake.addPair(pair, `${batch.reporter}/${batch.boot}/${batch.sequence}/${index}`);
+      });
       return save(batch, intake, nowMs);
     },
     async report(outcomes) {
@@ -125,6 +131,8 @@ function openExposures(): Exposures {
 interface Intake {
   /** @returns the model that it counts for */
   add(decision: DecisionMade, counts: Counts): string | undefined;
+  /** @param name of the pair, when it came without a request id */
+  addPair(pair: PairObservation, name: string): void;
   readonly maker: BlockMaker;
   readonly counted: number;
   /** Requests by the reason for which they were left out. */
@@ -135,9 +143,25 @@ function openIntake(history: RolloutHistory, nowMs: number, stratum: string | un
   const maker = openBlockMaker(stratum);
   const ignored = new Map<string, number>();
   let counted = 0;
+  const ignore = (reason: string, requests: number): void => {
+    ignored.set(reason, (ignored.get(reason) ?? 0) + requests);
+  };
   return {
     maker,
     ignored,
+    addPair(observed, name) {
+      const atMs = Math.min(observed.atMs ?? nowMs, nowMs);
+      const place =
+        atMs < nowMs - LATEST_MS
+          ? ({ outcome: 'unplaced', reason: 'it is more than an hour old' } as const)
+          : history.placeOfPair({ ...observed, atMs });
+      if (place.outcome === 'unplaced') return ignore(place.reason, 1);
+      const { champion, version } = place;
+      const made = madePairOf(observed, { requestId: observed.requestId ?? name, atMs, versions: [champion, version] });
+      if (made === undefined) return ignore("the champion rejected it, which is the caller's mistake", 1);
+      counted += 1;
+      maker.addPair(place, atMs, made);
+    },
     get counted() {
       return counted;
     },
@@ -149,7 +173,7 @@ function openIntake(history: RolloutHistory, nowMs: number, stratum: string | un
           ? ({ outcome: 'unplaced', reason: 'it is more than an hour old' } as const)
           : history.placeOf({ ...decision, atMs });
       if (place.outcome === 'unplaced') {
-        ignored.set(place.reason, (ignored.get(place.reason) ?? 0) + counts.requests);
+        ignore(place.reason, counts.requests);
         return undefined;
       }
       counted += counts.requests;
@@ -176,7 +200,13 @@ function decisionOf(reported: Observation | ObservedCounts, nowMs: number): Deci
   return { decided, atMs, subject: reported.subject, isByRule: !MAYBE_SPLIT.has(reported.reason) };
 }
 
-function countsOfOne({ error, latencyMs, prediction, scores = {} }: Observation): Counts {
+/** One request of one version. */
+function countsOfOne({
+  error,
+  latencyMs,
+  prediction,
+  scores = {},
+}: Pick<Observation, 'error' | 'latencyMs' | 'prediction' | 'scores'>): Counts {
   const one = (isSo: boolean): number => (isSo ? 1 : 0);
   return {
     requests: 1,
@@ -191,6 +221,27 @@ function countsOfOne({ error, latencyMs, prediction, scores = {} }: Observation)
       Object.entries(scores).map(([name, value]) => [name, { count: 1, sum: value, sumSquares: value * value }]),
     ),
   };
+}
+
+/** Undefined for what is no pair. */
+function madePairOf({ champion, shadow, segment }: PairObservation, example: ReturnType<Pair['example']>): MadePair | undefined {
+  if (champion.error === 'rejected') return undefined;
+  // The champion could read it: who does not take what clients send has failed.
+  const ours = shadow.error === 'rejected' ? { ...shadow, error: 'failed' as const } : shadow;
+  const pair: Pair = {
+    champion: pairEndOf(champion),
+    shadow: pairEndOf(ours),
+    segment,
+    // The same for the same request, however often it is sent, and spread evenly over all of them.
+    lot: bucketOf('pairs', example.requestId) / BUCKET_COUNT,
+    example: () => example,
+  };
+  return { pair, counts: countsOfOne(ours) };
+}
+
+function pairEndOf({ latencyMs, error, prediction }: PairObservation['champion']): PairEnd {
+  const failure = error === 'rejected' ? 'failed' : error;
+  return { failure, ms: latencyMs, isCold: false, prediction: failure === undefined ? prediction : undefined, isClass: false };
 }
 
 function countsOf({

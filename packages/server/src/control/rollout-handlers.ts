@@ -8,6 +8,7 @@ import { getModel, getRollout, listRollouts } from '../commands/queries.ts';
 import type { Receipt } from '../commands/receipt.ts';
 import {
   abortRollout,
+  approveRollout,
   pauseRollout,
   promoteRollout,
   resumeRollout,
@@ -45,7 +46,9 @@ export const ROLLOUT_HANDLERS = {
   getRolloutEvidence: async (context, { params }) => context.engine.evidenceOf(await getRollout(context, params.rollout)),
   pauseRollout: act(pauseRollout),
   resumeRollout: act(resumeRollout),
-  promoteRollout: act(promoteRollout),
+  approveRollout: act(approveRollout),
+  promoteRollout: async (context, { caller, params, body }) =>
+    viewById(context, (await promoteRollout(context, caller, { ...params, ...body })).id),
   abortRollout: act(abortRollout),
   rollBackRollout: act(rollBackRollout),
   stepRollout: async (context, { caller, params, body }) => {

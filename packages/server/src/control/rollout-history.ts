@@ -1,10 +1,13 @@
 /** Which arm a version was on at a moment of the last hour. Observations come late, and a step may have changed meanwhile. */
-import { RolloutStateSchema } from '@understudy/contract/documents';
+import { RolloutStateSchema } from '@understudy/contract/rollout-documents';
 import { bucketOf } from '@understudy/core/bucketing';
 import type { Arm } from '@understudy/core/evidence';
 import { type FlagDecision, versionOfDecision } from '@understudy/core/flags/rollout-flags';
-import { championAt, type Model } from '@understudy/core/model';
-import { boundaryOfRollout, isLive, type Rollout, type RolloutState, stepOf } from '@understudy/core/rollout';
+import { championAt, DEFAULT_COMPARISON, type Model } from '@understudy/core/model';
+import type { Pairing } from '@understudy/core/pair-counter';
+import { boundaryOfRollout, isLive, type Rollout, type RolloutState, shadowStepOf, stepOf } from '@understudy/core/rollout';
+import { DEFAULT_SEQUENTIAL } from '@understudy/core/sequential/config';
+import { pairLinesOf } from '@understudy/core/sequential/paired-guard';
 import { compileSnapshot, type EnvironmentState } from '@understudy/core/snapshot';
 import { z } from 'zod';
 import { loadEnvironment } from '../commands/queries.ts';
@@ -40,9 +43,16 @@ export type Place =
     }
   | { readonly outcome: 'unplaced'; readonly reason: string };
 
+/** Where a pair counts and how it is compared, or why it does not. */
+export type PairPlace =
+  | (Extract<Place, { outcome: 'placed' }> & { readonly champion: string; readonly pairing: Pairing })
+  | Extract<Place, { outcome: 'unplaced' }>;
+
 /** The models and rollouts of an environment with their last hour. */
 export interface RolloutHistory {
   placeOf(decision: DecisionMade): Place;
+  /** Where a pair counts: in the rollout whose step of shadow it was, or as one of a standing shadow. */
+  placeOfPair(pair: { readonly model: string; readonly version: string; readonly atMs: number }): PairPlace;
 }
 
 export interface HistorySource {
@@ -83,6 +93,11 @@ async function historyOf(source: HistorySource, environment: EnvironmentState, a
         if (version !== undefined) return place({ model, version, trial, binEdges: edges.get(model.name) }, decision);
       }
       return { outcome: 'unplaced', reason: unknownReason(decision.decided) };
+    },
+    placeOfPair({ model: name, version, atMs: thenMs }) {
+      const model = models.get(name);
+      if (model === undefined) return { outcome: 'unplaced', reason: `there is no model "${name}"` };
+      return placePair({ model, version, trial: trialAt(courses, name, thenMs), binEdges: edges.get(name) }, thenMs);
     },
   };
 }
@@ -135,6 +150,27 @@ function place({ model, version, trial, binEdges }: Placing, { atMs, subject, is
   const step = trial === undefined ? -1 : stepOf(trial.state);
   if (trial === undefined || step < 0 || isByRule || !isGivenBySplit(trial, subject, isChallenger)) return where;
   return { ...where, trial: { rollout: trial.rollout.id, step } };
+}
+
+function placePair({ model, version, trial, binEdges }: Placing, atMs: number): PairPlace {
+  const { comparison = DEFAULT_COMPARISON, shadow } = model;
+  const where = { outcome: 'placed', model: model.name, version, arm: 'shadow' } as const;
+  const counted = binEdges === undefined ? {} : { binEdges };
+  const isOfTrial =
+    trial?.rollout.challenger === version && shadowStepOf({ plan: trial.rollout.plan, state: trial.state }) !== undefined;
+  if (trial !== undefined && isOfTrial) {
+    const { rollout, state } = trial;
+    const { policy } = rollout.plan;
+    const lines = policy.kind === 'sequential' ? pairLinesOf(policy.guards) : [];
+    const pairing = { lines, comparison, binEdges };
+    return { ...where, ...counted, champion: rollout.champion, trial: { rollout: rollout.id, step: stepOf(state) }, pairing };
+  }
+  const champion = championAt(model, atMs);
+  if (champion === undefined || shadow?.version !== version || atMs < shadow.sinceMs) {
+    return { outcome: 'unplaced', reason: `${version} was not the shadow of "${model.name}" at that time` };
+  }
+  const pairing = { lines: pairLinesOf(DEFAULT_SEQUENTIAL.guards), comparison, binEdges };
+  return { ...where, ...counted, champion, pairing };
 }
 
 /** Whether the subject's bucket gives this arm; nobody knows it of requests without a subject. */

@@ -5,7 +5,8 @@ import type { ModelVersion } from '@understudy/core/model-version';
 import { labelsDueMsOf } from '@understudy/core/model';
 import type { Judgement } from '@understudy/core/policy';
 import { provisionalUntil } from '@understudy/core/provisional';
-import { decide, isLive, type Rollout } from '@understudy/core/rollout';
+import { decide, isLive, type Rollout, shadowStepOf } from '@understudy/core/rollout';
+import { frozenBecause, holdFreezes } from '../commands/freezes.ts';
 import { getModel, getVersions } from '../commands/queries.ts';
 import { cutOffBecause, leaseWarnings } from '../commands/gateway-trials.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
@@ -14,11 +15,14 @@ import type { HandlerContext } from './call.ts';
 import { challengerPercentOf } from './model-view.ts';
 import { printableReadings } from './printable-readings.ts';
 import { warningsOf } from './rollout-warnings.ts';
+import { copiesOfRollout, type SeenShadow, shadowWarnings } from './shadow-view.ts';
 
 interface Surroundings {
   readonly model: Model;
   readonly versions: readonly ModelVersion[];
   readonly gateways: readonly GatewayStatus[];
+  /** Why nothing may go forward now. */
+  readonly frozen: string | undefined;
 }
 
 /** One after the other: a list of rollouts is for people, and the engine's evidence is not read in parallel for them. */
@@ -37,8 +41,9 @@ export async function viewRollout(context: HandlerContext, rollout: Rollout): Pr
     engine.lookAt(rollout),
     store.decisions(environment, rollout.id, 1),
   ]);
-  const surroundings = { model, versions, gateways };
   const atMs = clock.nowMs();
+  const frozen = frozenBecause((await holdFreezes(context)).body, { model: rollout.model, atMs });
+  const surroundings = { model, versions, gateways, frozen };
   const provisionalUntilMs = provisionalUntil(rollout, labelsDueMsOf(model));
   const isProvisional = provisionalUntilMs !== undefined && atMs < provisionalUntilMs && model.champion === rollout.challenger;
   const isOver = !isLive(rollout.state);
@@ -49,14 +54,25 @@ export async function viewRollout(context: HandlerContext, rollout: Rollout): Pr
     ...(isProvisional ? { provisionalUntilMs } : {}),
     ...(hasEnded ? {} : { now: nowOf(rollout, surroundings, { judgement: seen.judgement, atMs }) }),
     arms: [...seen.arms],
+    ...(seen.shadow === undefined ? {} : { shadow: copiesOfRollout(rollout, seen.shadow) }),
     ...(last === undefined ? {} : { lastDecision: lastDecisionOf(last) }),
-    warnings: isOver ? [] : [...warningsOf(rollout, model, versions), ...leaseWarnings(gateways, rollout, atMs)],
+    warnings: isOver
+      ? []
+      : [
+          ...warningsOf(rollout, model, versions),
+          ...leaseWarnings(gateways, rollout, atMs),
+          ...warningsOfShadow(rollout, seen.shadow),
+        ],
   };
+}
+
+function warningsOfShadow(rollout: Rollout, seen: SeenShadow | undefined): readonly string[] {
+  return seen === undefined || shadowStepOf(rollout) === undefined ? [] : shadowWarnings(rollout.challenger, seen);
 }
 
 function nowOf(
   rollout: Rollout,
-  { versions, gateways }: Surroundings,
+  { versions, gateways, frozen }: Surroundings,
   { judgement, atMs }: { readonly judgement: Judgement; readonly atMs: number },
 ): NonNullable<RolloutView['now']> {
   const challenger = versions.find((version) => version.version === rollout.challenger);
@@ -68,13 +84,16 @@ function nowOf(
     cutOff: cutOffBecause(gateways, rollout, atMs),
     isExternal: challenger?.source.kind === 'external',
     unhealthy: challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined,
+    ...(frozen === undefined ? {} : { frozen }),
   });
   const { verdict, guards, forecast } = judgement;
+  const { heldFor, would } = decision;
+  const restraint = { ...(heldFor === undefined ? {} : { heldFor }), ...(would === undefined ? {} : { would }) };
   const outlook = forecast === undefined ? {} : { forecast };
   const reason = isLive(rollout.state)
     ? decision.reason
     : `promoted; labels of its requests are still coming: ${judgement.reason}`;
-  return { verdict, reason, guards: printableReadings(guards), ...outlook, atMs };
+  return { verdict, reason, guards: printableReadings(guards), ...outlook, ...restraint, atMs };
 }
 
 function lastDecisionOf({ atMs, decision }: NonNullable<RolloutView['lastDecision']>): NonNullable<RolloutView['lastDecision']> {

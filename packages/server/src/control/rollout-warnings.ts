@@ -3,10 +3,13 @@ import type { Model } from '@understudy/core/model';
 import type { ModelVersion, VersionSource } from '@understudy/core/model-version';
 import type { Rollout } from '@understudy/core/rollout';
 
+const DRY_RUN =
+  'this is a dry run: the engine only says what it would do. It does not climb, and it does not roll back; a person does';
+
 export function warningsOf(rollout: Rollout, model: Model, versions: readonly ModelVersion[]): string[] {
   const champion = versions.find((version) => version.version === rollout.champion);
   const challenger = versions.find((version) => version.version === rollout.challenger);
-  const warnings = [...(rollout.remarks ?? [])];
+  const warnings = [...(rollout.plan.dryRun === true ? [DRY_RUN] : []), ...(rollout.remarks ?? [])];
   if (champion === undefined || challenger === undefined) {
     warnings.push(`a version of the rollout does not exist: champion ${rollout.champion}, challenger ${rollout.challenger}`);
     return warnings;

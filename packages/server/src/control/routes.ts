@@ -1,5 +1,5 @@
 /** Routes made from the endpoint table: one loop, so that no endpoint can forget its schema or its scope. */
-import type { Endpoint } from '@understudy/contract/endpoint';
+import type { Endpoint, Rendering } from '@understudy/contract/endpoint';
 import { type EndpointName, ENDPOINTS } from '@understudy/contract/endpoints';
 import { Problem } from '@understudy/contract/problems';
 import { AppError } from '@understudy/core/errors';
@@ -50,8 +50,27 @@ function addRoute<Name extends EndpointName>(app: FastifyInstance, name: Name, o
     schema: schemaOf(name, endpoint),
     ...(endpoint.body === 'binary' ? {} : { handlerTimeout: HANDLER_TIMEOUT_MS }),
     ...(endpoint.maxBodyBytes === undefined ? {} : { bodyLimit: endpoint.maxBodyBytes }),
-    handler: async (request) => handler(options.context, callOf<Name>(endpoint, request, options)),
+    handler: async (request, reply) => {
+      const answer: unknown = await handler(options.context, callOf<Name>(endpoint, request, options));
+      const rendered = renderingOf(endpoint, request.headers.accept);
+      if (rendered === undefined) return answer;
+      // Bytes are sent as they are: the schema of the answer is that of the JSON form.
+      return reply.type(rendered.type).send(Buffer.from(rendered.render(answer, request.params)));
+    },
   });
+}
+
+/** The first form beside JSON that the client names; clients that take anything get JSON. */
+function renderingOf(
+  { renderings = {} }: Endpoint,
+  accept: string | undefined,
+): { readonly type: string; readonly render: Rendering } | undefined {
+  for (const wanted of accept?.split(',') ?? []) {
+    const type = wanted.split(';')[0]?.trim().toLowerCase() ?? '';
+    const render = Object.hasOwn(renderings, type) ? renderings[type] : undefined;
+    if (render !== undefined) return { type, render };
+  }
+  return undefined;
 }
 
 function callOf<Name extends EndpointName>(endpoint: Endpoint, request: FastifyRequest, options: RouteOptions): Call<Name> {

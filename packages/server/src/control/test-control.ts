@@ -14,7 +14,8 @@ import { type ControlApi, type ControlOptions, type MountedProtocol, openControl
 import { type KnownRequest, openFeedbackIntake } from './feedback.ts';
 import { openFlagFeed } from './flag-feed.ts';
 import { openObservations } from './observations.ts';
-import type { ArtifactIntake, EngineWindow } from './ports.ts';
+import type { ArtifactIntake, EngineWindow, HookDesk } from './ports.ts';
+import { problemOfHookUrl } from './upstream-address.ts';
 import { openSdkSightings, type SdkSightings } from './sdk-sightings.ts';
 
 /** A log line of the API under test. */
@@ -80,6 +81,7 @@ export async function openTestControl(
       feedback: openFeedbackIntake({ ...context, openId: openTestId }),
       sdks,
       flags,
+      hooks: hooksDouble(),
       protocols,
       metrics: async () => ({ type: 'text/plain; version=0.0.4', text: 'understudy_up 1\n' }),
       log: {
@@ -133,12 +135,22 @@ function engineDouble(
       arms: [{ arm: 'champion', version: rollout.champion, requests: 3, errors: 0, rescued: 0 }],
     }),
     watchOf: async () => undefined,
+    shadowOf: async () => undefined,
     step: async (...call) => {
       steps.push(call);
     },
     liveTally: async () => seen.live,
     replay: async () => ({ outcome: 'replayed', decisions: [], isFaithful: true }),
     evidenceOf: async () => ({ arms: [{ arm: 'challenger', version: 'v2', step: 0, tally: viewOfTally(seen.live) }] }),
+  };
+}
+
+/** Says that every message arrives; the real sender has its own tests. */
+function hooksDouble(): HookDesk {
+  return {
+    problemOf: (url) => problemOfHookUrl(url, { ports: [7070, 7071], hosts: new Set() }),
+    secretOf: ({ name }) => `whsec_${name}`,
+    test: async () => ({ outcome: 'delivered', status: 204, tookMs: 3 }),
   };
 }
 

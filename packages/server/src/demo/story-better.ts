@@ -22,7 +22,7 @@ async function tellBetter(stage: Stage): Promise<StoryResult> {
   const [ours, theirs] = [CHALLENGER, FIRST_CHAMPION].map((version) => offlineOf(asset, version)['accuracy'] ?? 0);
   say(
     screen,
-    `Offline, ${CHALLENGER} of digits read ${percentText((ours ?? 0) * 100)} of its scans, ${FIRST_CHAMPION} ${percentText((theirs ?? 0) * 100)}. Is it as good with real users, and as fast? It gets ${CLIMB.steps.map(({ traffic: share }) => share).join(' → ')} % of them, and every step must be earned.`,
+    `Offline, ${CHALLENGER} of digits read ${percentText((ours ?? 0) * 100)} of its scans, ${FIRST_CHAMPION} ${percentText((theirs ?? 0) * 100)}. Is it as good with real users, and as fast? It gets ${CLIMB.steps.map(({ traffic: share }) => share ?? 0).join(' → ')} % of them, and every step must be earned.`,
   );
   traffic.mark(asset.model);
   const started = await client('startRollout', {

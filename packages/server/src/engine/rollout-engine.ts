@@ -3,7 +3,8 @@ import { isAppError } from '@understudy/core/errors';
 import type { Tally } from '@understudy/core/evidence';
 import type { Model } from '@understudy/core/model';
 import type { Verdict } from '@understudy/core/policy';
-import type { Decision, Rollout } from '@understudy/core/rollout';
+import { type Decision, type Rollout, shadowStepOf } from '@understudy/core/rollout';
+import { SILENT_MS } from '@understudy/core/shadow-silence';
 import type { WatchFinding } from '@understudy/core/watch';
 import type { CommandContext } from '../commands/command.ts';
 import { loadEnvironment } from '../commands/queries.ts';
@@ -12,6 +13,7 @@ import { readChampionTraffic } from '../commands/evidence-reader.ts';
 import { type FeedbackCohorts, openFeedbackCohorts } from './feedback-cohorts.ts';
 import { type LateTruth, openLateTruth, provisionalOf } from './late-truth.ts';
 import { openPace, type Pace } from './pace.ts';
+import { openShadowWatch, type ShadowWatch } from './shadow-watch.ts';
 import { openRolloutJudge, type RolloutJudge, type StepRequest } from './rollout-judge.ts';
 import { openRolloutReplay, type RolloutReplay } from './rollout-replay.ts';
 
@@ -27,6 +29,7 @@ export interface Engine {
   tick(): Promise<void>;
   lookAt: RolloutJudge['lookAt'];
   watchOf(model: string): Promise<WatchFinding | undefined>;
+  shadowOf: ShadowWatch['lookAt'];
   step(rollout: string, request: StepRequest): Promise<void>;
   /** What a version did as champion within the last day, for a baseline. */
   liveTally(model: string, version: string): Promise<Tally>;
@@ -44,7 +47,9 @@ export function openEngine(context: CommandContext, log: EngineLog): Engine {
   const judge = openRolloutJudge(context);
   const watch = openChampionWatch(context);
   const late = openLateTruth(context, judge);
-  const tend = openTending({ judge, watch, late, cohorts: openFeedbackCohorts(context), log, isDue: openPace(context.clock) });
+  const shadows = openShadowWatch(context);
+  const cohorts = openFeedbackCohorts(context);
+  const tend = openTending({ judge, watch, late, cohorts, shadows, log, isDue: openPace(context.clock) });
   let ticking: Promise<void> = Promise.resolve();
 
   async function round(): Promise<void> {
@@ -68,6 +73,7 @@ export function openEngine(context: CommandContext, log: EngineLog): Engine {
     },
     lookAt: (rollout) => judge.lookAt(rollout),
     watchOf: (model) => watch.lookAt(model),
+    shadowOf: (model) => shadows.lookAt(model),
     async step(rollout, request) {
       await judge.evaluate(rollout, request);
     },
@@ -88,12 +94,21 @@ interface Tending {
   readonly watch: ChampionWatch;
   readonly late: LateTruth;
   readonly cohorts: FeedbackCohorts;
+  readonly shadows: ShadowWatch;
   readonly log: EngineLog;
   readonly isDue: Pace;
 }
 
 /** What a tick does for one model. One model's trouble never stops the others; the next tick tries again. */
-function openTending({ judge, watch, late, cohorts, log, isDue }: Tending): (model: Model, trials: Trials) => Promise<void> {
+function openTending({
+  judge,
+  watch,
+  late,
+  cohorts,
+  shadows,
+  log,
+  isDue,
+}: Tending): (model: Model, trials: Trials) => Promise<void> {
   async function evaluate(rollout: Rollout): Promise<void> {
     // A challenger that has just become ready should not wait for the next check.
     if (rollout.state.phase !== 'preparing' && !isDue(`rollout ${rollout.id}`, rollout.plan.checkEveryMs)) return;
@@ -115,12 +130,23 @@ function openTending({ judge, watch, late, cohorts, log, isDue }: Tending): (mod
     log.warn({ model: rollout.model, rollout: rollout.id, ...found }, 'rollout.undone-by-late-truth');
   }
 
+  /** A shadow that is silently dead would pass for one that finds nothing; it is said once a minute. */
+  async function listenTo(model: Model, rollout: Rollout | undefined): Promise<void> {
+    const isCopied = rollout === undefined ? model.shadow !== undefined : shadowStepOf(rollout) !== undefined;
+    if (!isCopied || !isDue(`shadow ${model.name}`, SILENT_MS)) return;
+    const seen = rollout === undefined ? await shadows.lookAt(model) : (await judge.lookAt(rollout)).shadow;
+    if (seen?.silentMs === undefined) return;
+    const shadow = rollout?.challenger ?? model.shadow?.version;
+    log.warn({ model: model.name, shadow, silentMs: seen.silentMs, dropped: seen.tally.pairs?.dropped ?? {} }, 'shadow.silent');
+  }
+
   return async (model, { live, provisional }) => {
     try {
       if (isDue(`feedback ${model.name}`, FEEDBACK_EVERY_MS)) await cohorts.judge(model);
       if (live !== undefined) await evaluate(live);
       if (provisional !== undefined) await lookBack(provisional);
       await watchOver(model, live);
+      await listenTo(model, live);
     } catch (error) {
       const code = isAppError(error) ? error.code : 'internal.unexpected';
       log.error({ model: model.name, code, error }, 'engine.model-failed');

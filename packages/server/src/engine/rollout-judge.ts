@@ -1,19 +1,30 @@
 /** Decides on one live rollout: gathers what is known, asks the core, commits the answer. Safe to run any number of times, anywhere. */
 import type { VersionSource } from '@understudy/core/model-version';
 import type { Judgement } from '@understudy/core/policy';
-import { decide, type Decision, isLive, type Rollout } from '@understudy/core/rollout';
+import { decide, type Decision, isLive, type Rollout, type Situation } from '@understudy/core/rollout';
 import type { ArmCounts } from '@understudy/contract/views';
 import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
+import { frozenBecause, holdFreezes } from '../commands/freezes.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
 import { cutOffBecause } from '../commands/gateway-trials.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
-import { openStoredLedger, type StoredLedger } from './rollout-ledger.ts';
+import { openNotedHolds } from './noted-holds.ts';
+import { openStoredLedger, type ShadowSeen, type StoredLedger } from './rollout-ledger.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
 export interface StepRequest extends Caller {
   readonly skipHold: boolean;
+  /** Goes forward this once although a freeze holds. */
+  readonly overrideFreeze?: boolean;
   readonly reason: string;
+}
+
+/** What there is to see of a rollout; without judgement when it has ended. */
+export interface RolloutSight {
+  readonly judgement?: Judgement;
+  readonly arms: readonly ArmCounts[];
+  readonly shadow?: ShadowSeen;
 }
 
 /** Looks at rollouts and decides on them. */
@@ -21,7 +32,7 @@ export interface RolloutJudge {
   /** Decides once. @returns the decision when it was committed, undefined when nothing had to be written */
   evaluate(id: string, request?: StepRequest): Promise<Decision | undefined>;
   /** The evidence so far, without deciding; no judgement on rollouts that are over for good. */
-  lookAt(rollout: Rollout): Promise<{ readonly judgement?: Judgement; readonly arms: readonly ArmCounts[] }>;
+  lookAt(rollout: Rollout): Promise<RolloutSight>;
   /** Forgets every rollout that is neither live nor promoted provisionally. */
   keepOnly(rollouts: KeptRollouts): void;
 }
@@ -37,7 +48,7 @@ export interface KeptRollouts {
 
 export function openRolloutJudge(context: CommandContext): RolloutJudge {
   const ledgers = new Map<string, StoredLedger>();
-  const lastHolds = new Map<string, string>();
+  const holds = openNotedHolds(context);
   let provisional: ReadonlySet<string> = new Set();
 
   const isJudged = ({ id, state }: Rollout): boolean => isLive(state) || provisional.has(id);
@@ -50,7 +61,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
     const challenger = versions.find((version) => version.version === rollout.challenger);
     const { atMs, judgement } = ledger.judge(rollout);
     const unhealthy = challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined;
-    return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout) };
+    return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout), shadow: ledger.shadow(rollout) };
   }
 
   async function evaluate(id: string, request?: StepRequest): Promise<Decision | undefined> {
@@ -63,14 +74,20 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const notReady = notReadyBecause(gateways, wanted, atMs);
       const cutOff = cutOffBecause(gateways, held.body, atMs);
       const isExternal = source?.kind === 'external';
+      const freezes = await holdFreezes(context);
+      const frozen = frozenBecause(freezes.body, { model: held.body.model, atMs: context.clock.nowMs() });
       const situation = { atMs, judgement, notReady, cutOff, unhealthy, isExternal, skipHold: request?.skipHold ?? false };
-      const decision = decide(held.body, situation);
-      if (decision.action === 'hold' && !isNewHold(lastHolds, id, decision)) return undefined;
+      const decision = decideWithin(held.body, situation, { frozen, request });
+      if (decision.action === 'hold' && !(await holds.isNew(id, decision))) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
       const window = isOwnAction ? windowOf(held.body, atMs) : await freeWindow(context);
       const caller = request ?? { actor: 'engine' };
-      const applied = await applyDecision(context, caller, { rollout: held, decision, window, atMs });
-      if (applied === 'applied') return decision;
+      const isTold = await holds.wasTold(id, decision, atMs);
+      const applied = await applyDecision(context, caller, { rollout: held, decision, window, atMs, freezes, isTold });
+      if (applied === 'applied') {
+        if (decision.action === 'hold') holds.note(id, decision);
+        return decision;
+      }
       if (applied === 'replayed' || (applied === 'already-decided' && isOwnAction)) return undefined;
     }
     throw new Error(`rollout "${id}" changed ${MAX_LOOKS} times while it was being decided`);
@@ -79,14 +96,15 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
   return {
     evaluate,
     async lookAt(rollout) {
-      const { judgement, arms } = await look(rollout);
-      return isJudged(rollout) ? { judgement, arms } : { arms };
+      const { judgement, arms, shadow } = await look(rollout);
+      const seen = { arms, ...(shadow === undefined ? {} : { shadow }) };
+      return isJudged(rollout) ? { judgement, ...seen } : seen;
     },
     keepOnly(kept) {
       provisional = kept.provisional;
       const isKept = (id: string): boolean => kept.live.has(id) || kept.provisional.has(id);
       for (const id of ledgers.keys()) if (!isKept(id)) ledgers.delete(id);
-      for (const id of lastHolds.keys()) if (!isKept(id)) lastHolds.delete(id);
+      holds.keepOnly(isKept);
     },
   };
 }
@@ -98,6 +116,7 @@ interface Look {
   /** Of the challenger. */
   readonly source: VersionSource | undefined;
   readonly arms: readonly ArmCounts[];
+  readonly shadow: ShadowSeen | undefined;
 }
 
 /** Holds and a person's own steps have negative numbers, so that they never take the place of an action in its window. */
@@ -110,11 +129,16 @@ function windowOf(rollout: Rollout, atMs: number): number {
   return Math.floor(Math.max(0, atMs - rollout.startedAtMs) / rollout.plan.checkEveryMs);
 }
 
-/** Waiting is written down when its cause changes, not at every look. */
-function isNewHold(lastHolds: Map<string, string>, id: string, decision: Decision): boolean {
-  const guards = decision.guards.map((guard) => [guard.guard, guard.verdict]);
-  const cause = JSON.stringify([decision.verdict, decision.next, decision.isCutOff, guards]);
-  if (lastHolds.get(id) === cause) return false;
-  lastHolds.set(id, cause);
-  return true;
+interface Restraints {
+  readonly frozen: string | undefined;
+  readonly request: StepRequest | undefined;
+}
+
+/** Decides within freezes, or past them when a person says so; then the reason says who and why. */
+function decideWithin(rollout: Rollout, situation: Situation, { frozen, request }: Restraints): Decision {
+  if (frozen === undefined) return decide(rollout, situation);
+  if (request?.overrideFreeze !== true) return decide(rollout, { ...situation, frozen });
+  const decision = decide(rollout, situation);
+  const { actor, reason } = request;
+  return { ...decision, reason: `${decision.reason}; ${actor} did not wait (${reason}), although ${frozen}` };
 }

@@ -1,5 +1,5 @@
 /** A rollout's ledger that is filled from the store, and caught up after a restart by reading the evidence again. */
-import { type Arm, EMPTY_TALLY, latencyOf } from '@understudy/core/evidence';
+import { type Arm, EMPTY_TALLY, latencyOf, type Tally } from '@understudy/core/evidence';
 import { quantileOf } from '@understudy/core/histogram';
 import type { Judgement } from '@understudy/core/policy';
 import { isLive, type Rollout, stepOf } from '@understudy/core/rollout';
@@ -7,6 +7,12 @@ import { LOOK_BACK_MS, openRolloutLedger } from '@understudy/core/rollout-ledger
 import type { ArmCounts } from '@understudy/contract/views';
 import type { CommandContext } from '../commands/command.ts';
 import { readEvidence } from '../commands/evidence-reader.ts';
+
+/** A rollout's shadow, as far as evidence was read. */
+export interface ShadowSeen {
+  readonly tally: Tally;
+  readonly silentMs: number | undefined;
+}
 
 /** The evidence of one rollout. */
 export interface StoredLedger {
@@ -16,6 +22,8 @@ export interface StoredLedger {
   judge(rollout: Rollout): { readonly atMs: number; readonly judgement: Judgement };
   /** Counts of the present step, or of the whole rollout when it has ended. */
   arms(rollout: Rollout): readonly ArmCounts[];
+  /** What the shadow did in the newest step that had one, and for how long it was silent; undefined when no step has one. */
+  shadow(rollout: Rollout): ShadowSeen | undefined;
 }
 
 /** Opens an empty ledger; {@link StoredLedger.catchUp} fills it. */
@@ -60,6 +68,11 @@ export function openStoredLedger(context: CommandContext, opened: Rollout): Stor
       return reading;
     },
     judge: (rollout) => ({ atMs: readUntilMs, judgement: ledger.judge(rollout, readUntilMs) }),
+    shadow(rollout) {
+      const { steps } = rollout.plan;
+      if (!steps.some(({ shadowPercent }) => shadowPercent !== undefined)) return undefined;
+      return { tally: ledger.totals('shadow').inStep, silentMs: ledger.silentMs(rollout, readUntilMs) };
+    },
     arms: (rollout) => (['champion', 'challenger', 'shadow'] as const).flatMap((arm) => countsOf(arm, rollout)),
   };
 }

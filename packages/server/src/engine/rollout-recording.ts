@@ -1,6 +1,6 @@
 /** What is stored about one rollout, read back in small pieces: its states, its decisions, its evidence. Replays depend on it. */
 import { setImmediate } from 'node:timers/promises';
-import { RolloutStateSchema } from '@understudy/contract/documents';
+import { RolloutStateSchema } from '@understudy/contract/rollout-documents';
 import type { StoredBlock } from '@understudy/core/evidence-pool';
 import type { RecordedState, Recording } from '@understudy/core/replay';
 import { isLive, type Rollout } from '@understudy/core/rollout';

@@ -25,6 +25,8 @@ export type ArmOutcome =
       readonly ms: number;
       readonly predictions: Predictions;
       readonly verdict: 'ok' | 'rejected' | Failure;
+      /** The id that the user was told; absent of a shadow's answer, which nobody gets. */
+      readonly requestId?: string;
     }
   /** No answer; nothing was sent. */
   | { readonly kind: 'failed'; readonly ms: number; readonly failure: Failure; readonly error: AppError }

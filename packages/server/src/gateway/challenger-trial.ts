@@ -69,7 +69,7 @@ export function openChallengerTrial(
     },
     ended({ seat, reason }, outcome, nowMs) {
       const isFailure = isFailed(outcome);
-      if (reason === 'forced' || isFailure === undefined) return;
+      if (reason === 'forced' || isFailure === undefined || seat.arm === 'shadow') return;
       if (reason === 'probe') tell(breaker.endProbe(nowMs, isFailure ? 'failed' : 'succeeded', random()), nowMs);
       else tell(breaker.record(nowMs, seat.arm, isFailure, isFailure ? random() : 0), nowMs);
     },

@@ -1,6 +1,8 @@
 /** The counts of one version on one arm since the last report, in fixed memory. The recorder makes blocks of evidence of them. */
 import type { Arm, EvidenceBlock, Tally } from '@understudy/core/evidence';
+import type { PairTally } from '@understudy/core/pairs';
 import { bucketOfLatency, type Histogram, HISTOGRAM_SIZE } from '@understudy/core/histogram';
+import { openPairCounter, type PairCounter, type Pairing } from '@understudy/core/pair-counter';
 import { openPredictionCounts, type PredictionCounts } from './prediction-counts.ts';
 
 /** Under what requests are counted together. */
@@ -20,6 +22,8 @@ export interface CellPlace {
   readonly key: CellKey;
   /** Predicted numbers are counted between these; absent when nobody knows what they look like. */
   readonly binEdges: readonly number[] | undefined;
+  /** How pairs are counted; only of a shadow. */
+  readonly pairing?: Pairing;
 }
 
 /** Why a call counts as an error. */
@@ -36,14 +40,17 @@ export interface EvidenceCell {
   addRejection(): void;
   /** What it predicted. */
   readonly predictions: Pick<PredictionCounts, 'add' | 'addRow'>;
+  /** What both versions made of the same requests; only of a shadow. */
+  readonly pairs: Pick<PairCounter, 'add' | 'drop'> | undefined;
   /** The counts as a block, and back to nothing; undefined when nothing happened. */
   take(startMs: number): EvidenceBlock | undefined;
 }
 
 /** Opens a cell. `onFirst` is called when the first request since the last `take` is counted. */
-export function openEvidenceCell({ key, binEdges }: CellPlace, onFirst: () => void): EvidenceCell {
+export function openEvidenceCell({ key, binEdges, pairing }: CellPlace, onFirst: () => void): EvidenceCell {
   const [latency, coldLatency] = [openLatencyCounts(), openLatencyCounts()];
   const predictions = openPredictionCounts(binEdges);
+  const pairs = pairing === undefined ? undefined : openPairs(pairing, onFirst);
   let [requests, errors, timeouts, invalid, rescued, rejected] = [0, 0, 0, 0, 0, 0];
 
   const tally = (): Tally => ({
@@ -63,6 +70,7 @@ export function openEvidenceCell({ key, binEdges }: CellPlace, onFirst: () => vo
   return {
     key,
     predictions,
+    pairs,
     addRequest(latencyMs, isCold) {
       if (requests++ === 0) onFirst();
       if (isCold) coldLatency.add(latencyMs);
@@ -78,10 +86,40 @@ export function openEvidenceCell({ key, binEdges }: CellPlace, onFirst: () => vo
       rejected++;
     },
     take(startMs) {
-      if (requests === 0) return undefined;
-      const block: EvidenceBlock = { ...key, startMs, tally: tally() };
+      const paired = pairs?.take(startMs);
+      if (requests === 0 && paired === undefined) return undefined;
+      const block = { ...key, startMs, tally: { ...tally(), ...(paired === undefined ? {} : { pairs: paired }) } };
       requests = errors = timeouts = invalid = rescued = rejected = 0;
       return block;
+    },
+  };
+}
+
+// Examples are for people, and each is as large as all other counts of a block: a handful in ten seconds is enough of them.
+const EXAMPLES_EVERY_MS = 10_000;
+
+interface TakenPairs extends Pick<PairCounter, 'add' | 'drop'> {
+  take(startMs: number): PairTally | undefined;
+}
+
+function openPairs(pairing: Pairing, onFirst: () => void): TakenPairs {
+  const counter = openPairCounter(pairing);
+  let examplesDueMs = 0;
+  let hasDropped = false;
+  return {
+    add: (pair) => counter.add(pair),
+    drop(reason) {
+      // A shadow that gets nothing but too much is still heard of.
+      if (!hasDropped) onFirst();
+      hasDropped = true;
+      counter.drop(reason);
+    },
+    take(startMs) {
+      const isDue = startMs >= examplesDueMs;
+      const taken = counter.take(isDue);
+      hasDropped = false;
+      if (isDue && taken !== undefined) examplesDueMs = startMs + EXAMPLES_EVERY_MS;
+      return taken;
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts';
 import type { MetricsPage } from './information.ts';
 import type { OpenRuntime, ReportSink, SnapshotSource } from './ports.ts';
 import type { RequestTotals } from './request-counters.ts';
+import type { ShadowTotals } from './shadow-lane.ts';
 import type { Timers } from './timers.ts';
 
 export interface GatewayPorts {
@@ -30,6 +31,8 @@ export interface GatewayStats {
   readonly inFlight: number;
   readonly isDraining: boolean;
   readonly requests: readonly RequestTotals[];
+  /** What became of copies, by model. */
+  readonly shadows: readonly ShadowTotals[];
   /** Requests without a subject, routed by chance. */
   readonly noSubject: number;
   /** Requests that a challenger would have got, had it spoken their protocol. */

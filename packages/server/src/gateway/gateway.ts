@@ -15,6 +15,7 @@ import { openRecorder, type Recorder, type RecorderState } from './recorder.ts';
 import { openRequestCounters, type RequestCounters } from './request-counters.ts';
 import { type HandlerContext, openRequestHandler } from './request-handler.ts';
 import { openRequestIds, type RequestIds } from './request-id.ts';
+import { openShadowLanes, type ShadowLanes } from './shadow-lane.ts';
 import { openRoutingTable, type RoutingTable } from './routing-table.ts';
 
 /** Listens, subscribes to snapshots and reports. Serves as soon as a snapshot has come and its champions are loaded. */
@@ -54,6 +55,7 @@ export async function openGateway(options: GatewayOptions, ports: GatewayPorts):
 interface Parts {
   readonly counts: GatewayCounts;
   readonly counters: RequestCounters;
+  readonly shadows: ShadowLanes;
   readonly ids: RequestIds;
   readonly recorder: Recorder;
   readonly table: RoutingTable;
@@ -67,6 +69,7 @@ function openParts(options: GatewayOptions, ports: GatewayPorts): Parts {
   const { clock, timers } = ports;
   const counts = newGatewayCounts();
   const counters = openRequestCounters();
+  const shadows = openShadowLanes(options);
   const ids = openRequestIds(options.requestIdKey, `${options.gateway} ${options.boot}`);
   const lease = openLease(clock.nowMs());
   const onDelivered = (): void => lease.acknowledged(clock.nowMs());
@@ -78,7 +81,7 @@ function openParts(options: GatewayOptions, ports: GatewayPorts): Parts {
     openRuntime: ports.openRuntime,
     timers,
     random: ports.random,
-    makersFor: (environment) => ({ environment, recorder, counters, ids, trials }),
+    makersFor: (environment) => ({ environment, recorder, counters, ids, trials, shadows }),
     onRefused(reason) {
       counts.refusedSnapshots++;
       ports.log('gateway.snapshot_refused', { reason });
@@ -86,7 +89,8 @@ function openParts(options: GatewayOptions, ports: GatewayPorts): Parts {
   });
   const life: Life = { phase: 'serving', snapshotAtMs: undefined };
   const authentication = openAuthentication(clock, options.allowAnonymous);
-  return { counts, counters, ids, recorder, table, life, lease, authentication, admission: openAdmission(options.maxInFlight) };
+  const admission = openAdmission(options.maxInFlight);
+  return { counts, counters, shadows, ids, recorder, table, life, lease, authentication, admission };
 }
 
 function handlerContextOf(parts: Parts, options: GatewayOptions, ports: GatewayPorts): HandlerContext {
@@ -109,13 +113,14 @@ function handlerContextOf(parts: Parts, options: GatewayOptions, ports: GatewayP
   };
 }
 
-function statsOf({ table, life, admission, counters, counts, recorder }: Parts, clock: Clock): GatewayStats {
+function statsOf({ table, life, admission, counters, shadows, counts, recorder }: Parts, clock: Clock): GatewayStats {
   return {
     revision: table.revision,
     snapshotAgeMs: life.snapshotAtMs === undefined ? undefined : clock.nowMs() - life.snapshotAtMs,
     inFlight: admission.inFlight,
     isDraining: life.phase !== 'serving',
     requests: counters.totals(),
+    shadows: shadows.totals(),
     ...counts,
     trials: table.trials(clock.nowMs()).map(({ model, version, trial }) => ({
       model,

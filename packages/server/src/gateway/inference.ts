@@ -9,11 +9,13 @@ import type { GatewayOptions } from './gateway-options.ts';
 import { callOnnx } from './onnx-arm.ts';
 import { problemOf, replyPrediction, replyProblem, type ReplyFacts } from './reply.ts';
 import { type BodyDemand, demandBody, type Payload, payloadOf } from './request-payload.ts';
-import { routedRequestOf } from './request-fields.ts';
+import { type ProtocolRequest, routedRequestOf } from './request-fields.ts';
 import { type AnswerReason, type Decision, decide, entryFor } from './routing-decision.ts';
 import type { ModelEntry } from './model-entry.ts';
 import type { RoutingTable } from './routing-table.ts';
 import type { Seat } from './seat.ts';
+import { beginCopy, type ShadowCopy } from './shadow-copy.ts';
+import type { ShadowSeat } from './shadow-seat.ts';
 import { settle, type Settlement } from './settlement.ts';
 import type { Timers } from './timers.ts';
 import { callUpstream } from './upstream-arm.ts';
@@ -67,6 +69,7 @@ export async function serveInference(context: InferenceContext, exchange: Exchan
   const nowMs = context.clock.nowMs();
   const isCold = seat.loaded.coldStart.begin(nowMs);
   let isReached = false;
+  let copy: ShadowCopy | undefined;
   // Held for the whole request: a version that is swapped out meanwhile stays open for the rescue.
   seat.loaded.acquire();
   standIn?.loaded.acquire();
@@ -74,7 +77,12 @@ export async function serveInference(context: InferenceContext, exchange: Exchan
     const isLast = standIn === undefined || payload.parsed === undefined;
     const budgetMs = (deadlineMs - nowMs) * (isLast ? 1 : context.options.challengerShare);
     const call = { seat, isCold, budgetMs, isLast, reason };
-    const outcome = await callSeat(context, inference, call);
+    const calling = callSeat(context, inference, call);
+    // After the champion was called: the user's request is on its way first.
+    if (entry.shadow !== undefined && seat.arm === 'champion' && reason !== 'forced') {
+      copy = copyOf(context, inference, { arrival, seat, target: entry.shadow, atMs: nowMs });
+    }
+    const outcome = await calling;
     isReached = hasReached(outcome);
     if (!isLast && needsStandIn(outcome)) await rescue(context, inference, { call, standIn, failed: outcome, decision });
     else {
@@ -82,14 +90,43 @@ export async function serveInference(context: InferenceContext, exchange: Exchan
       const settlement: Settlement = reason === 'forced' || outcome.kind === 'refused' ? 'forced' : 'counted';
       settle(call, outcome, settlement);
       entry.trial?.ended(decision, outcome, context.clock.nowMs());
-      conclude(context, inference, { seat, reason, outcome });
+      const requestId = conclude(context, inference, { seat, reason, outcome });
+      copy?.championEnded({ outcome, isCold, requestId });
+      copy = undefined;
     }
   } finally {
+    copy?.abandon();
     entry.trial?.release(decision, context.clock.nowMs());
     if (isCold && !isReached) seat.loaded.coldStart.takeBack();
     seat.loaded.release();
     standIn?.loaded.release();
   }
+}
+
+interface Copying {
+  readonly arrival: Arrival;
+  readonly seat: Seat;
+  readonly target: ShadowSeat;
+  readonly atMs: number;
+}
+
+function copyOf(
+  context: InferenceContext,
+  inference: Inference,
+  { arrival, seat, target, atMs }: Copying,
+): ShadowCopy | undefined {
+  const { exchange, payload, entry } = inference;
+  const { routing } = entry.model;
+  return beginCopy(context, {
+    target,
+    exchange,
+    payload,
+    request: () => requestOf(context, { exchange, arrival, payload }),
+    subject: routing.subject,
+    champion: seat.version,
+    atMs,
+    budgetMs: routing.deadlineMs,
+  });
 }
 
 /** Whether the version was called: a request that it cannot read does not warm it up. */
@@ -119,18 +156,21 @@ interface Undecided extends Pick<Inference, 'exchange' | 'payload' | 'entry'> {
 }
 
 function decisionFor(context: InferenceContext, { exchange, arrival, payload, entry }: Undecided): Decision {
-  const request = routedRequestOf({
+  const decision = decide(entry, arrival.forced, requestOf(context, { exchange, arrival, payload }));
+  if (decision.reason === 'random') context.counts.noSubject++;
+  const isChance = decision.reason === 'split' || decision.reason === 'random';
+  const told = entry.isCautious && isChance ? { ...decision, reason: 'lease' as const } : decision;
+  return entry.trial?.review(told, context.clock.nowMs(), payload.parsed !== undefined) ?? told;
+}
+
+function requestOf(context: InferenceContext, { exchange, arrival, payload }: Omit<Undecided, 'entry'>): ProtocolRequest {
+  return routedRequestOf({
     protocol: exchange.protocol.name,
     rawHeaders: exchange.req.rawHeaders,
     body: payload.parsed,
     tokenId: arrival.caller.token?.id,
     random: () => context.random(),
   });
-  const decision = decide(entry, arrival.forced, request);
-  if (decision.reason === 'random') context.counts.noSubject++;
-  const isChance = decision.reason === 'split' || decision.reason === 'random';
-  const told = entry.isCautious && isChance ? { ...decision, reason: 'lease' as const } : decision;
-  return entry.trial?.review(told, context.clock.nowMs(), payload.parsed !== undefined) ?? told;
 }
 
 function needsStandIn({ kind }: ArmOutcome): boolean {
@@ -200,10 +240,11 @@ interface Conclusion {
   readonly lostMs?: number;
 }
 
-/** Sends what is not sent yet. */
-function conclude(context: InferenceContext, inference: Inference, { seat, reason, outcome, lostMs = 0 }: Conclusion): void {
+/** Sends what is not sent yet. @returns the id that the user was told; empty when nobody was there to be told */
+function conclude(context: InferenceContext, inference: Inference, { seat, reason, outcome, lostMs = 0 }: Conclusion): string {
   const { exchange, entry, ownStartMs } = inference;
-  if (outcome.kind === 'sent' || outcome.kind === 'abandoned' || !isOpen(exchange)) return;
+  if (outcome.kind === 'sent') return outcome.requestId ?? '';
+  if (outcome.kind === 'abandoned' || !isOpen(exchange)) return '';
   const nowMs = context.clock.nowMs();
   const facts: ReplyFacts = {
     seat,
@@ -214,6 +255,7 @@ function conclude(context: InferenceContext, inference: Inference, { seat, reaso
   };
   if (outcome.kind === 'answered') replyPrediction(exchange, outcome.body(facts.requestId, outcome.ms), facts);
   else replyProblem(exchange, problemOf(outcome.error), facts);
+  return facts.requestId;
 }
 
 /** A version named in the path or by header; both are for people who may operate. */

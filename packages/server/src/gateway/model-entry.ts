@@ -6,6 +6,7 @@ import type { Runtime } from '../runtimes/runtime.ts';
 import { type ChallengerTrial, openChallengerTrial } from './challenger-trial.ts';
 import type { LoadedVersion } from './loaded-version.ts';
 import { openSeat, type Place, type Seat, type SeatMakers } from './seat.ts';
+import { type ShadowSeat, shadowSeatOf } from './shadow-seat.ts';
 
 /** Never changed in place: a new one takes its place as a whole. */
 export interface ModelEntry {
@@ -20,6 +21,8 @@ export interface ModelEntry {
   readonly cautious?: ModelEntry;
   /** Whether this is such an entry. */
   readonly isCautious: boolean;
+  /** Gets copies of requests that the champion answers. */
+  readonly shadow?: ShadowSeat;
   /** Protocols in which either version can answer; a request in another one is no comparison. */
   readonly spokenByBoth: SpokenByBoth;
   /** Whether subject or rules read the body. */
@@ -52,7 +55,11 @@ export function modelEntryOf({ former, ...sources }: EntrySources): ModelEntry {
   }
   const challenger = model.rollout === undefined ? undefined : versions.get(model.rollout.challenger);
   const place = placeOf(model);
-  const seats = { champion: seatOf(makers, { loaded: champion, former: former?.champion, arm: 'champion', ...place }) };
+  const shadow = shadowSeatOf({ model, versions, makers, former: former?.shadow });
+  const seats = {
+    champion: seatOf(makers, { loaded: champion, former: former?.champion, arm: 'champion', ...place }),
+    ...(shadow === undefined ? {} : { shadow }),
+  };
   if (challenger?.runtime === undefined) return { ...base, ...seats };
   return withCautious({
     ...base,
@@ -89,8 +96,8 @@ function trialOf(
 }
 
 /** The former entry goes on, but a kill or the end of its rollout takes effect at once. */
-function meanwhileOf(former: ModelEntry, next: SnapshotModel): ModelEntry {
-  const { rollout, ...rest } = former.model;
+function meanwhileOf({ shadow: _copies, ...former }: ModelEntry, next: SnapshotModel): ModelEntry {
+  const { rollout, shadow: _setting, ...rest } = former.model;
   const isStillLive = rollout !== undefined && rollout.id === next.rollout?.id;
   return withCautious({
     ...former,

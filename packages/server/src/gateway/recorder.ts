@@ -74,8 +74,8 @@ export function openRecorder(options: RecorderOptions, ports: RecorderPorts): Re
   const stop = everyMultiple(options.flushEveryMs, ports, () => void flush());
 
   return {
-    openCell({ key, binEdges }) {
-      const cell = openEvidenceCell({ key: { ...key, ...stratum }, binEdges }, () => live.add(cell));
+    openCell({ key, ...place }) {
+      const cell = openEvidenceCell({ key: { ...key, ...stratum }, ...place }, () => live.add(cell));
       return cell;
     },
     flush,

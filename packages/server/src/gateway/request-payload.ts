@@ -25,11 +25,12 @@ export interface BodyDemand {
  * @throws AppError `request.body_too_large`
  */
 export function demandBody(
-  { req, res, headers }: Exchange,
+  { req, res, headers, version }: Exchange,
   entry: ModelEntry,
   limits: Pick<GatewayOptions, 'bodyLimitBytes' | 'rescuableBodyBytes'>,
 ): BodyDemand {
-  const isNeeded = entry.readsJson || !isAllUpstream(entry);
+  const isForced = version !== undefined || headers.forcedVersion !== undefined;
+  const isNeeded = entry.readsJson || !isAllUpstream(entry, isForced);
   const limitBytes = isNeeded ? limits.bodyLimitBytes : limits.rescuableBodyBytes;
   // Refused by its announced length, a body need not come at all.
   if (isNeeded && headers.contentLength !== undefined && Number(headers.contentLength) > limitBytes) throw tooLarge(limitBytes);
@@ -48,8 +49,10 @@ export function payloadOf({ req }: Exchange, whole: Buffer | undefined, { limitB
   return { body: req };
 }
 
-function isAllUpstream({ versions }: ModelEntry): boolean {
-  for (const version of versions.values()) if (version.runtime?.kind === 'onnx') return false;
+/** A shadow never makes a body needed: what is too large to copy is not copied. Only who insists on its version needs it. */
+function isAllUpstream({ versions, model }: ModelEntry, isForced: boolean): boolean {
+  const copied = isForced ? undefined : model.shadow?.version;
+  for (const { runtime, version } of versions.values()) if (runtime?.kind === 'onnx' && version !== copied) return false;
   return true;
 }
 

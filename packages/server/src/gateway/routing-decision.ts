@@ -47,6 +47,8 @@ export function decide(entry: ModelEntry, forced: string | undefined, request: P
   const { champion, challenger, model } = entry;
   if (champion === undefined) throw withoutChampion(entry);
   const { arm, reason } = route(model, challenger !== undefined, request);
+  // In a step of shadow the champion answers everybody, so all of it is the rollout's.
+  if (reason === 'default' && entry.shadow?.shadow.rollout !== undefined) return { seat: champion, reason };
   if (challenger === undefined) return { seat: champion.outside(), reason };
   const seat = arm === 'champion' ? champion : challenger;
   const place = isCompared(entry, reason, request) ? seat : seat.outside();

@@ -5,9 +5,11 @@ import type { Runtime } from '../runtimes/runtime.ts';
 import { modelOf, onnxVersion, openManualTime, rolloutOf, snapshotOf, sumRuntime, until } from './gateway-rig.contract.ts';
 import { newGatewayCounts } from './gateway-counts.ts';
 import { openLease } from './lease.ts';
+import { GATEWAY_DEFAULTS } from './gateway-options.ts';
 import { openRecorder } from './recorder.ts';
 import { openRequestCounters } from './request-counters.ts';
 import { openRequestIds } from './request-id.ts';
+import { openShadowLanes } from './shadow-lane.ts';
 import { openRoutingTable } from './routing-table.ts';
 
 interface Loading {
@@ -30,6 +32,7 @@ function openBench() {
     counters: openRequestCounters(),
     ids: openRequestIds(Buffer.alloc(32), 'g'),
     trials: { lease: openLease(0), counts: newGatewayCounts(), log: () => {}, random: () => 0 },
+    shadows: openShadowLanes(GATEWAY_DEFAULTS),
   };
   const table = openRoutingTable({
     timers: time,

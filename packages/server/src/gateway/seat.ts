@@ -1,13 +1,16 @@
 /** A version's place on an arm of one model, with everything about it that no request changes. Made with the routing table. */
+import type { Arm } from '@understudy/core/evidence';
+import type { Pairing } from '@understudy/core/pair-counter';
 import type { TrialPorts } from './challenger-trial.ts';
 import type { CellKey, EvidenceCell } from './evidence-cell.ts';
 import type { LoadedVersion } from './loaded-version.ts';
 import type { Recorder } from './recorder.ts';
 import type { CounterCell, RequestCounters } from './request-counters.ts';
 import type { RequestIdMint, RequestIds } from './request-id.ts';
+import type { ShadowLanes } from './shadow-lane.ts';
 
 export interface Seat {
-  readonly arm: 'champion' | 'challenger';
+  readonly arm: Arm;
   readonly model: string;
   readonly version: string;
   readonly loaded: LoadedVersion;
@@ -30,16 +33,19 @@ export interface SeatMakers {
   readonly counters: RequestCounters;
   readonly ids: RequestIds;
   readonly trials: TrialPorts;
+  readonly shadows: Pick<ShadowLanes, 'laneOf'>;
 }
 
 /** Where a version sits. */
 export interface Place extends Pick<CellKey, 'rollout' | 'step'> {
   readonly arm: Seat['arm'];
   readonly binEdges: readonly number[] | undefined;
+  /** Only of a shadow. */
+  readonly pairing?: Pairing;
 }
 
 /** Seats a version. */
-export function openSeat(makers: SeatMakers, loaded: LoadedVersion, { binEdges, ...place }: Place): Seat {
+export function openSeat(makers: SeatMakers, loaded: LoadedVersion, { binEdges, pairing, ...place }: Place): Seat {
   const { arm } = place;
   const key = { model: loaded.model, version: loaded.version, ...place };
   // Most rollouts never need it.
@@ -50,7 +56,7 @@ export function openSeat(makers: SeatMakers, loaded: LoadedVersion, { binEdges, 
     version: loaded.version,
     loaded,
     binEdges,
-    evidence: makers.recorder.openCell({ key, binEdges }),
+    evidence: makers.recorder.openCell({ key, binEdges, ...(pairing === undefined ? {} : { pairing }) }),
     counters: makers.counters.cellOf(loaded.model, loaded.version, arm),
     mintId: makers.ids.mintFor({ environment: makers.environment, ...key }),
     linesFor: openLines({ version: loaded.version, arm }),

@@ -49,7 +49,7 @@ function addResult(cell: EvidenceCell, outcome: ArmOutcome, isRescued: boolean):
 }
 
 /** A request counts by its first row, whatever the size of its batch; only mean and spread are of every row. */
-function addPredictions(counts: EvidenceCell['predictions'], { values, isClass }: Predictions): void {
+export function addPredictions(counts: EvidenceCell['predictions'], { values, isClass }: Predictions): void {
   const first = values[0];
   if (first === undefined) return;
   counts.add(first, isClass);

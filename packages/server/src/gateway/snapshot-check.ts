@@ -25,17 +25,23 @@ export function refusalOf(present: Snapshot | undefined, next: Snapshot): string
   return undefined;
 }
 
-function problemOf({ champion, rollout, versions, routing, binEdges }: SnapshotModel): string | undefined {
+function problemOf({ champion, rollout, shadow, versions, routing, binEdges }: SnapshotModel): string | undefined {
   const has = (wanted: string): boolean => versions.some(({ version }) => version === wanted);
   if (champion !== undefined && !has(champion)) return `has champion "${champion}" but not that version`;
   if (!(routing.deadlineMs > 0)) return `has a deadline of ${routing.deadlineMs} ms`;
   if (binEdges !== undefined && !canCountBetween(binEdges)) {
     return `has ${binEdges.length} bin edges, which must be 1 to ${MAX_BINS - 1} rising numbers`;
   }
+  if (shadow !== undefined && !has(shadow.version)) return `has shadow "${shadow.version}" but not that version`;
+  if (shadow !== undefined && !isBoundary(shadow.boundary)) return `has a shadow with the boundary ${shadow.boundary}`;
   if (rollout === undefined) return undefined;
   if (!has(rollout.challenger)) return `has challenger "${rollout.challenger}" but not that version`;
   const { boundary } = rollout;
-  return boundary >= 0 && boundary <= BUCKET_COUNT ? undefined : `has a boundary of ${boundary}, outside 0 to ${BUCKET_COUNT}`;
+  return isBoundary(boundary) ? undefined : `has a boundary of ${boundary}, outside 0 to ${BUCKET_COUNT}`;
+}
+
+function isBoundary(boundary: number): boolean {
+  return boundary >= 0 && boundary <= BUCKET_COUNT;
 }
 
 function canCountBetween(edges: readonly number[]): boolean {

@@ -153,7 +153,13 @@ function answerHandlerOf(state: CallState): AnswerHandler {
       }
       // The client has half of an answer: closing the connection is the only way to say so.
       res.destroy();
-      state.end({ kind: 'sent', ms: state.answeredMs - state.startMs, predictions: NO_PREDICTIONS, verdict: 'failed' });
+      state.end({
+        kind: 'sent',
+        requestId: state.requestId,
+        ms: state.answeredMs - state.startMs,
+        predictions: NO_PREDICTIONS,
+        verdict: 'failed',
+      });
     },
   };
 }
@@ -183,7 +189,13 @@ function finishStream(state: CallState): void {
   const predictions =
     state.kept === undefined ? NO_PREDICTIONS : readPredictions(Buffer.concat(state.kept), call.exchange.protocol);
   const verdict: 'ok' | 'rejected' | Failure = predictions === undefined ? 'invalid' : verdictOfStatus(head?.status ?? 0);
-  state.end({ kind: 'sent', ms: answeredMs - startMs, predictions: predictions ?? NO_PREDICTIONS, verdict });
+  state.end({
+    kind: 'sent',
+    requestId: state.requestId,
+    ms: answeredMs - startMs,
+    predictions: predictions ?? NO_PREDICTIONS,
+    verdict,
+  });
 }
 
 /** A small answer is whole before a byte of it is sent, so one that makes no sense can still be rescued. */
@@ -204,7 +216,7 @@ function finishChecked(state: CallState): void {
   // As a text, head and body are one write; Latin-1 keeps every byte as it is.
   const text = body.toString('latin1');
   sendWhole(call.exchange, { status: head.status, lines: ourLines(state) + lines, body: text, encoding: 'latin1', isDated });
-  state.end({ kind: 'sent', ms, predictions, verdict: 'ok' });
+  state.end({ kind: 'sent', requestId: state.requestId, ms, predictions, verdict: 'ok' });
 }
 
 /** What we say about the answer. */

@@ -4,6 +4,8 @@ import type { DocumentKind } from './store.ts';
 // A record, so that a kind that is missing does not compile.
 const KINDS: Readonly<Record<DocumentKind, DocumentKind>> = {
   flag: 'flag',
+  freeze: 'freeze',
+  hook: 'hook',
   model: 'model',
   plan: 'plan',
   rollout: 'rollout',

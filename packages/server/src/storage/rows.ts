@@ -1,7 +1,7 @@
 /** Schemas of the rows that a backend reads back. A row is outside data until one of these has parsed it. */
 import { AppError } from '@understudy/core/errors';
 import { cohortOf, type FeedbackMark, type FeedbackSum, lagClassOf } from '@understudy/core/feedback';
-import { DecisionSchema } from '@understudy/contract/documents';
+import { DecisionSchema } from '@understudy/contract/rollout-documents';
 import { EvidenceBlockSchema, ReadinessSchema } from '@understudy/contract/report';
 import { z } from 'zod';
 import type {
@@ -16,7 +16,17 @@ import type {
   StoredEvidence,
 } from './store.ts';
 
-const KindSchema: z.ZodType<DocumentKind> = z.enum(['model', 'version', 'rollout', 'plan', 'token', 'flag', 'segment']);
+const KindSchema: z.ZodType<DocumentKind> = z.enum([
+  'model',
+  'version',
+  'rollout',
+  'plan',
+  'token',
+  'flag',
+  'segment',
+  'freeze',
+  'hook',
+]);
 // What JSON.parse returns is JSON; the schemas above this level say which.
 const JsonSchema = z.custom<Json>((value) => value !== undefined);
 const Sha = z.string().length(64);

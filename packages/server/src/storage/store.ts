@@ -8,7 +8,7 @@ import type { Decision } from '@understudy/core/rollout';
 import type { GatewayReport, Readiness, ServiceReport } from '@understudy/contract/report';
 
 /** The kinds of documents an environment is made of. */
-export type DocumentKind = 'model' | 'version' | 'rollout' | 'plan' | 'token' | 'flag' | 'segment';
+export type DocumentKind = 'model' | 'version' | 'rollout' | 'plan' | 'token' | 'flag' | 'segment' | 'freeze' | 'hook';
 
 /** Anything that JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };

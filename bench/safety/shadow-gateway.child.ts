@@ -1,0 +1,75 @@
+// Our gateway alone, on a snapshot that it is given: a champion and perhaps a shadow. Started by `sick-shadows.ts`.
+import { parseArgs } from 'node:util';
+import { DEFAULT_COMPARISON, DEFAULT_ROUTING } from '@understudy/core/model';
+import type { Snapshot, SnapshotVersion } from '@understudy/core/snapshot';
+import { systemClock } from '../../packages/server/src/clock.ts';
+import { openGateway } from '../../packages/server/src/gateway/gateway.ts';
+import { GATEWAY_DEFAULTS } from '../../packages/server/src/gateway/gateway-options.ts';
+import { systemTimers } from '../../packages/server/src/gateway/timers.ts';
+import { openUpstream } from '../../packages/server/src/runtimes/upstream-runtime.ts';
+
+const { values } = parseArgs({
+  options: { port: { type: 'string' }, champion: { type: 'string' }, shadow: { type: 'string' }, unbounded: { type: 'boolean' } },
+});
+const { port, champion, shadow, unbounded = false } = values;
+if (port === undefined || champion === undefined) throw new Error('--port and --champion are needed');
+
+const UPSTREAM = { connections: 256, connectTimeoutMs: 2000, idleTimeoutMs: 60_000, probeTimeoutMs: 5000 };
+
+// The planted bug: no bound on copies, on their connections, or on their time.
+const bounds = unbounded ? { shadowMaxInFlight: Infinity, shadowMaxBytes: Infinity } : {};
+const deadlineMs = unbounded ? 600_000 : DEFAULT_ROUTING.deadlineMs;
+
+const versionOf = (version: string, url: string): SnapshotVersion => ({
+  version,
+  source: { kind: 'upstream', url, protocol: 'predict', remoteModel: 'digits' },
+});
+
+const snapshot: Snapshot = {
+  schema: 1,
+  environment: 'bench',
+  revision: 1,
+  tokens: [],
+  models: [
+    {
+      name: 'digits',
+      champion: 'v1',
+      isKilled: false,
+      routing: { ...DEFAULT_ROUTING, deadlineMs },
+      versions: [versionOf('v1', champion), ...(shadow === undefined ? [] : [versionOf('v2', shadow)])],
+      ...(shadow === undefined
+        ? {}
+        : { shadow: { version: 'v2', boundary: 100_000, salt: 's', rules: [], lines: [], comparison: DEFAULT_COMPARISON } }),
+    },
+  ],
+};
+
+await openGateway(
+  {
+    ...GATEWAY_DEFAULTS,
+    ...bounds,
+    port: Number(port),
+    gateway: 'bench',
+    boot: 'bench',
+    release: 'bench',
+    requestIdKey: new Uint8Array(32).fill(7),
+    allowAnonymous: true,
+  },
+  {
+    snapshots: {
+      subscribe(listener) {
+        listener(snapshot);
+        return () => {};
+      },
+    },
+    reports: () => Promise.resolve(),
+    openRuntime: (_model, { version, source }) => {
+      if (source.kind !== 'upstream') throw new Error('the benchmark has model servers only');
+      return openUpstream(source, unbounded && version === 'v2' ? { ...UPSTREAM, connections: Infinity } : UPSTREAM);
+    },
+    clock: systemClock,
+    timers: systemTimers,
+    random: Math.random,
+    log: () => {},
+  },
+);
