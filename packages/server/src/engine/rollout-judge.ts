@@ -68,16 +68,12 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
     for (let attempt = 0; attempt < MAX_LOOKS; attempt += 1) {
       const held = await holdRollout(context, id);
       if (!isLive(held.body.state)) return undefined;
-      const { atMs, judgement, unhealthy, source } = await look(held.body);
-      const wanted = { model: held.body.model, version: held.body.challenger, source };
-      const gateways = await context.store.gateways(context.environment);
-      const notReady = notReadyBecause(gateways, wanted, atMs);
-      const cutOff = cutOffBecause(gateways, held.body, atMs);
-      const isExternal = source?.kind === 'external';
+      const seen = await look(held.body);
+      const { atMs } = seen;
       const freezes = await holdFreezes(context);
       const frozen = frozenBecause(freezes.body, { model: held.body.model, atMs: context.clock.nowMs() });
-      const situation = { atMs, judgement, notReady, cutOff, unhealthy, isExternal, skipHold: request?.skipHold ?? false };
-      const decision = decideWithin(held.body, situation, { frozen, request });
+      const situation = await situationOf(context, held.body, seen);
+      const decision = decideWithin(held.body, { ...situation, skipHold: request?.skipHold ?? false }, { frozen, request });
       if (decision.action === 'hold' && !(await holds.isNew(id, decision))) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
       const window = isOwnAction ? windowOf(held.body, atMs) : await freeWindow(context);
@@ -117,6 +113,21 @@ interface Look {
   readonly source: VersionSource | undefined;
   readonly arms: readonly ArmCounts[];
   readonly shadow: ShadowSeen | undefined;
+}
+
+/** What was seen, and what the gateways say now. */
+async function situationOf(context: CommandContext, rollout: Rollout, seen: Look): Promise<Situation> {
+  const { atMs, judgement, unhealthy, source } = seen;
+  const gateways = await context.store.gateways(context.environment);
+  const wanted = { model: rollout.model, version: rollout.challenger, source };
+  return {
+    atMs,
+    judgement,
+    unhealthy,
+    notReady: notReadyBecause(gateways, wanted, atMs),
+    cutOff: cutOffBecause(gateways, rollout, atMs),
+    isExternal: source?.kind === 'external',
+  };
 }
 
 /** Holds and a person's own steps have negative numbers, so that they never take the place of an action in its window. */
