@@ -14,6 +14,7 @@ const WHY = 'Imports point down, never sideways or up: docs/decisions/0002-packa
 const SERVER_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   control: ['commands', 'storage'],
   engine: ['commands', 'storage'],
+  checks: ['commands', 'storage'],
   protocols: [],
   gateway: ['runtimes'],
   commands: ['storage'],

@@ -1,4 +1,5 @@
 /** Schemas of everything the store keeps. A row read back is outside data until one of these has parsed it. */
+import { MAX_CHECKS } from '@understudy/core/checks/config';
 import type { Baseline, ModelVersion, Signature, TensorSpec, VersionHealth, VersionSource } from '@understudy/core/model-version';
 import type { ChampionTerm, Model, Routing, Watch } from '@understudy/core/model';
 import type { Plan, PlanStep, PolicyConfig } from '@understudy/core/plan';
@@ -11,6 +12,7 @@ import type { ThresholdsConfig } from '@understudy/core/thresholds';
 import type { Condition, RequestField, RoutingRule } from '@understudy/core/targeting';
 import { type Scope, SCOPES, SDK_FAMILIES, type SdkFamily, type Token } from '@understudy/core/token';
 import { z } from 'zod';
+import { CheckConfigSchema } from './checks.ts';
 
 /** Names become parts of URLs, metric labels and request ids, never of file paths. */
 export const Name = z
@@ -279,6 +281,7 @@ export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   name: Name,
   steps: z.array(PlanStepSchema).min(1),
   policy: PolicyConfigSchema,
+  checks: z.array(CheckConfigSchema).max(MAX_CHECKS).exactOptional(),
   checkEveryMs: z.number().min(100),
   startCheck: StartCheckSchema,
   timeBox: z.strictObject({ afterMs: z.number().positive(), onExpiry: OnExpirySchema }).exactOptional(),
@@ -336,7 +339,7 @@ export const GuardReadingSchema: z.ZodType<GuardReading> = z.strictObject({
   margin: z.number().exactOptional(),
   intervals: z.strictObject({ champion: IntervalSchema, challenger: IntervalSchema }).exactOptional(),
   progress: z.strictObject({ harm: Share, safety: Share }).exactOptional(),
-  unit: z.enum(['ms', 'share', 'standard deviations', 'score']),
+  unit: z.enum(['ms', 'share', 'standard deviations', 'score', 'number']),
   samples: z.int().nonnegative(),
   reason: z.string(),
 });

@@ -1,5 +1,5 @@
 /** A rollout plan as people write it, in YAML or JSON: durations as text, shares in percent, every policy number optional. */
-import { formatDuration, parseDuration } from '@understudy/core/duration';
+import { MAX_CHECKS } from '@understudy/core/checks/config';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
 import { CHECK_EVERY_MS, DEFAULT_LEASE_MS, type Plan, type PolicyConfig, problemsOfPlan } from '@understudy/core/plan';
@@ -18,16 +18,9 @@ import {
   StartCheckSchema,
   ThresholdsFields,
 } from './documents.ts';
+import { DurationText, durationOfAtLeast, exactDuration, milliseconds } from './duration-text.ts';
+import { PlanFileCheck, readCheck, writeCheck } from './plan-file-check.ts';
 import { describeProblems } from './problems.ts';
-
-/** A length of time such as `90s`, `24h` or `1h30m`. */
-const DurationText = z
-  .string()
-  .refine((text) => parseDuration(text) !== undefined, 'write a length of time such as "90s", "10m", "24h" or "1h30m"')
-  .meta({ pattern: '^(?:\\d+(?:\\.\\d+)?(?:ms|s|m|h|d))+$', description: 'A length of time such as 90s, 24h or 1h30m.' });
-
-const durationOfAtLeast = (leastMs: number) =>
-  DurationText.refine((text) => (parseDuration(text) ?? leastMs) >= leastMs, `use at least ${formatDuration(leastMs)}`);
 
 const PlanFileStep = z.strictObject({
   traffic: z.number().gt(0).max(100).meta({ description: 'Share of subjects on the challenger, in percent.' }),
@@ -122,6 +115,9 @@ export const PlanFile = z
     name: Name.meta({ description: 'What people call the plan.' }),
     steps: z.array(PlanFileStep).min(1).max(50),
     policy: PlanFilePolicy.exactOptional(),
+    checks: z.array(PlanFileCheck).min(1).max(MAX_CHECKS).exactOptional().meta({
+      description: 'Guards from elsewhere: Prometheus queries and webhooks, asked beside the policy.',
+    }),
     checkEvery: durationOfAtLeast(100).exactOptional().meta({
       description: 'How often the policy is asked; 1s for sequential and 10s for thresholds when left out.',
     }),
@@ -166,6 +162,7 @@ export function writePlan(plan: Plan): PlanFile {
       minSamples: step.minSamples,
     })),
     policy: writePolicy(plan.policy),
+    ...(plan.checks === undefined ? {} : { checks: plan.checks.map(writeCheck) }),
     checkEvery: exactDuration(plan.checkEveryMs),
     startCheck: plan.startCheck,
     ...(plan.timeBox === undefined
@@ -193,6 +190,7 @@ function planOf(file: PlanFile): Plan {
       minSamples: step.minSamples ?? (step.traffic === 100 ? 0 : DEFAULT_MIN_SAMPLES[policy.kind]),
     })),
     policy,
+    ...(file.checks === undefined ? {} : { checks: file.checks.map(readCheck) }),
     checkEveryMs: file.checkEvery === undefined ? CHECK_EVERY_MS[policy.kind] : milliseconds(file.checkEvery),
     startCheck: file.startCheck ?? 'warn',
     ...timeBox,
@@ -244,15 +242,4 @@ function writePolicy(policy: PolicyConfig): PlanFilePolicy {
     othersEvery: exactDuration(othersEveryMs),
     silence: exactDuration(silenceMs),
   };
-}
-
-function milliseconds(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined) throw new Error(`"${text}" passed the schema but is not a length of time`);
-  return ms;
-}
-
-function exactDuration(ms: number): string {
-  const text = formatDuration(ms).replace(' ', '');
-  return parseDuration(text) === ms ? text : `${ms}ms`;
 }

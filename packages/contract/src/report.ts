@@ -5,6 +5,7 @@ import { HISTOGRAM_SIZE, type Histogram } from '@understudy/core/histogram';
 import type { PairedOutcomes } from '@understudy/core/outcome-window';
 import { MAX_BINS } from '@understudy/core/prediction-bins';
 import { z } from 'zod';
+import { MeasurementSchema } from './checks.ts';
 import { Name } from './documents.ts';
 
 /** How many names a block may have: gateways keep blocks apart that would have more together. */
@@ -59,6 +60,7 @@ export const EvidenceBlockSchema: z.ZodType<EvidenceBlock> = z.strictObject({
   stratum: Name.exactOptional(),
   startMs: z.number().nonnegative(),
   tally: TallySchema,
+  measurement: MeasurementSchema.exactOptional(),
 });
 
 const OutcomesSchema: z.ZodType<PairedOutcomes> = z.strictObject({
@@ -113,7 +115,10 @@ export const GatewayReportSchema = z.strictObject({
   /** The revision of the snapshot that the gateway routes by. */
   revision: Count,
   readiness: z.array(ReadinessSchema).max(10_000),
-  blocks: z.array(EvidenceBlockSchema).max(10_000),
+  blocks: z
+    .array(EvidenceBlockSchema)
+    .max(10_000)
+    .refine((blocks) => blocks.every(({ measurement }) => measurement === undefined), 'only the control plane asks checks'),
 });
 export type GatewayReport = z.infer<typeof GatewayReportSchema>;
 

@@ -1,5 +1,6 @@
 /** A rollout plan: the staircase, and the policy that guards it. Rollouts carry a copy of theirs, so a plan never changes under them. */
 import { boundaryOf } from './bucketing.ts';
+import { type CheckConfig, problemsOfChecks } from './checks/config.ts';
 import { formatDuration } from './duration.ts';
 import { DEFAULT_SEQUENTIAL, problemsOfSequential, type SequentialConfig } from './sequential/config.ts';
 import { problemsOfThresholds, type ThresholdsConfig } from './thresholds.ts';
@@ -33,6 +34,8 @@ export interface Plan {
   readonly name: string;
   readonly steps: readonly PlanStep[];
   readonly policy: PolicyConfig;
+  /** Guards from elsewhere, asked beside the policy. */
+  readonly checks?: readonly CheckConfig[];
   readonly checkEveryMs: number;
   /** What happens at the start when a guard has no data, can never fire, or has no chance within the time box. */
   readonly startCheck: 'refuse' | 'warn';
@@ -87,6 +90,7 @@ export function problemsOfPlan(plan: Plan): readonly string[] {
     ...problemsOfLastStep(plan),
     ...problemsOfTimeBox(plan),
     ...problemsOfPolicy(plan.policy),
+    ...problemsOfChecks(plan.checks ?? []),
   ];
 }
 

@@ -7,17 +7,23 @@ import type { SnapshotVersion } from '@understudy/core/snapshot';
 import type { FastifyPluginCallback } from 'fastify';
 import { loadEnvironment } from './commands/queries.ts';
 import { createAdminToken, createFirstToken } from './commands/tokens.ts';
-import { type Config, dataDirectory } from './config.ts';
+import { type Config, dataDirectory, processEnvironment } from './config.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { deriveSecrets } from './derived-secret.ts';
+import type { AddressPolicy } from './checks/check-request.ts';
+import { type CheckAsker, openCheckAsker } from './checks/check-asker.ts';
+import { openCheckPoller } from './checks/check-poller.ts';
+import { rehearseChecks } from './checks/check-rehearsal.ts';
 import { openControlApi, type ControlApi, type ControlPorts } from './control/app.ts';
 import { openArtifactIntake } from './control/artifact-intake.ts';
 import { type FlagFeed, openFlagFeed } from './control/flag-feed.ts';
 import { openMetricsPage, type RenderMetrics } from './control/metrics-page.ts';
 import { openFeedbackIntake, type OpenRequestId } from './control/feedback.ts';
 import { openObservations } from './control/observations.ts';
+import type { CheckDesk } from './control/ports.ts';
 import { openSdkKeys } from './control/sdk-keys.ts';
 import { openSdkSightings } from './control/sdk-sightings.ts';
+import { ownListeners, problemOfHookUrl } from './control/upstream-address.ts';
 import { openSnapshotFeed, type SnapshotFeed } from './control/snapshot-feed.ts';
 import { type Engine, openEngine } from './engine/rollout-engine.ts';
 import { openGateway } from './gateway/gateway.ts';
@@ -39,6 +45,7 @@ import { RELEASE } from './release.ts';
 import { inspectOnnx } from './runtimes/onnx-inspect.ts';
 import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
 import type { Runtime } from './runtimes/runtime.ts';
+import { allowedAddressOf } from './runtimes/upstream-address.ts';
 import { openUpstream } from './runtimes/upstream-runtime.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { type ArtifactStore, openArtifactStore } from './storage/artifact-store.ts';
@@ -116,11 +123,25 @@ export async function startUnderstudy(
       gatewayPorts({ config, store, files, feed, metrics, log, clock }),
     );
     opened.unshift(gateway);
-    const control = await openControl({ config, store, files, engine, gateway, metrics, log, clock, flags, protocols, idKey });
+    const asker = openAsker(config, gateway);
+    const control = await openControl({
+      config,
+      store,
+      files,
+      engine,
+      gateway,
+      metrics,
+      log,
+      clock,
+      flags,
+      protocols,
+      idKey,
+      asker,
+    });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
-    const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });
-    opened.unshift(housekeeping);
+    const checks = openCheckPoller(context, asker, log);
+    opened.unshift(startHousekeeping({ engine, checks, feeds: [feed, flags], store, config, clock, log }), checks);
     // Last of all: a token that was made by a start that failed would never have been shown.
     const adminToken = newAdminToken ? await createAdminToken(context) : await createFirstToken(context);
     return understudyOf({ controlUrl, gateway, control, adminToken, opened });
@@ -230,17 +251,25 @@ async function openRuntime(
   return runtime;
 }
 
+/** Providers of checks: the rules on addresses of model servers, looked at when a plan is saved and again at each question. */
+function openAsker(config: Config, gateway: Gateway): CheckAsker {
+  const own = ownListeners([config.controlPort, gateway.address.port]);
+  const addresses: AddressPolicy = { problemOf: (url) => problemOfHookUrl(url, own), resolve: allowedAddressOf };
+  return openCheckAsker({ addresses, readVariable: (name) => processEnvironment()[name] });
+}
+
 interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
   readonly engine: Engine;
   readonly gateway: Gateway;
   readonly flags: FlagFeed;
+  readonly asker: CheckAsker;
   readonly protocols: readonly FlagProtocol[];
   /** Signs request ids; other secrets of the installation are derived from it. */
   readonly idKey: Uint8Array;
 }
 
 async function openControl(needs: ControlNeeds): Promise<ControlApi> {
-  const { config, store, files, engine, gateway, metrics, log, clock, flags } = needs;
+  const { config, store, files, engine, gateway, metrics, log, clock, flags, asker } = needs;
   const maxBytes = config.maxArtifactMib * 1024 * 1024;
   const { environment } = config;
   const predict = async (
@@ -259,7 +288,11 @@ async function openControl(needs: ControlNeeds): Promise<ControlApi> {
   const options = { environment, release: RELEASE, ownPorts, openMetrics: config.openMetrics, maxUploadBytes: maxBytes };
   const artifacts = openArtifactIntake({ files, inspect: inspectOnnx, predict, maxBytes });
   const page = (): ReturnType<ControlPorts['metrics']> => metrics(gateway.stats());
-  return openControlApi(options, { store, clock, engine, artifacts, log, flags, metrics: page, ...openReporting(needs) });
+  const checks: CheckDesk = {
+    addressProblemOf: (check) => asker.addressProblemOf(check),
+    rehearse: async (wanted, subject) => rehearseChecks(asker, wanted, subject),
+  };
+  return openControlApi(options, { store, clock, engine, artifacts, checks, log, flags, metrics: page, ...openReporting(needs) });
 }
 
 /** Flag protocols, and where goes what is reported. */

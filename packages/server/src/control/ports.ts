@@ -1,11 +1,13 @@
 /** What the control API needs from its siblings, wired in `compose.ts`. */
 import type { ArmCounts, ArtifactView, ReplayView, RolloutEvidenceView } from '@understudy/contract/views';
+import type { CheckConfig } from '@understudy/core/checks/config';
 import type { Tally } from '@understudy/core/evidence';
 import type { Plan } from '@understudy/core/plan';
 import type { Judgement } from '@understudy/core/policy';
 import type { Rollout } from '@understudy/core/rollout';
 import type { WatchFinding } from '@understudy/core/watch';
 import type { Caller } from '../commands/command.ts';
+import type { RehearseChecks } from '../commands/rollout-opening.ts';
 
 /** What the rollout engine sees, and asking it for a decision now. */
 export interface EngineWindow {
@@ -24,6 +26,13 @@ export interface EngineWindow {
   replay(rollout: Rollout, other: Plan | undefined): Promise<ReplayView>;
   /** What both arms of a rollout did in each step. */
   evidenceOf(rollout: Rollout): Promise<RolloutEvidenceView>;
+}
+
+/** Guards from elsewhere, before they are used. */
+export interface CheckDesk {
+  readonly rehearse: RehearseChecks;
+  /** Why the address of a check may not be called; undefined when it may. */
+  addressProblemOf(check: CheckConfig): string | undefined;
 }
 
 /** Uploaded model files. */

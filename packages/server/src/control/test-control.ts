@@ -14,7 +14,7 @@ import { type ControlApi, type ControlOptions, type MountedProtocol, openControl
 import { type KnownRequest, openFeedbackIntake } from './feedback.ts';
 import { openFlagFeed } from './flag-feed.ts';
 import { openObservations } from './observations.ts';
-import type { ArtifactIntake, EngineWindow } from './ports.ts';
+import type { ArtifactIntake, CheckDesk, EngineWindow } from './ports.ts';
 import { openSdkSightings, type SdkSightings } from './sdk-sightings.ts';
 
 /** A log line of the API under test. */
@@ -76,6 +76,7 @@ export async function openTestControl(
       clock,
       engine: engineDouble(seen, steps),
       artifacts: artifactsDouble(),
+      checks: checksDouble(),
       observations: openObservations(context),
       feedback: openFeedbackIntake({ ...context, openId: openTestId }),
       sdks,
@@ -139,6 +140,23 @@ function engineDouble(
     liveTally: async () => seen.live,
     replay: async () => ({ outcome: 'replayed', decisions: [], isFaithful: true }),
     evidenceOf: async () => ({ arms: [{ arm: 'challenger', version: 'v2', step: 0, tally: viewOfTally(seen.live) }] }),
+  };
+}
+
+/** Finds nothing, but for what a test writes into the address of a check; asking has tests of its own. */
+function checksDouble(): CheckDesk {
+  const addressProblemOf: CheckDesk['addressProblemOf'] = ({ source }) =>
+    source.url.includes('169.254.') ? 'it is link-local' : undefined;
+  return {
+    addressProblemOf,
+    rehearse: async (checks, { champion }) => ({
+      refusals: checks
+        .filter(({ source }) => source.auth !== undefined)
+        .map(({ name }) => `the check "${name}" has no secret to send`),
+      problems: checks
+        .filter(({ source }) => source.url.includes('nobody'))
+        .map(({ name }) => `the check "${name}" knows no ${champion}`),
+    }),
   };
 }
 

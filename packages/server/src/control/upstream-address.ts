@@ -63,14 +63,21 @@ export function checkedUpstream(text: string, own: OwnListeners): string {
   throw new AppError('upstream.forbidden_address', `cannot use "${text}" as the address of a model server: ${problem}`);
 }
 
-function problemOf(text: string, own: OwnListeners): string | undefined {
+/** Why a webhook may not have an address; undefined when it may. Addresses of services often carry a key after the "?". */
+export function problemOfHookUrl(text: string, own: OwnListeners): string | undefined {
+  return problemOf(text, own, { allowsQuery: true });
+}
+
+function problemOf(text: string, own: OwnListeners, { allowsQuery = false } = {}): string | undefined {
   // The URL parser drops tabs and line breaks and turns "\" into "/": what a person sees would not be what is called.
   if (/[\s\\\p{Cc}]/u.test(text)) return 'it has white space, a backslash or a control character';
   const url = URL.parse(text);
   if (url === null) return 'it is not an address';
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'use http:// or https://';
   if (url.username !== '' || url.password !== '') return 'leave out the user name and password';
-  if (url.search !== '' || url.hash !== '') return 'leave out everything from the "?" or "#" on; paths are added to it';
+  if (allowsQuery && url.hash !== '') return 'leave out everything from the "#" on';
+  if (!allowsQuery && (url.search !== '' || url.hash !== ''))
+    return 'leave out everything from the "?" or "#" on; paths are added to it';
   const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
   return problemOfHost(host) ?? problemOfPort(host, url, own);
 }
