@@ -58,7 +58,7 @@ function pairs(folders: readonly string[]): Planted[] {
   );
 }
 
-const SIBLINGS = ['control', 'engine', 'gateway', 'protocols'];
+const SIBLINGS = ['control', 'engine', 'checks', 'gateway', 'protocols'];
 
 const importViolations: Planted[] = [
   ...oneForm('packages/core/src', [

@@ -104,7 +104,7 @@ describe.skipIf(!hasPrometheus)('a real Prometheus', () => {
       'the rollback',
     );
     expect(over.lastDecision?.decision).toMatchObject({ action: 'roll-back', verdict: 'harmful' });
-    expect(over.lastDecision?.decision.reason).toContain('the check slo failed 2 times in a row (fails above 1); 5 ');
+    expect(over.lastDecision?.decision.reason).toContain('the check slo: failed 2 times in a row (fails above 1); 5, ');
     expect(over.lastDecision?.decision.guards.at(-1)).toMatchObject({ guard: 'check slo', challenger: 5, limit: 1 });
     expect(await running.admin('replayRollout', { params, body: {} })).toMatchObject({ isFaithful: true });
   });

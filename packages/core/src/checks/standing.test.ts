@@ -62,9 +62,9 @@ describe('answers in the order they came', () => {
     const { reading, brief } = standing('PFEF');
     expect(reading).toMatchObject({ guard: 'check slo', challenger: 2, limit: 1, unit: 'number', samples: 4 });
     expect(reading.reason).toBe(
-      'failed 2 of 3 times in a row (fails above 1); 2 0ms ago; error (HTTP 502) 30s ago; 2 1m ago; 0.1 1m 30s ago',
+      'failed 2 of 3 times in a row (fails above 1); 2, 0ms ago; error (HTTP 502), 30s ago; 2, 1m ago; 0.1, 1m 30s ago',
     );
-    expect(brief).toBe('check slo failed 2 of 3 times in a row (fails above 1); 2 0ms ago');
+    expect(brief).toBe('check slo: failed 2 of 3 times in a row (fails above 1); 2, 0ms ago');
   });
 
   it('are kept in a state of fixed size', () => {

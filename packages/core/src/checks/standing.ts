@@ -34,7 +34,7 @@ export function standingOf(config: CheckConfig, state: CheckState, question: Che
   const guard = nameOfCheck(config);
   const reason = [words, ...answers].join('; ');
   const reading = { guard, verdict, ...values, unit: 'number', samples: state.count, reason } as const;
-  return { reading, brief: `${guard} ${[words, ...answers.slice(0, 1)].join('; ')}`, isHolding };
+  return { reading, brief: `${guard}: ${[words, ...answers.slice(0, 1)].join('; ')}`, isHolding };
 }
 
 /** What a check is called among the guards. */
@@ -124,13 +124,13 @@ function finite(field: 'challenger' | 'champion' | 'limit', sample: Sample | und
 }
 
 function measurementWords({ atMs, answer }: Measurement, nowMs: number): string {
-  return `${answerWords(answer)} ${agoWords(atMs, nowMs)}`;
+  return `${answerWords(answer)}, ${agoWords(atMs, nowMs)}`;
 }
 
 function answerWords(answer: Answer): string {
   switch (answer.outcome) {
     case 'value': {
-      const against = answer.baseline === undefined ? '' : ` against ${sampleWords(answer.baseline)}`;
+      const against = answer.baseline === undefined ? '' : ` (baseline ${sampleWords(answer.baseline)})`;
       return `${sampleWords(answer.value)}${against}`;
     }
     case 'verdict':

@@ -134,7 +134,7 @@ describe('a check that fails', () => {
     await pass(id);
     expect(await phase(id)).toBe('rolled-back');
     const [last] = await world.store.decisions('production', id, 1);
-    expect(last?.decision.reason).toContain('the check slo failed 3 times in a row (fails above 1); 1.7 ');
+    expect(last?.decision.reason).toContain('the check slo: failed 3 times in a row (fails above 1); 1.7, ');
     const versions = await getVersions(world.context, 'fraud');
     expect(versions.find(({ version }) => version === 'v2')?.health.state).toBe('unhealthy');
     await expectFaithful(id);
@@ -146,7 +146,7 @@ describe('a check that fails', () => {
     const id = await start(planOf({ source, onFailure: 'hold' }));
     for (let round = 0; round < 5; round += 1) await pass(id);
     expect(await phase(id)).toBe('step 1');
-    expect((await seen(id)).reason).toContain('failed 5 times in a row; fail (chargebacks)');
+    expect((await seen(id)).reason).toContain('failed 5 times in a row; fail (chargebacks), ');
     provider.answer = json({ verdict: 'pass' });
     await pass(id);
     expect(await phase(id)).toBe('step 2');
