@@ -38,7 +38,7 @@ export function standingOf(config: CheckConfig, state: CheckState, question: Che
 }
 
 /** What a check is called among the guards. */
-export function nameOfCheck({ name }: Pick<CheckConfig, 'name'>): string {
+function nameOfCheck({ name }: Pick<CheckConfig, 'name'>): string {
   return `check ${name}`;
 }
 

@@ -27,7 +27,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
 
 /** One answer a letter, each when it is due: P(ass), W(arn), F(ail), N(o data), E(rror); a blank is a time not asked. */
 export function answered(letters: string, fromMs = 0): readonly Measurement[] {
-  return [...letters].flatMap((letter, index) => {
+  return letters.split('').flatMap((letter, index) => {
     const { [letter]: answer } = ANSWERS;
     return answer === undefined ? [] : [{ check: 'slo', atMs: fromMs + index * EVERY_MS, answer }];
   });

@@ -202,8 +202,8 @@ describe('a webhook', () => {
       verdict,
       reason: 'two lines [31m',
     });
-    const [{ method, path, body = '' } = {}] = provider.received;
-    expect({ method, path, body: JSON.parse(body) }).toEqual({
+    const [{ method, path, body } = {}] = provider.received;
+    expect({ method, path, body: JSON.parse(body ?? '') }).toEqual({
       method: 'POST',
       path: '/verdict?team=fraud',
       body: { check: 'desk', ...SUBJECT },

@@ -4,6 +4,7 @@
  */
 import type { ServiceReport } from '@understudy/contract/report';
 import { type CheckConfig, dueNumber } from '@understudy/core/checks/config';
+import type { Answer } from '@understudy/core/checks/measurement';
 import { EMPTY_TALLY, type EvidenceBlock } from '@understudy/core/evidence';
 import { isOnTrial, type Rollout, stepOf } from '@understudy/core/rollout';
 import type { CommandContext } from '../commands/command.ts';
@@ -52,26 +53,11 @@ export function openCheckPoller(context: CommandContext, asker: CheckAsker, log:
     const due = dueNumber(check, rollout.startedAtMs, clock.nowMs());
     if (asked.get(key) === due || underWay.has(key) || underWay.size >= MOST_AT_ONCE) return;
     asked.set(key, due);
-    const polling = poll(one, due)
+    const polling = poll({ context, asker, isClosed: () => isClosed }, one, due)
+      .then((answer) => troubles.note(one, answer?.outcome === 'error' ? answer.reason : undefined))
       .catch((error: unknown) => log.error({ rollout: rollout.id, check: check.name, err: error }, 'check.not-stored'))
       .finally(() => underWay.delete(key));
     underWay.set(key, polling);
-  }
-
-  async function poll(one: Asked, due: number): Promise<void> {
-    const { rollout, check } = one;
-    const atMs = clock.nowMs();
-    const { id, model, champion, challenger } = rollout;
-    const step = stepOf(rollout.state);
-    const answer = await asker.ask(check, { model, champion, challenger, rollout: id, step: step + 1 });
-    if (isClosed) return;
-    const measurement = { check: check.name, atMs, answer };
-    const where = { model, version: challenger, arm: 'challenger', rollout: id, step, startMs: atMs } as const;
-    const block: EvidenceBlock = { ...where, tally: EMPTY_TALLY, measurement };
-    // No gateway's name has a colon. The due time's number makes it count once, whoever asks.
-    const report: ServiceReport = { gateway: `check:${id}:${check.name}`, boot: 'due', sequence: due, blocks: [block] };
-    await store.appendReport(environment, report, clock.nowMs());
-    troubles.note(one, answer.outcome === 'error' ? answer.reason : undefined);
   }
 
   return {
@@ -98,6 +84,32 @@ interface Asked {
 
 function askedOf(rollout: Rollout, check: CheckConfig): Asked {
   return { key: `${rollout.id} ${check.name}`, rollout, check };
+}
+
+interface Polling {
+  readonly context: CommandContext;
+  readonly asker: CheckAsker;
+  readonly isClosed: () => boolean;
+}
+
+/** Asks once and stores the answer. @returns undefined when the process ends meanwhile: nothing is known then */
+async function poll(
+  { context: { store, environment, clock }, asker, isClosed }: Polling,
+  { rollout, check }: Asked,
+  due: number,
+): Promise<Answer | undefined> {
+  const atMs = clock.nowMs();
+  const { id, model, champion, challenger } = rollout;
+  const step = stepOf(rollout.state);
+  const answer = await asker.ask(check, { model, champion, challenger, rollout: id, step: step + 1 });
+  if (isClosed()) return undefined;
+  const measurement = { check: check.name, atMs, answer };
+  const where = { model, version: challenger, arm: 'challenger', rollout: id, step, startMs: atMs } as const;
+  const block: EvidenceBlock = { ...where, tally: EMPTY_TALLY, measurement };
+  // No gateway's name has a colon. The due time's number makes it count once, whoever asks.
+  const report: ServiceReport = { gateway: `check:${id}:${check.name}`, boot: 'due', sequence: due, blocks: [block] };
+  await store.appendReport(environment, report, clock.nowMs());
+  return answer;
 }
 
 /** Trouble is said when it begins, not at every question. */
