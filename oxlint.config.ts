@@ -15,6 +15,7 @@ const SERVER_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   control: ['commands', 'storage'],
   engine: ['commands', 'storage'],
   hooks: ['commands', 'storage'],
+  checks: ['commands', 'storage'],
   protocols: [],
   gateway: ['runtimes'],
   commands: ['storage'],

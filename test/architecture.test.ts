@@ -58,7 +58,7 @@ function pairs(folders: readonly string[]): Planted[] {
   );
 }
 
-const SIBLINGS = ['control', 'engine', 'gateway', 'hooks', 'protocols'];
+const SIBLINGS = ['control', 'engine', 'checks', 'gateway', 'hooks', 'protocols'];
 
 const importViolations: Planted[] = [
   ...oneForm('packages/core/src', [

@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readFlagFile, readSegmentFile } from '@understudy/contract/flag-file';
 import { planJsonSchema, readPlan } from '@understudy/contract/plan-file';
+import { PlanFileCheck } from '@understudy/contract/plan-file-check';
 import { PROFILES } from '@understudy/core/flags/bucketing-profile';
 import { OPERATORS } from '@understudy/core/flags/condition';
 import { BUILT_IN_PLANS } from '@understudy/core/plan';
@@ -72,6 +73,14 @@ describe('docs/plans.md', () => {
     const blocks = [...read('docs/plans.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text ?? '');
     expect(blocks.length).toBeGreaterThan(0);
     for (const block of blocks) expect(readPlan(parse(block)).steps.length).toBeGreaterThan(0);
+  });
+
+  it('and the page on guards from elsewhere agree on what a check is', () => {
+    const [block = ''] = [...read('docs/how-to/guards-from-elsewhere.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map(
+      ([, text]) => text,
+    );
+    expect(readPlan(parse(block)).checks?.map(({ name }) => name)).toEqual(['checkout-errors', 'fraud-desk']);
+    for (const field of Object.keys(PlanFileCheck.shape)) expect(read('docs/plans.md')).toContain(`\`${field}`);
   });
 
   it('names the built-in plans', () => {

@@ -1,6 +1,6 @@
 /** A rollout plan as people write it, in YAML or JSON: durations as text, shares in percent, every policy number optional. */
 import { type ApprovalRule, MOST_APPROVALS } from '@understudy/core/approval';
-import { formatDuration, parseDuration } from '@understudy/core/duration';
+import { MAX_CHECKS } from '@understudy/core/checks/config';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
 import {
@@ -24,16 +24,9 @@ import {
   StartCheckSchema,
   ThresholdsFields,
 } from './rollout-documents.ts';
+import { DurationText, durationOfAtLeast, exactDuration, milliseconds } from './duration-text.ts';
+import { PlanFileCheck, readCheck, writeCheck } from './plan-file-check.ts';
 import { describeProblems } from './problems.ts';
-
-/** A length of time such as `90s`, `24h` or `1h30m`. */
-const DurationText = z
-  .string()
-  .refine((text) => parseDuration(text) !== undefined, 'write a length of time such as "90s", "10m", "24h" or "1h30m"')
-  .meta({ pattern: '^(?:\\d+(?:\\.\\d+)?(?:ms|s|m|h|d))+$', description: 'A length of time such as 90s, 24h or 1h30m.' });
-
-const durationOfAtLeast = (leastMs: number) =>
-  DurationText.refine((text) => (parseDuration(text) ?? leastMs) >= leastMs, `use at least ${formatDuration(leastMs)}`);
 
 const stepFields = {
   hold: DurationText.exactOptional().meta({ description: 'The step is held at least this long; 0s when left out.' }),
@@ -155,6 +148,9 @@ export const PlanFile = z
     name: Name.meta({ description: 'What people call the plan.' }),
     steps: z.array(PlanFileStep).min(1).max(50),
     policy: PlanFilePolicy.exactOptional(),
+    checks: z.array(PlanFileCheck).min(1).max(MAX_CHECKS).exactOptional().meta({
+      description: 'Guards from elsewhere: Prometheus queries and webhooks, asked beside the policy.',
+    }),
     checkEvery: durationOfAtLeast(100).exactOptional().meta({
       description: 'How often the policy is asked; 1s for sequential and 10s for thresholds when left out.',
     }),
@@ -199,6 +195,7 @@ export function writePlan(plan: Plan): PlanFile {
     name: plan.name,
     steps: plan.steps.map(writeStep),
     policy: writePolicy(plan.policy),
+    ...(plan.checks === undefined ? {} : { checks: plan.checks.map(writeCheck) }),
     checkEvery: exactDuration(plan.checkEveryMs),
     startCheck: plan.startCheck,
     ...(plan.timeBox === undefined
@@ -223,6 +220,7 @@ function planOf(file: PlanFile): Plan {
     name: file.name,
     steps: file.steps.map((step) => stepOf(step, policy.kind)),
     policy,
+    ...(file.checks === undefined ? {} : { checks: file.checks.map(readCheck) }),
     checkEveryMs: file.checkEvery === undefined ? CHECK_EVERY_MS[policy.kind] : milliseconds(file.checkEvery),
     startCheck: file.startCheck ?? 'warn',
     ...timeBox,
@@ -293,15 +291,4 @@ function writePolicy(policy: PolicyConfig): PlanFilePolicy {
     othersEvery: exactDuration(othersEveryMs),
     silence: exactDuration(silenceMs),
   };
-}
-
-function milliseconds(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined) throw new Error(`"${text}" passed the schema but is not a length of time`);
-  return ms;
-}
-
-function exactDuration(ms: number): string {
-  const text = formatDuration(ms).replace(' ', '');
-  return parseDuration(text) === ms ? text : `${ms}ms`;
 }

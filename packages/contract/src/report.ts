@@ -19,6 +19,7 @@ import {
 } from '@understudy/core/pairs';
 import { MAX_BINS } from '@understudy/core/prediction-bins';
 import { z } from 'zod';
+import { MeasurementSchema } from './checks.ts';
 import { Name } from './documents.ts';
 
 /** How many names a block may have: gateways keep blocks apart that would have more together. */
@@ -129,6 +130,7 @@ export const EvidenceBlockSchema: z.ZodType<EvidenceBlock> = z.strictObject({
   stratum: Name.exactOptional(),
   startMs: z.number().nonnegative(),
   tally: TallySchema,
+  measurement: MeasurementSchema.exactOptional(),
 });
 
 const OutcomesSchema: z.ZodType<PairedOutcomes> = z.strictObject({
@@ -183,7 +185,10 @@ export const GatewayReportSchema = z.strictObject({
   /** The revision of the snapshot that the gateway routes by. */
   revision: Count,
   readiness: z.array(ReadinessSchema).max(10_000),
-  blocks: z.array(EvidenceBlockSchema).max(10_000),
+  blocks: z
+    .array(EvidenceBlockSchema)
+    .max(10_000)
+    .refine((blocks) => blocks.every(({ measurement }) => measurement === undefined), 'only the control plane asks checks'),
 });
 export type GatewayReport = z.infer<typeof GatewayReportSchema>;
 

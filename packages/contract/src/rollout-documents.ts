@@ -1,4 +1,6 @@
 /** Schemas of plans, rollouts and decisions as the store keeps them. */
+import { MAX_CHECKS } from '@understudy/core/checks/config';
+import { CheckConfigSchema } from './checks.ts';
 import { type Approval, type ApprovalRule, MOST_APPROVALS } from '@understudy/core/approval';
 import type { Plan, PlanStep, PolicyConfig } from '@understudy/core/plan';
 import type { Forecast, GuardReading, Interval } from '@understudy/core/policy';
@@ -130,6 +132,7 @@ export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   name: Name,
   steps: z.array(PlanStepSchema).min(1),
   policy: PolicyConfigSchema,
+  checks: z.array(CheckConfigSchema).max(MAX_CHECKS).exactOptional(),
   checkEveryMs: z.number().min(100),
   startCheck: StartCheckSchema,
   timeBox: z.strictObject({ afterMs: z.number().positive(), onExpiry: OnExpirySchema }).exactOptional(),
@@ -190,7 +193,7 @@ export const GuardReadingSchema: z.ZodType<GuardReading> = z.strictObject({
   intervals: z.strictObject({ champion: IntervalSchema, challenger: IntervalSchema }).exactOptional(),
   difference: z.strictObject({ value: z.number(), interval: IntervalSchema }).exactOptional(),
   progress: z.strictObject({ harm: Share, safety: Share }).exactOptional(),
-  unit: z.enum(['ms', 'share', 'standard deviations', 'score']),
+  unit: z.enum(['ms', 'share', 'standard deviations', 'score', 'number']),
   samples: z.int().nonnegative(),
   reason: z.string(),
 });

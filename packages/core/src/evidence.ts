@@ -1,4 +1,5 @@
 /** What the gateways saw, as mergeable counts per version, arm and time block. Policies judge it; the gateway's recorder makes it. */
+import type { Measurement } from './checks/measurement.ts';
 import { type Histogram, mergeHistograms } from './histogram.ts';
 import { mergePairs, type PairTally } from './pairs.ts';
 
@@ -69,6 +70,8 @@ export interface EvidenceBlock {
   /** Begin of the interval: a whole second on the gateway's clock. */
   readonly startMs: number;
   readonly tally: Tally;
+  /** What a check of the rollout's plan was answered; its tally is empty. Only the control plane makes such blocks. */
+  readonly measurement?: Measurement;
 }
 
 /** A tally of nothing; the neutral element of {@link mergeTallies}. */

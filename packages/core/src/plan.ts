@@ -1,6 +1,7 @@
 /** A rollout plan: the staircase, and the policy that guards it. Rollouts carry a copy of theirs, so a plan never changes under them. */
 import type { ApprovalRule } from './approval.ts';
 import { boundaryOf } from './bucketing.ts';
+import { type CheckConfig, problemsOfChecks } from './checks/config.ts';
 import { formatDuration } from './duration.ts';
 import { DEFAULT_SEQUENTIAL, problemsOfSequential, type SequentialConfig } from './sequential/config.ts';
 import { isWeighedIn } from './sequential/paired-guard.ts';
@@ -42,6 +43,8 @@ export interface Plan {
   readonly name: string;
   readonly steps: readonly PlanStep[];
   readonly policy: PolicyConfig;
+  /** Guards from elsewhere, asked beside the policy. */
+  readonly checks?: readonly CheckConfig[];
   readonly checkEveryMs: number;
   /** What happens at the start when a guard has no data, can never fire, or has no chance within the time box. */
   readonly startCheck: 'refuse' | 'warn';
@@ -126,6 +129,7 @@ export function problemsOfPlan(plan: Plan): readonly string[] {
     ...problemsOfTimeBox(plan),
     ...problemsOfApprovals(plan.steps),
     ...problemsOfPolicy(plan.policy),
+    ...problemsOfChecks(plan.checks ?? []),
   ];
 }
 

@@ -30,7 +30,8 @@ export interface GuardReading {
   readonly difference?: { readonly value: number; readonly interval: Interval };
   /** How much of the evidence that a decision takes is there, each in [0, 1]. */
   readonly progress?: { readonly harm: number; readonly safety: number };
-  readonly unit: 'ms' | 'share' | 'standard deviations' | 'score';
+  /** `number`: of somebody else, whose unit nobody told us. */
+  readonly unit: 'ms' | 'share' | 'standard deviations' | 'score' | 'number';
   /** Requests, or predictions, of the challenger that the reading rests on. */
   readonly samples: number;
   /** One sentence with the numbers. */
@@ -52,6 +53,8 @@ export interface Judgement {
   readonly reason: string;
   readonly guards: readonly GuardReading[];
   readonly forecast?: Forecast;
+  /** What keeps a time box from promoting although the verdict would let it: checks that fail, or cannot be asked. */
+  readonly barred?: string;
 }
 
 /** What is known before the first block of a rollout. */

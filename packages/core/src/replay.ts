@@ -4,7 +4,7 @@
  */
 import type { StoredBlock } from './evidence-pool.ts';
 import type { Plan } from './plan.ts';
-import type { Verdict } from './policy.ts';
+import type { Judgement, Verdict } from './policy.ts';
 import { type Action, decideByEvidence, type Decision, isLive, type Rollout, type RolloutState } from './rollout.ts';
 import { openRolloutLedger, type RolloutLedger } from './rollout-ledger.ts';
 
@@ -103,7 +103,7 @@ export function* compareWithPlan(recording: Recording, other: Plan): Generator<u
     if (standing === undefined || standing.state.phase !== 'stepping') continue;
     const onTrial = { ...rollout, plan, state: standing.state };
     const verdict = reader.ledger.verdict(onTrial, atMs);
-    const theirs = decideBy(onTrial, verdict, atMs);
+    const theirs = decideOther(onTrial, verdict, { atMs, ledger: reader.ledger });
     const ours = recorded?.decision.action ?? 'hold';
     if (theirs === ours || (recorded !== undefined && !followsFromEvidence(rollout, recorded))) continue;
     // Held by a gateway's breaker, which is no evidence: another plan would have been held as well.
@@ -145,9 +145,14 @@ function canonical(value: unknown): string {
   );
 }
 
-/** What a plan does on a verdict, when nothing but evidence and time is in its way. */
-function decideBy(rollout: Rollout, verdict: Verdict, atMs: number): Action {
-  const judgement = { verdict, reason: '', guards: [] };
+/** Only a promotion may be barred by more than the verdict, and is rare enough to ask for everything. */
+function decideOther(rollout: Rollout, verdict: Verdict, { atMs, ledger }: { atMs: number; ledger: RolloutLedger }): Action {
+  const action = decideBy(rollout, { verdict, reason: '', guards: [] }, atMs);
+  return action === 'promote' ? decideBy(rollout, ledger.judge(rollout, atMs), atMs) : action;
+}
+
+/** What a plan does on a judgement, when nothing but evidence and time is in its way. */
+function decideBy(rollout: Rollout, judgement: Judgement, atMs: number): Action {
   return decideByEvidence(rollout, { atMs, judgement, notReady: undefined, unhealthy: undefined }).action;
 }
 

@@ -3,11 +3,12 @@
  * them. Filled from stored evidence in the order of storage; the same evidence always gives the same answers, so the
  * engine and a replay years later say the same.
  */
+import { openChecks } from './checks/checked-judgement.ts';
 import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
 import { closeUntil, type ConcurrentBlock, EMPTY_POOL, type EvidencePool, pour, type StoredBlock } from './evidence-pool.ts';
 import { isLastStep, type Plan, strictestStepOf } from './plan.ts';
 import type { Judgement, Opening, Question, Verdict } from './policy.ts';
-import { type Rollout, shadowStepOf, stepOf } from './rollout.ts';
+import { isOnTrial, type Rollout, shadowStepOf, stepOf } from './rollout.ts';
 import { listen, openSilence, type ShadowSilence, silentForMs } from './shadow-silence.ts';
 import { type RunningPolicy, startPolicy } from './running-policy.ts';
 
@@ -48,11 +49,13 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
   let policy: RunningPolicy | undefined;
   const totals = new Map<Arm, ArmTotals>();
   let silence: ShadowSilence = openSilence(opened.startedAtMs);
+  const checks = openChecks(plan.checks ?? []);
 
   function settle(atMs: number): RunningPolicy {
     policy ??= startPolicy(plan.policy, openingOf(opened, plan, before));
     const { pool: rest, closed } = closeUntil(pool, atMs);
     pool = rest;
+    checks.settle(pool.closedUntilMs);
     for (const block of closed) {
       policy.absorb(block);
       silence = listen(silence, { startMs: block.startMs, ...block.arms });
@@ -68,13 +71,23 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
     add(stored) {
       const { block, seenAtMs } = stored;
       if (block.model !== opened.model) return;
-      if (block.rollout === opened.id) pool = pour(pool, stored);
+      if (block.measurement !== undefined) {
+        if (block.rollout === opened.id) checks.add(stored);
+      } else if (block.rollout === opened.id) pool = pour(pool, stored);
       else if (isBefore(opened, stored) && seenAtMs < opened.startedAtMs) {
         before = mergeTallies(before, block.tally);
       }
     },
-    judge: (rollout, atMs) => settle(atMs).judge(ask(rollout, atMs)),
-    verdict: (rollout, atMs) => settle(atMs).verdict(ask(rollout, atMs)),
+    judge(rollout, atMs) {
+      const [running, question] = [settle(atMs), ask(rollout, atMs)];
+      const judgement = running.judge(question);
+      return isOnTrial(rollout) ? checks.join(judgement, question) : judgement;
+    },
+    verdict(rollout, atMs) {
+      const [running, question] = [settle(atMs), ask(rollout, atMs)];
+      const verdict = running.verdict(question);
+      return isOnTrial(rollout) ? checks.joinVerdict(verdict, question) : verdict;
+    },
     totals: (arm) => totals.get(arm) ?? NOTHING,
     silentMs(rollout, atMs) {
       const percent = shadowStepOf(rollout)?.shadowPercent;

@@ -119,6 +119,11 @@ export function isLive(state: RolloutState): boolean {
   return state.phase === 'preparing' || state.phase === 'stepping' || state.phase === 'paused';
 }
 
+/** Whether the challenger is being tried: what checks of the plan are asked about. */
+export function isOnTrial({ state }: Pick<Rollout, 'state'>): boolean {
+  return state.phase === 'stepping' || state.phase === 'paused';
+}
+
 /** The step a live rollout stands on; −1 before the first and −1 for an ended one without. */
 export function stepOf(state: RolloutState): number {
   return 'step' in state ? state.step : -1;
@@ -294,7 +299,8 @@ function decideTimeBox(rollout: Rollout, situation: Situation): Decision {
   const after = formatDuration(box?.afterMs ?? 0);
   if (box?.onExpiry === 'roll-back') return rollBack(rollout, situation, `not promoted within the time box of ${after}`);
   const isOnStep = rollout.state.phase === 'stepping';
-  if (box?.onExpiry === 'promote' && isOnStep && speaksForNobody(situation.judgement.verdict)) {
+  const { verdict, barred } = situation.judgement;
+  if (box?.onExpiry === 'promote' && isOnStep && speaksForNobody(verdict) && barred === undefined) {
     return promote(
       rollout,
       situation,

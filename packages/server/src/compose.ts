@@ -8,20 +8,24 @@ import type { FastifyPluginCallback } from 'fastify';
 import type { CommandContext } from './commands/command.ts';
 import { loadEnvironment } from './commands/queries.ts';
 import { createAdminToken, createFirstToken } from './commands/tokens.ts';
-import { type Config, dataDirectory } from './config.ts';
+import { type Config, dataDirectory, processEnvironment } from './config.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { deriveSecrets } from './derived-secret.ts';
+import type { AddressPolicy } from './checks/check-request.ts';
+import { type CheckAsker, openCheckAsker } from './checks/check-asker.ts';
+import { openCheckPoller } from './checks/check-poller.ts';
+import { rehearseChecks } from './checks/check-rehearsal.ts';
 import { openControlApi, type ControlApi, type ControlPorts } from './control/app.ts';
 import { openArtifactIntake } from './control/artifact-intake.ts';
 import { type FlagFeed, openFlagFeed } from './control/flag-feed.ts';
 import { openMetricsPage, type RenderMetrics } from './control/metrics-page.ts';
 import { openFeedbackIntake, type OpenRequestId } from './control/feedback.ts';
 import { openObservations } from './control/observations.ts';
+import type { CheckDesk } from './control/ports.ts';
 import { openSdkKeys } from './control/sdk-keys.ts';
 import { openSdkSightings } from './control/sdk-sightings.ts';
 import type { HookDesk } from './control/ports.ts';
 import { ownListeners, problemOfHookUrl } from './control/upstream-address.ts';
-import { allowedAddressOf } from './runtimes/upstream-address.ts';
 import { openSnapshotFeed, type SnapshotFeed } from './control/snapshot-feed.ts';
 import { type Engine, openEngine } from './engine/rollout-engine.ts';
 import { openRedisMirror } from './followers/redis-mirror.ts';
@@ -46,6 +50,7 @@ import { RELEASE } from './release.ts';
 import { inspectOnnx } from './runtimes/onnx-inspect.ts';
 import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
 import type { Runtime } from './runtimes/runtime.ts';
+import { allowedAddressOf } from './runtimes/upstream-address.ts';
 import { openUpstream } from './runtimes/upstream-runtime.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { type ArtifactStore, openArtifactStore } from './storage/artifact-store.ts';
@@ -122,11 +127,13 @@ export async function startUnderstudy(
     const gateway = await openGateway({ ...gatewayOptions(config), requestIdKey: idKey }, gatewayPorts({ ...parts, feed }));
     opened.unshift(gateway);
     const hooks = openHooks({ context, config, gateway, idKey, log });
-    const control = await openControl({ ...parts, engine, gateway, flags, protocols, idKey, hooks });
+    const asker = openAsker(config, gateway);
+    const control = await openControl({ ...parts, engine, gateway, flags, protocols, idKey, hooks, asker });
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
-    const housekeeping = startHousekeeping({ engine, feeds: [feed, flags], store, config, clock, log });
-    opened.unshift(startHookLoop({ sender: hooks, store, log }), housekeeping);
+    const checks = openCheckPoller(context, asker, log);
+    const housekeeping = startHousekeeping({ engine, checks, feeds: [feed, flags], store, config, clock, log });
+    opened.unshift(startHookLoop({ sender: hooks, store, log }), housekeeping, checks);
     if (config.mirrorRedis !== undefined) opened.unshift(openRedisMirror({ url: config.mirrorRedis, store, environment, log }));
     // Last of all: a token that was made by a start that failed would never have been shown.
     const adminToken = newAdminToken ? await createAdminToken(context) : await createFirstToken(context);
@@ -245,16 +252,27 @@ interface HookNeeds extends Pick<GatewayNeeds, 'config' | 'log'> {
 
 /** Webhooks: model servers' rules on addresses, checked when a hook is made and again at each message. */
 function openHooks({ context, config, gateway, idKey, log }: HookNeeds): Hooks {
+  const addresses = addressPolicyOf(config, gateway);
+  const sender = openHookSender(context, { addresses, key: idKey, random: Math.random, log });
+  return { ...sender, problemOf: addresses.problemOf };
+}
+
+/** Providers of checks: the same rules, looked at when a plan is saved and again at each question. */
+function openAsker(config: Config, gateway: Gateway): CheckAsker {
+  const addresses = addressPolicyOf(config, gateway);
+  return openCheckAsker({ addresses, readVariable: (name) => processEnvironment()[name] });
+}
+
+function addressPolicyOf(config: Config, gateway: Gateway): AddressPolicy {
   const own = ownListeners([config.controlPort, gateway.address.port]);
-  const problemOf = (url: string): string | undefined => problemOfHookUrl(url, own);
-  const addresses = { problemOf, resolve: allowedAddressOf };
-  return { ...openHookSender(context, { addresses, key: idKey, random: Math.random, log }), problemOf };
+  return { problemOf: (url) => problemOfHookUrl(url, own), resolve: allowedAddressOf };
 }
 
 interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
   readonly engine: Engine;
   readonly gateway: Gateway;
   readonly flags: FlagFeed;
+  readonly asker: CheckAsker;
   readonly protocols: readonly FlagProtocol[];
   /** Signs request ids; other secrets of the installation are derived from it. */
   readonly idKey: Uint8Array;
@@ -264,7 +282,7 @@ interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
 type Hooks = HookSender & Pick<HookDesk, 'problemOf'>;
 
 async function openControl(needs: ControlNeeds): Promise<ControlApi> {
-  const { config, store, files, engine, gateway, metrics, log, clock, flags } = needs;
+  const { config, store, files, engine, gateway, metrics, log, clock, flags, asker } = needs;
   const maxBytes = config.maxArtifactMib * 1024 * 1024;
   const { environment } = config;
   const predict = async (
@@ -283,8 +301,13 @@ async function openControl(needs: ControlNeeds): Promise<ControlApi> {
   const options = { environment, release: RELEASE, ownPorts, openMetrics: config.openMetrics, maxUploadBytes: maxBytes };
   const artifacts = openArtifactIntake({ files, inspect: inspectOnnx, predict, maxBytes });
   const page = (): ReturnType<ControlPorts['metrics']> => metrics(gateway.stats());
+  const checks: CheckDesk = {
+    addressProblemOf: (check) => asker.addressProblemOf(check),
+    rehearse: async (wanted, subject) => rehearseChecks(asker, wanted, subject),
+  };
   const { hooks } = needs;
-  return openControlApi(options, { store, clock, engine, artifacts, log, flags, hooks, metrics: page, ...openReporting(needs) });
+  const desks = { checks, hooks, metrics: page, ...openReporting(needs) };
+  return openControlApi(options, { store, clock, engine, artifacts, log, flags, ...desks });
 }
 
 /** Flag protocols, and where goes what is reported. */

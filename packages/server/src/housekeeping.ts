@@ -4,6 +4,8 @@ import type { Clock } from './clock.ts';
 /** What needs to be kept going. */
 export interface Housekeeping {
   readonly engine: { tick(): Promise<void> };
+  /** Begins to ask what is due; answers come in their own time. */
+  readonly checks: { tick(): Promise<void> };
   readonly feeds: readonly { refresh(): Promise<unknown> }[];
   readonly store: {
     revision(environment: string): Promise<number>;
@@ -30,6 +32,7 @@ export function startHousekeeping(kept: Housekeeping): { close(): Promise<void> 
   async function round(): Promise<void> {
     rounds += 1;
     try {
+      await kept.checks.tick();
       await kept.engine.tick();
       if (rounds % REFRESH_EVERY_TICKS === 0) for (const feed of kept.feeds) await feed.refresh();
       if (rounds % PRUNE_EVERY_TICKS === 0) await prune(kept);

@@ -15,6 +15,7 @@ export function valueWords(value: number, unit: GuardReading['unit']): string {
       return `${figures(value * 100, value < 0.1 ? 2 : 3)} %`;
     case 'score':
     case 'standard deviations':
+    case 'number':
       return figures(value, 3);
   }
 }

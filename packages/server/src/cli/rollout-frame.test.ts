@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import type { RolloutState } from '@understudy/core/rollout';
 import { describe, expect, it } from 'vitest';
+import { checkedView } from './test-check-data.ts';
 import { openFixture, run } from './test-cli.ts';
 import { answers, NOW_MS, rolloutView, STEPPING, weighedView } from './test-data.ts';
 import { displayWidth } from './terminal-text.ts';
@@ -36,6 +37,14 @@ describe.each(['get', 'why'])('rollout %s', (verb) => {
     const { stdout } = await run(['rollout', verb, 'digits'], options);
     expect(stdout.split('\n').filter((line) => displayWidth(line) > columns)).toEqual([]);
     await expect(stdout).toMatchFileSnapshot(`testdata/frames/${verb}-weighed-${columns}.txt`);
+  });
+
+  it.each([40, 80])('shows guards from elsewhere in %d columns', async (columns) => {
+    await using fixture = await openFixture({ getRollout: checkedView() });
+    const options = { url: fixture.url, columns, isTty: true, env: { NO_COLOR: '1' } };
+    const { stdout } = await run(['rollout', verb, 'digits'], options);
+    expect(stdout.split('\n').filter((line) => displayWidth(line) > columns)).toEqual([]);
+    await expect(stdout).toMatchFileSnapshot(`testdata/frames/${verb}-checked-${columns}.txt`);
   });
 
   it('gives all of it as JSON', async () => {

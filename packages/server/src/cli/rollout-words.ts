@@ -103,6 +103,8 @@ export function guardValue(value: number | undefined, unit: GuardReading['unit']
       return `${value.toFixed(2)} sd`;
     case 'score':
       return value.toFixed(3);
+    case 'number':
+      return String(Number(value.toPrecision(4)));
   }
 }
 

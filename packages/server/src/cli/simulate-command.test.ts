@@ -72,6 +72,14 @@ describe('simulate', () => {
     expect(results[0]?.remarks[0]).toContain('the guard score.rating has no data and is left out');
   });
 
+  it('says that guards from elsewhere are not played', async () => {
+    const file = path.join(await emptyFolder(), 'mine.yaml');
+    const check = '{ name: desk, webhook: { url: "https://desk.example" } }';
+    await writeFile(file, `name: mine\nsteps: [{ traffic: 50 }, { traffic: 100 }]\nchecks: [${check}]\n`);
+    const { results } = await reportOf([...CERTAIN, '--plan', file]);
+    expect(results[0]?.remarks.join()).toContain('guards from elsewhere are not played (desk)');
+  });
+
   it('counts a rollout that goes on for too long as held', async () => {
     const { results } = await reportOf(['simulate', '--scenario', 'aa-normal', '--rollouts', '2', '--limit', '30s']);
     expect(results[0]).toMatchObject({ held: 2, promoted: 0 });

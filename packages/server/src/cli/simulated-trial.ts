@@ -42,7 +42,15 @@ export function checkOrder(order: TrialOrder): CheckedOrder {
     recentMs: WATCHED_MS,
     deadlineMs: DEFAULT_ROUTING.deadlineMs,
   });
-  return { order: { ...order, plan }, remarks: problems };
+  return { order: { ...order, plan }, remarks: [...problems, ...unplayed(plan)] };
+}
+
+/** Nobody knows how numbers of somebody else would behave. */
+function unplayed({ checks = [] }: Plan): readonly string[] {
+  const names = checks.map(({ name }) => name).join(', ');
+  return checks.length === 0
+    ? []
+    : [`guards from elsewhere are not played (${names}): with them a rollout can only take longer, or be rolled back`];
 }
 
 /** The order as the simulator takes it. Takes milliseconds, so do it once for many rollouts. */

@@ -11,13 +11,15 @@ import { passFreezes } from './freezes.ts';
 import { rollBackModel } from './models.ts';
 import { create, type Held, holdModel, holdRollout, holdVersions, replace } from './queries.ts';
 import type { Receipt } from './receipt.ts';
-import { openingOf } from './rollout-opening.ts';
+import { openingOf, type RehearseChecks } from './rollout-opening.ts';
 
 interface StartInput {
   readonly model: string;
   readonly challenger: string;
   readonly plan: RolloutPlan;
   readonly reason: string;
+  /** Asks the plan's checks before the start; left out, they are asked from the first step on. */
+  readonly rehearse?: RehearseChecks;
 }
 
 interface OnRollout {
@@ -137,6 +139,7 @@ export async function rollBackRollout(context: CommandContext, caller: Caller, i
 export interface RetryInput extends OnRollout {
   readonly challenger?: string;
   readonly plan?: RolloutPlan;
+  readonly rehearse?: RehearseChecks;
 }
 
 /**
@@ -155,7 +158,9 @@ export async function retryRollout(context: CommandContext, caller: Caller, inpu
     }
     const challenger = input.challenger ?? last.challenger;
     const plan = input.plan ?? last.plan;
-    return planStart(context, caller, { model: last.model, challenger, plan, reason: input.reason, atMs, retryOf: last });
+    const { reason, rehearse } = input;
+    const again = { model: last.model, challenger, plan, reason, atMs, retryOf: last };
+    return planStart(context, caller, rehearse === undefined ? again : { ...again, rehearse });
   });
 }
 
@@ -219,12 +224,16 @@ async function planStart(
   const versionOfChampion = versions.find((held) => held.body.version === champion)?.body;
   assertServedAlike(versionOfChampion, challenger);
   const id = `${input.model}-${model.body.rolloutCount + 1}`;
+  const { checks = [] } = input.plan;
+  const subject = { model: input.model, champion, challenger: challenger.version, rollout: id, step: 0 };
+  const rehearsed = checks.length === 0 ? undefined : await input.rehearse?.(checks, subject);
   const opening = await openingOf(context, {
     model: model.body,
     champion: versionOfChampion,
     challenger,
     plan: input.plan,
     atMs: input.atMs,
+    ...(rehearsed === undefined ? {} : { rehearsed }),
   });
   const rollout: Rollout = {
     id,

@@ -12,7 +12,7 @@ import type { FlagFeed } from './flag-feed.ts';
 import { readJsonBodies } from './json-body.ts';
 import type { Observations } from './observations.ts';
 import { describeApi } from './openapi.ts';
-import type { ArtifactIntake, EngineWindow, HookDesk, MetricsPage } from './ports.ts';
+import type { ArtifactIntake, CheckDesk, EngineWindow, HookDesk, MetricsPage } from './ports.ts';
 import { addProbes } from './probes.ts';
 import { compileRequestSchema } from './request-schema.ts';
 import { addRoutes } from './routes.ts';
@@ -40,6 +40,7 @@ export interface ControlPorts extends Pick<CommandContext, 'store' | 'clock'> {
   readonly log: ControlLog;
   readonly observations: Observations;
   readonly feedback: FeedbackIntake;
+  readonly checks: CheckDesk;
   readonly sdks: Pick<SdkSightings, 'list'>;
   readonly flags: Pick<FlagFeed, 'now'>;
   readonly hooks: HookDesk;
@@ -70,7 +71,7 @@ const MAX_UPLOAD_BYTES = 2 * 1024 ** 3;
 /** Ready to listen when it resolves; a route that declares no access makes it reject. */
 export async function openControlApi(options: ControlOptions, ports: ControlPorts): Promise<ControlApi> {
   const { environment, release } = options;
-  const { store, clock, engine, artifacts, metrics, log, observations, feedback, sdks, flags, hooks, protocols } = ports;
+  const { store, clock, engine, artifacts, metrics, log, observations, feedback, checks, sdks, flags, hooks, protocols } = ports;
   let isDraining = false;
   const app = openServer(log);
   const end = endOf(app);
@@ -85,7 +86,8 @@ export async function openControlApi(options: ControlOptions, ports: ControlPort
   const metricsAccess = options.openMetrics === true ? 'public' : 'read';
   addProbes(app, { store, environment, metrics, metricsAccess, isDraining: () => isDraining });
   const own = ownListeners(options.ownPorts);
-  const context = { environment, release, store, clock, engine, artifacts, own, observations, feedback, sdks, flags, hooks };
+  const reporting = { observations, feedback, sdks };
+  const context = { environment, release, store, clock, engine, artifacts, own, ...reporting, checks, flags, hooks };
   await addRoutes(app, { context, maxUploadBytes: options.maxUploadBytes ?? MAX_UPLOAD_BYTES });
   for (const { prefix, plugin } of protocols) await mount(app, prefix, plugin);
   await app.ready();

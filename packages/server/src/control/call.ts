@@ -6,7 +6,7 @@ import type { Caller, CommandContext } from '../commands/command.ts';
 import type { FeedbackIntake } from './feedback.ts';
 import type { FlagFeed } from './flag-feed.ts';
 import type { Observations } from './observations.ts';
-import type { ArtifactIntake, EngineWindow, HookDesk } from './ports.ts';
+import type { ArtifactIntake, CheckDesk, EngineWindow, HookDesk } from './ports.ts';
 import type { SdkSightings } from './sdk-sightings.ts';
 import type { OwnListeners } from './upstream-address.ts';
 
@@ -32,6 +32,7 @@ export interface HandlerContext extends CommandContext {
   /** The release of this program, for people. */
   readonly release: string;
   readonly engine: EngineWindow;
+  readonly checks: CheckDesk;
   readonly artifacts: ArtifactIntake;
   readonly own: OwnListeners;
   readonly observations: Observations;

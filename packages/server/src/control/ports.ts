@@ -1,6 +1,7 @@
 /** What the control API needs from its siblings, wired in `compose.ts`. */
 import type { ArmCounts, ArtifactView, ReplayView, RolloutEvidenceView } from '@understudy/contract/views';
 import type { HookTestView } from '@understudy/contract/people-endpoints';
+import type { CheckConfig } from '@understudy/core/checks/config';
 import type { Tally } from '@understudy/core/evidence';
 import type { Hook } from '@understudy/core/hook';
 import type { Plan } from '@understudy/core/plan';
@@ -10,6 +11,7 @@ import type { Rollout } from '@understudy/core/rollout';
 import type { ShadowFinding } from '@understudy/core/shadow-ledger';
 import type { WatchFinding } from '@understudy/core/watch';
 import type { Caller } from '../commands/command.ts';
+import type { RehearseChecks } from '../commands/rollout-opening.ts';
 
 /** What the rollout engine sees, and asking it for a decision now. */
 export interface EngineWindow {
@@ -37,6 +39,13 @@ export interface EngineWindow {
   replay(rollout: Rollout, other: Plan | undefined): Promise<ReplayView>;
   /** What both arms of a rollout did in each step. */
   evidenceOf(rollout: Rollout): Promise<RolloutEvidenceView>;
+}
+
+/** Guards from elsewhere, before they are used. */
+export interface CheckDesk {
+  readonly rehearse: RehearseChecks;
+  /** Why the address of a check may not be called; undefined when it may. */
+  addressProblemOf(check: CheckConfig): string | undefined;
 }
 
 /** Uploaded model files. */

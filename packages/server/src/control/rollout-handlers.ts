@@ -23,7 +23,7 @@ import { viewRollout, viewRollouts } from './rollout-view.ts';
 export const ROLLOUT_HANDLERS = {
   startRollout: async (context, { caller, body }) => {
     const plan = await planOf(context, body.plan);
-    const receipt = await startRollout(context, caller, { ...body, plan });
+    const receipt = await startRollout(context, caller, { ...body, plan, rehearse: context.checks.rehearse });
     return viewById(context, receipt.id);
   },
   listRollouts: async (context, { query }) => {
@@ -59,7 +59,7 @@ export const ROLLOUT_HANDLERS = {
   retryRollout: async (context, { caller, params, body }) => {
     const { plan: wish, ...rest } = body;
     const plan = wish === undefined ? {} : { plan: await planOf(context, wish) };
-    const receipt = await retryRollout(context, caller, { ...params, ...rest, ...plan });
+    const receipt = await retryRollout(context, caller, { ...params, ...rest, ...plan, rehearse: context.checks.rehearse });
     return viewById(context, receipt.id);
   },
 } satisfies Partial<Handlers>;

@@ -14,7 +14,7 @@ import { type ControlApi, type ControlOptions, type MountedProtocol, openControl
 import { type KnownRequest, openFeedbackIntake } from './feedback.ts';
 import { openFlagFeed } from './flag-feed.ts';
 import { openObservations } from './observations.ts';
-import type { ArtifactIntake, EngineWindow, HookDesk } from './ports.ts';
+import type { ArtifactIntake, CheckDesk, EngineWindow, HookDesk } from './ports.ts';
 import { problemOfHookUrl } from './upstream-address.ts';
 import { openSdkSightings, type SdkSightings } from './sdk-sightings.ts';
 
@@ -77,6 +77,7 @@ export async function openTestControl(
       clock,
       engine: engineDouble(seen, steps),
       artifacts: artifactsDouble(),
+      checks: checksDouble(),
       observations: openObservations(context),
       feedback: openFeedbackIntake({ ...context, openId: openTestId }),
       sdks,
@@ -151,6 +152,23 @@ function hooksDouble(): HookDesk {
     problemOf: (url) => problemOfHookUrl(url, { ports: [7070, 7071], hosts: new Set() }),
     secretOf: ({ name }) => `whsec_${name}`,
     test: async () => ({ outcome: 'delivered', status: 204, tookMs: 3 }),
+  };
+}
+
+/** Finds nothing, but for what a test writes into the address of a check; asking has tests of its own. */
+function checksDouble(): CheckDesk {
+  const addressProblemOf: CheckDesk['addressProblemOf'] = ({ source }) =>
+    source.url.includes('169.254.') ? 'it is link-local' : undefined;
+  return {
+    addressProblemOf,
+    rehearse: async (checks, { champion }) => ({
+      refusals: checks
+        .filter(({ source }) => source.auth !== undefined)
+        .map(({ name }) => `the check "${name}" has no secret to send`),
+      problems: checks
+        .filter(({ source }) => source.url.includes('nobody'))
+        .map(({ name }) => `the check "${name}" knows no ${champion}`),
+    }),
   };
 }
 

@@ -14,7 +14,13 @@ const NAMES: Readonly<Record<string, string>> = {
   'health.errors': 'errors',
   'health.mean-drift': 'drift',
 };
-const UNITS: Readonly<Record<GuardReading['unit'], string>> = { ms: 'ms', share: '%', 'standard deviations': 'sd', score: '' };
+const UNITS: Readonly<Record<GuardReading['unit'], string>> = {
+  ms: 'ms',
+  share: '%',
+  'standard deviations': 'sd',
+  score: '',
+  number: '',
+};
 const INDENT = 13;
 
 /** How a decision is shown. */

@@ -86,7 +86,8 @@ async function addUp(source: RecordingSource, rollout: Rollout): Promise<Rollout
   const sums = new Map<string, ArmSum>();
   let span: RolloutEvidenceView['span'];
   for await (const { block } of evidenceOf(source, rollout)) {
-    if (block.rollout !== rollout.id) continue;
+    // An answer of a check is no request of an arm.
+    if (block.rollout !== rollout.id || block.measurement !== undefined) continue;
     const { arm, version, step = -1, startMs, tally } = block;
     const key = `${step} ${arm}`;
     const sum = sums.get(key);
