@@ -88,7 +88,13 @@ export const BaselineSchema: z.ZodType<Baseline> = z.strictObject({
 
 const VersionHealthSchema: z.ZodType<VersionHealth> = z.discriminatedUnion('state', [
   z.strictObject({ state: z.literal('healthy') }),
-  z.strictObject({ state: z.literal('unhealthy'), reason: Reason, by: Person, atMs: AtMs }),
+  z.strictObject({
+    state: z.literal('unhealthy'),
+    reason: Reason,
+    by: Person,
+    atMs: AtMs,
+    released: z.strictObject({ reason: Reason, by: Person, atMs: AtMs }).exactOptional(),
+  }),
 ]);
 
 export const ModelVersionSchema: z.ZodType<ModelVersion> = z.strictObject({
@@ -182,6 +188,10 @@ export const ModelSchema: z.ZodType<Model> = z.strictObject({
   labelsDueMs: LabelsDueMs.exactOptional(),
   killed: z.strictObject({ atMs: AtMs, by: Person, reason: Reason }).exactOptional(),
   alarm: z.strictObject({ code: z.literal('no-last-known-good'), message: z.string(), sinceMs: AtMs }).exactOptional(),
+  passedOver: z
+    .array(z.strictObject({ version: Name, reason: z.string(), sinceMs: AtMs }))
+    .min(1)
+    .exactOptional(),
   lastRollback: z.strictObject({ failed: Name, restored: Name, atMs: AtMs, by: Person, reason: Reason }).exactOptional(),
   liveRollout: Name.exactOptional(),
   rolloutCount: z.int().nonnegative(),
@@ -267,6 +277,7 @@ const PlanStepSchema: z.ZodType<PlanStep> = z.strictObject({
   trafficPercent: z.number().gt(0).max(100),
   holdMs: z.number().nonnegative(),
   minSamples: z.int().nonnegative(),
+  isBake: z.literal(true).exactOptional(),
 });
 
 /** Gateways hear from the control plane every five seconds at the latest: a shorter lease would end at a slow answer. */

@@ -191,6 +191,16 @@ export const MODEL_ENDPOINTS = {
     body: z.strictObject({ state: z.enum(['healthy', 'unhealthy']), reason: Reason }),
     answer: z.strictObject({ version: ModelVersionSchema }),
   },
+  releaseArtifact: {
+    ...base,
+    method: 'POST',
+    path: '/models/:model/versions/:version/unquarantine',
+    scope: 'operate',
+    summary: 'Let the file of an unhealthy version be used by other versions again; it stays unhealthy itself',
+    params: OfVersion,
+    body: WithReason,
+    answer: Outcome,
+  },
   setBaseline: {
     ...base,
     method: 'POST',

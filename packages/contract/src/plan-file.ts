@@ -1,8 +1,17 @@
 /** A rollout plan as people write it, in YAML or JSON: durations as text, shares in percent, every policy number optional. */
+import { type BakeWish, withBake } from '@understudy/core/bake';
 import { formatDuration, parseDuration } from '@understudy/core/duration';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
-import { CHECK_EVERY_MS, DEFAULT_LEASE_MS, type Plan, type PolicyConfig, problemsOfPlan } from '@understudy/core/plan';
+import {
+  CHECK_EVERY_MS,
+  DEFAULT_LEASE_MS,
+  heldBackOf,
+  type Plan,
+  type PlanStep,
+  type PolicyConfig,
+  problemsOfPlan,
+} from '@understudy/core/plan';
 import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL, type GuardConfig } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { z } from 'zod';
@@ -36,6 +45,24 @@ const PlanFileStep = z.strictObject({
     description: 'Requests the challenger must have answered in the step; 100 (50 with thresholds), or 0 for the step of 100 %.',
   }),
 });
+
+const PlanFileBake = z
+  .strictObject({
+    hold: durationOfAtLeast(1000).meta({ description: 'How long the old champion keeps its part of the subjects.' }),
+    holdBack: z
+      .number()
+      .gt(0)
+      .max(50)
+      .exactOptional()
+      .meta({ description: 'Share of subjects who stay on the old champion, in percent; 5 when left out.' }),
+    minSamples: z.int().nonnegative().exactOptional().meta({
+      description: 'Requests the challenger must have answered while baking; 100 (50 with thresholds) when left out.',
+    }),
+  })
+  .meta({
+    description:
+      'Before the step of 100 %: the challenger serves all but a few subjects, every guard goes on comparing, and nothing has to be proven anew.',
+  });
 
 const weight = z
   .number()
@@ -121,6 +148,7 @@ export const PlanFile = z
   .strictObject({
     name: Name.meta({ description: 'What people call the plan.' }),
     steps: z.array(PlanFileStep).min(1).max(50),
+    bake: PlanFileBake.exactOptional(),
     policy: PlanFilePolicy.exactOptional(),
     checkEvery: durationOfAtLeast(100).exactOptional().meta({
       description: 'How often the policy is asked; 1s for sequential and 10s for thresholds when left out.',
@@ -141,6 +169,9 @@ export const PlanFile = z
   .meta({ title: 'Understudy rollout plan' });
 export type PlanFile = z.infer<typeof PlanFile>;
 
+// Enough to compare with for as long as a bake lasts, and few enough not to keep people from what is better.
+const DEFAULT_HOLD_BACK = 5;
+
 const DEFAULT_MIN_SAMPLES = { sequential: 100, thresholds: 50 } as const;
 
 /**
@@ -160,11 +191,14 @@ export function readPlan(input: unknown): Plan {
 export function writePlan(plan: Plan): PlanFile {
   return {
     name: plan.name,
-    steps: plan.steps.map((step) => ({
-      traffic: step.trafficPercent,
-      hold: exactDuration(step.holdMs),
-      minSamples: step.minSamples,
-    })),
+    steps: plan.steps
+      .filter(({ isBake }) => isBake !== true)
+      .map((step) => ({
+        traffic: step.trafficPercent,
+        hold: exactDuration(step.holdMs),
+        minSamples: step.minSamples,
+      })),
+    ...writeBake(plan.steps),
     policy: writePolicy(plan.policy),
     checkEvery: exactDuration(plan.checkEveryMs),
     startCheck: plan.startCheck,
@@ -185,13 +219,14 @@ function planOf(file: PlanFile): Plan {
   const policy = policyOf(file.policy ?? { kind: 'sequential' });
   const timeBox =
     file.timeBox === undefined ? {} : { timeBox: { afterMs: milliseconds(file.timeBox.after), onExpiry: file.timeBox.onExpiry } };
+  const steps = file.steps.map((step) => ({
+    trafficPercent: step.traffic,
+    holdMs: milliseconds(step.hold ?? '0s'),
+    minSamples: step.minSamples ?? (step.traffic === 100 ? 0 : DEFAULT_MIN_SAMPLES[policy.kind]),
+  }));
   return {
     name: file.name,
-    steps: file.steps.map((step) => ({
-      trafficPercent: step.traffic,
-      holdMs: milliseconds(step.hold ?? '0s'),
-      minSamples: step.minSamples ?? (step.traffic === 100 ? 0 : DEFAULT_MIN_SAMPLES[policy.kind]),
-    })),
+    steps: file.bake === undefined ? steps : withBake(steps, bakeWishOf(file.bake, DEFAULT_MIN_SAMPLES[policy.kind])),
     policy,
     checkEveryMs: file.checkEvery === undefined ? CHECK_EVERY_MS[policy.kind] : milliseconds(file.checkEvery),
     startCheck: file.startCheck ?? 'warn',
@@ -199,6 +234,10 @@ function planOf(file: PlanFile): Plan {
     leaseMs: file.lease === undefined ? DEFAULT_LEASE_MS : milliseconds(file.lease),
     ...(file.pinned === undefined ? {} : { pinnedPercent: file.pinned }),
   };
+}
+
+function bakeWishOf({ hold, holdBack, minSamples }: NonNullable<PlanFile['bake']>, usual: number): BakeWish {
+  return { holdMs: milliseconds(hold), holdBackPercent: holdBack ?? DEFAULT_HOLD_BACK, minSamples: minSamples ?? usual };
 }
 
 function policyOf(file: PlanFilePolicy): PolicyConfig {
@@ -232,6 +271,12 @@ function guardOf(guard: z.infer<typeof PlanFileGuard>): GuardConfig {
     case 'limit':
       return { ...DEFAULT_GUARDS.limit, ...guard };
   }
+}
+
+function writeBake(steps: readonly PlanStep[]): Pick<PlanFile, 'bake'> {
+  const step = steps.find(({ isBake }) => isBake === true);
+  if (step === undefined) return {};
+  return { bake: { hold: exactDuration(step.holdMs), holdBack: heldBackOf(step), minSamples: step.minSamples } };
 }
 
 function writePolicy(policy: PolicyConfig): PlanFilePolicy {

@@ -51,6 +51,8 @@ export const VersionView = z.strictObject({
   role: z.enum(['champion', 'challenger', 'former-champion', 'idle']),
   /** By gateway name. */
   readiness: z.record(z.string(), ReadinessSchema),
+  /** What a person should know before using it; absent when there is nothing. */
+  warnings: z.array(z.string()).exactOptional(),
 });
 export type VersionView = z.infer<typeof VersionView>;
 

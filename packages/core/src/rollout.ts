@@ -2,7 +2,7 @@
 import { boundaryOf } from './bucketing.ts';
 import { formatDuration } from './duration.ts';
 import { AppError } from './errors.ts';
-import { asksForNothing, isLastStep, type Plan, type PlanStep } from './plan.ts';
+import { asksForNothing, heldBackOf, isLastStep, type Plan, type PlanStep } from './plan.ts';
 import type { Baseline } from './model-version.ts';
 import type { PredictionBins } from './prediction-bins.ts';
 import type { GuardReading, Judgement, Verdict } from './policy.ts';
@@ -223,6 +223,11 @@ function decideStep(rollout: Rollout, state: Extract<RolloutState, { phase: 'ste
   if (situation.judgement.verdict !== 'healthy' && !isFree) {
     return hold(rollout, situation.judgement, situation.judgement.reason);
   }
+  if (step.isBake === true && heldMs < step.holdMs && situation.skipHold !== true) {
+    const left = formatDuration(step.holdMs - heldMs);
+    const baking = `baking, ${heldBackOf(step)} % are held back on ${rollout.champion} for ${left} more`;
+    return hold(rollout, situation.judgement, `${baking}: ${situation.judgement.reason}`);
+  }
   if (heldMs < step.holdMs && situation.skipHold !== true) {
     const left = formatDuration(step.holdMs - heldMs);
     return hold(rollout, situation.judgement, `${situation.judgement.reason}; the step is held for ${left} more`);
@@ -237,7 +242,7 @@ function climb(rollout: Rollout, from: number, situation: Situation): Decision {
   return {
     action: 'advance',
     verdict,
-    reason: `from ${rollout.plan.steps[from]?.trafficPercent ?? 0} % to ${next.trafficPercent} %: ${reason}`,
+    reason: `from ${rollout.plan.steps[from]?.trafficPercent ?? 0} % to ${next.trafficPercent} %${next.isBake === true ? ' to bake' : ''}: ${reason}`,
     guards,
     next: { phase: 'stepping', step: from + 1, sinceMs: situation.atMs },
   };

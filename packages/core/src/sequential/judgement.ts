@@ -6,6 +6,7 @@ import { estimateOf, type Estimate } from './estimate.ts';
 import { forecastOf } from './forecast.ts';
 import { type GuardState, logHarmOfGuard, logSafetyOfGuard } from './guard.ts';
 import { logHarmPartOf, logShareOf } from './harm.ts';
+import { isNeededIn } from './labels.ts';
 import { MIN_PAST } from './latency-threshold.ts';
 import { countScores } from './score-guard.ts';
 import type { SequentialState } from './state.ts';
@@ -114,10 +115,22 @@ function reasonOf(verdict: Verdict, { config, state, question, guards, driver }:
       return `the ${arm} was not heard of for ${formatDuration(silentMs)}; the rollout holds until it is`;
     }
     case 'undecided':
-      return undecidedBecause(question, guards);
+      return undecidedBecause(
+        question,
+        guards.filter((_, index) => isAsked(config.guards[index], question)),
+      );
     case 'healthy':
+      if (question.isBake === true) return bakedWords(question);
       return `every guard is proven safe after ${countWords(challenger.requests)} requests to the challenger in this step`;
   }
+}
+
+function bakedWords({ seen, trafficPercent }: Question): string {
+  return `no harm found in ${countWords(seen.challenger.requests)} requests with ${Number((100 - trafficPercent).toFixed(3))} % held back`;
+}
+
+function isAsked(guard: GuardConfig | undefined, question: Question): boolean {
+  return guard !== undefined && isNeededIn(guard, question);
 }
 
 function lopsidedWords(guard: GuardConfig | undefined, { seen }: Question): string {

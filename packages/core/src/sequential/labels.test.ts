@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EMPTY_TALLY, type Moments, type Tally } from '../evidence.ts';
+import { EMPTY_TALLY, mergeTallies, type Moments, type Tally } from '../evidence.ts';
 import type { ConcurrentBlock } from '../evidence-pool.ts';
 import { randomOf } from '../simulation/random.ts';
 import { DEFAULT_GUARDS, DEFAULT_SEQUENTIAL, type FeedbackGuard, type FeedbackNeeded, type SequentialConfig } from './config.ts';
@@ -58,13 +58,30 @@ function stateAfter(blocks: readonly ConcurrentBlock[], config = policyOf()) {
 }
 
 /** Asked on a step of 25 %, with enough requests on both arms and nothing wrong but what labels say. */
-function verdictAfter(blocks: readonly ConcurrentBlock[], needed: FeedbackNeeded = 'promotion', isLast = false) {
+function verdictAfter(
+  blocks: readonly ConcurrentBlock[],
+  needed: FeedbackNeeded = 'promotion',
+  isLast = false,
+  asked: { readonly isBake?: boolean; readonly seconds?: number } = {},
+) {
   const config = policyOf(needed);
   const atMs = (blocks.at(-1)?.startMs ?? 0) + 1000;
-  const traffic = trafficOf(1, { seconds: 60, step: 1, trafficPercent: 25, rate: 200, fromMs: atMs });
+  const traffic = trafficOf(1, { seconds: asked.seconds ?? 60, step: 1, trafficPercent: 25, rate: 200, fromMs: atMs });
   const state = stateAfter([...blocks, ...traffic], config);
-  const seen = { champion: { ...EMPTY_TALLY, requests: 9000 }, challenger: { ...EMPTY_TALLY, requests: 3000 } };
-  const question = questionOf({ atMs: atMs + 60_000, step: 1, sinceMs: atMs, trafficPercent: 25, isLast, seen });
+  const told = (arm: 'champion' | 'challenger', requests: number): Tally => ({
+    ...blocks.reduce((sum, { arms }) => mergeTallies(sum, arms[arm]), EMPTY_TALLY),
+    requests,
+  });
+  const seen = { champion: told('champion', 9000), challenger: told('challenger', 3000) };
+  const question = questionOf({
+    atMs: atMs + 60_000,
+    step: 1,
+    sinceMs: atMs,
+    trafficPercent: 25,
+    isLast,
+    isBake: asked.isBake ?? false,
+    seen,
+  });
   return { verdict: sequential.verdict(config, state, question), judgement: sequential.judge(config, state, question) };
 }
 
@@ -114,6 +131,23 @@ describe('labels', () => {
     ['afterwards', true, 'healthy'],
   ])('needed for %s, on the last step %s: without labels the verdict is %s', (needed, isLast, expected) => {
     expect(verdictAfter([], needed, isLast).verdict).toBe(expected);
+  });
+
+  it.each<readonly [FeedbackNeeded, boolean, 'healthy' | 'undecided']>([
+    ['promotion', true, 'undecided'],
+    ['each-step', true, 'undecided'],
+    ['afterwards', true, 'healthy'],
+    ['afterwards', false, 'undecided'],
+  ])('needed for %s: too little traffic for any proof, in a bake %s, is %s', (needed, isBake, expected) => {
+    const { verdict, judgement } = verdictAfter([], needed, true, { isBake, seconds: 2 });
+    expect(verdict).toBe(expected);
+    const asked = /of the proof there is: (.*)$/.exec(judgement.reason)?.[1]?.split(', ').length ?? 0;
+    expect(asked).toBe(isBake ? Number(expected === 'undecided') : 1);
+  });
+
+  it('roll back in a bake too', () => {
+    const worse = labelsOf(3, { cohorts: 240, accuracy: [0.98, 0.95] });
+    expect(verdictAfter(worse, 'afterwards', true, { isBake: true }).verdict).toBe('harmful');
   });
 
   it('prove safety over the steps together, and then let the last step pass', () => {

@@ -105,4 +105,5 @@ export const EXIT_OF: Readonly<Record<ErrorCode, ExitCode>> = {
   'version.in_use': EXIT.conflict,
   'version.not_found': EXIT.notFound,
   'version.not_loaded': EXIT.conflict,
+  'version.quarantined': EXIT.conflict,
 };

@@ -90,7 +90,10 @@ function agoOf(thenMs: number, atMs: number): string {
 function staircaseOf({ rollout }: RolloutView): string {
   const { state, plan } = rollout;
   const present = 'step' in state ? state.step : -1;
-  const shares = plan.steps.map(({ trafficPercent }, index) => (index === present ? `[${trafficPercent}]` : `${trafficPercent}`));
+  const shares = plan.steps.map(({ trafficPercent, isBake }, index) => {
+    const share = isBake === true ? `${trafficPercent} bake` : `${trafficPercent}`;
+    return index === present ? `[${share}]` : share;
+  });
   return `${shares.join(' > ')} %`;
 }
 

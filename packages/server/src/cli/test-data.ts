@@ -251,6 +251,7 @@ function versionAnswers(text: string) {
     getVersion: view,
     promoteVersion: outcome(text),
     setVersionHealth: { version },
+    releaseArtifact: outcome(text),
     setBaseline: { version },
   };
 }

@@ -23,6 +23,7 @@ export const LINES: Readonly<Record<string, readonly string[]>> = {
   'version promote': ['version', 'promote', 'digits', 'v2', '--yes'],
   'version mark-healthy': ['version', 'mark-healthy', 'digits', 'v2'],
   'version mark-unhealthy': ['version', 'mark-unhealthy', 'digits', 'v2', '--reason', 'r'],
+  'version unquarantine': ['version', 'unquarantine', 'digits', 'v2', '--reason', 'r'],
   'version baseline': ['version', 'baseline', 'digits', 'v2', '--live'],
   'rollout start': ['rollout', 'start', 'digits', 'v2'],
   'rollout get': ['rollout', 'get', 'digits'],
