@@ -1,6 +1,7 @@
 /** Schemas of everything the store keeps. A row read back is outside data until one of these has parsed it. */
 import type { Baseline, ModelVersion, Signature, TensorSpec, VersionHealth, VersionSource } from '@understudy/core/model-version';
 import type { ChampionTerm, Model, Routing, Watch } from '@understudy/core/model';
+import { GOLDEN_LIMITS, type GoldenRequest, type GoldenSet } from '@understudy/core/golden';
 import type { Plan, PlanStep, PolicyConfig } from '@understudy/core/plan';
 import type { Forecast, GuardReading, Interval } from '@understudy/core/policy';
 import { binCountOf, type Distribution, MAX_BINS, MAX_CLASSES, type PredictionBins } from '@understudy/core/prediction-bins';
@@ -171,6 +172,33 @@ export const LabelsDueMs = z
   .min(0)
   .max(90 * 86_400_000);
 
+const GoldenRequestSchema: z.ZodType<GoldenRequest> = z.strictObject({
+  body: z.record(z.string(), z.json()),
+  expect: z
+    .array(z.union([z.number(), z.string().max(200)]))
+    .min(1)
+    .max(1000)
+    .exactOptional(),
+  tolerance: z.number().nonnegative().exactOptional(),
+});
+
+/** A few small requests, see {@link GOLDEN_LIMITS}. */
+export const GoldenRequestsSchema: z.ZodType<readonly GoldenRequest[]> = z
+  .array(GoldenRequestSchema)
+  .min(1)
+  .max(GOLDEN_LIMITS.requests)
+  .refine(
+    (requests) => new TextEncoder().encode(JSON.stringify(requests)).length <= GOLDEN_LIMITS.bytes,
+    `golden requests may have ${GOLDEN_LIMITS.bytes} bytes together; keep a few small ones`,
+  );
+
+export const GoldenSetSchema: z.ZodType<GoldenSet> = z.strictObject({
+  protocol: UpstreamProtocolSchema,
+  requests: GoldenRequestsSchema,
+  setAtMs: AtMs,
+  setBy: Person,
+});
+
 const ChampionTermSchema: z.ZodType<ChampionTerm> = z.strictObject({
   version: Name,
   fromMs: AtMs,
@@ -193,6 +221,7 @@ export const ModelSchema: z.ZodType<Model> = z.strictObject({
     .min(1)
     .exactOptional(),
   lastRollback: z.strictObject({ failed: Name, restored: Name, atMs: AtMs, by: Person, reason: Reason }).exactOptional(),
+  golden: GoldenSetSchema.exactOptional(),
   liveRollout: Name.exactOptional(),
   rolloutCount: z.int().nonnegative(),
 });

@@ -4,6 +4,7 @@ import type { EvidenceBlock, Moments, Tally } from '@understudy/core/evidence';
 import { HISTOGRAM_SIZE, type Histogram } from '@understudy/core/histogram';
 import type { PairedOutcomes } from '@understudy/core/outcome-window';
 import { MAX_BINS } from '@understudy/core/prediction-bins';
+import type { Probe } from '@understudy/core/standby';
 import { z } from 'zod';
 import { Name } from './documents.ts';
 
@@ -92,6 +93,12 @@ export const TrialSchema = z.strictObject({
 });
 export type Trial = z.infer<typeof TrialSchema>;
 
+const ProbeSchema: z.ZodType<Probe> = z.strictObject({
+  outcome: z.enum(['ok', 'failed', 'unproven']),
+  detail: z.string().max(2000),
+  atMs: z.number().nonnegative(),
+});
+
 /** Whether one gateway can answer with one version. Only `ready` versions get traffic. */
 export const ReadinessSchema = z.strictObject({
   model: Name,
@@ -99,6 +106,8 @@ export const ReadinessSchema = z.strictObject({
   state: z.enum(['loading', 'ready', 'failed']),
   /** How the version runs here (`inline`, `worker`, `upstream`) with the measured time, or why it failed. */
   detail: z.string(),
+  /** What trying it came to, for a version that no user needs now. */
+  probe: ProbeSchema.exactOptional(),
   /** For the challenger of a rollout that this gateway serves. */
   trial: TrialSchema.exactOptional(),
 });

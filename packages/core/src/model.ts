@@ -1,6 +1,7 @@
 /** A model in the registry: its champion, the chain of former champions, and how requests are routed. Registry changes are pure functions here. */
 import { AppError } from './errors.ts';
 import { DEFAULT_LABELS_DUE_MS } from './feedback.ts';
+import type { GoldenSet } from './golden.ts';
 import { DEFAULT_HEALTH_LIMITS, type HealthLimits } from './health.ts';
 import type { ModelVersion } from './model-version.ts';
 import { assertNotQuarantined, isSameArtifact, quarantineOf } from './quarantine.ts';
@@ -84,6 +85,7 @@ export interface Model {
   /** Former champions that no gateway could answer with lately; a rollback goes to an older one. Newest first, a few at most. */
   readonly passedOver?: readonly PassedOver[];
   readonly lastRollback?: RollbackRecord;
+  readonly golden?: GoldenSet;
   /** The rollout that is live, at most one. */
   readonly liveRollout?: string;
   /** How many rollouts the model has had; numbers the next one. */

@@ -1,9 +1,11 @@
 /** Everything a gateway needs to decide, compiled at one revision. The gateway and the SDK live on it; nothing of the store is behind it. */
-import { lastKnownGood, type Model, type Routing } from './model.ts';
+import type { GoldenSet } from './golden.ts';
+import type { Model, Routing } from './model.ts';
 import { isLoadable, type LoadableSource, type ModelVersion } from './model-version.ts';
 import type { PredictionBins } from './prediction-bins.ts';
 import { DEFAULT_LEASE_MS } from './plan.ts';
 import { boundaryOfRollout, isLive, type Rollout, safeBoundaryOfRollout, stepOf } from './rollout.ts';
+import { standbysOf } from './standby.ts';
 import type { Token } from './token.ts';
 
 /** A version that gateways keep loaded. */
@@ -40,7 +42,11 @@ export interface SnapshotModel {
   readonly routing: Routing;
   /** Predicted numbers are counted between these; absent when nobody knows yet what they look like. */
   readonly binEdges?: readonly number[];
-  /** Champion, challenger and last known good: what must be loaded for the next decision to take effect at once. */
+  /** Versions to be tried as long as no user needs them: the last known good, and former champions that are passed over. */
+  readonly standbys?: readonly string[];
+  /** What they are tried with. */
+  readonly golden?: GoldenSet;
+  /** Champion, challenger and standbys: what must be loaded for the next decision to take effect at once. */
   readonly versions: readonly SnapshotVersion[];
 }
 
@@ -73,7 +79,8 @@ export function compileSnapshot(state: EnvironmentState): Snapshot {
 function compileModel(model: Model, state: EnvironmentState): SnapshotModel {
   const versions = state.versions.filter((version) => version.model === model.name);
   const rollout = state.rollouts.find((candidate) => candidate.id === model.liveRollout && isLive(candidate.state));
-  const wanted = new Set([model.champion, rollout?.challenger, lastKnownGood(model, versions)]);
+  const standbys = standbysOf(model, versions);
+  const wanted = new Set([model.champion, rollout?.challenger, ...standbys]);
   const loaded = versions.flatMap(({ version, source }) =>
     wanted.has(version) && isLoadable(source) ? [{ version, source }] : [],
   );
@@ -85,6 +92,8 @@ function compileModel(model: Model, state: EnvironmentState): SnapshotModel {
     isKilled: model.killed !== undefined,
     routing: model.routing,
     ...edgesOf(rollout?.bins ?? championOf(model, versions)?.baseline?.distribution?.bins),
+    ...(standbys.some(has) ? { standbys: standbys.filter(has) } : {}),
+    ...(model.golden === undefined ? {} : { golden: model.golden }),
     versions: loaded,
   };
 }
