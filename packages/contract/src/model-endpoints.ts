@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   exactPartial,
+  GoldenRequestsSchema,
   HealthLimitsFields,
   LabelsDueMs,
   WatchFields,
@@ -13,7 +14,7 @@ import {
   UpstreamProtocolSchema,
 } from './documents.ts';
 import { base, type Endpoint, OfModel, Reason, WithReason } from './endpoint.ts';
-import { ArtifactView, ModelView, Outcome, VersionView } from './views.ts';
+import { ArtifactView, DrillView, GoldenView, ModelView, Outcome, VersionView } from './views.ts';
 
 const RoutingInput = exactPartial(RoutingFields);
 const WatchInput = exactPartial({ ...WatchFields, limits: exactPartial(HealthLimitsFields), labels: WatchedLabels });
@@ -57,6 +58,20 @@ export const VersionInput = z.strictObject({
   note: z.string().max(2000).default(''),
 });
 export type VersionInput = z.infer<typeof VersionInput>;
+
+/** Golden requests with their answers, or rows of features that a version answers now. */
+export const GoldenInput = z.union([
+  z.strictObject({
+    protocol: UpstreamProtocolSchema.exactOptional().meta({ description: 'Of the requests; predict when left out.' }),
+    requests: GoldenRequestsSchema,
+  }),
+  z.strictObject({
+    answersOf: Name.meta({ description: 'An uploaded version; what it predicts is what is expected from now on.' }),
+    features: z.array(z.array(z.number()).min(1)).min(1).max(50),
+    tolerance: z.number().nonnegative().exactOptional(),
+  }),
+]);
+export type GoldenInput = z.infer<typeof GoldenInput>;
 
 export const MODEL_ENDPOINTS = {
   createModel: {
@@ -112,6 +127,43 @@ export const MODEL_ENDPOINTS = {
       reason: Reason,
     }),
     answer: Outcome,
+  },
+  drillRollback: {
+    ...base,
+    method: 'GET',
+    path: '/models/:model/drill',
+    scope: 'read',
+    summary: 'Whether a rollback of the champion would work now, and where it would go; changes nothing',
+    params: OfModel,
+    answer: DrillView,
+  },
+  getGolden: {
+    ...base,
+    method: 'GET',
+    path: '/models/:model/golden',
+    scope: 'read',
+    summary: 'The golden requests of a model',
+    params: OfModel,
+    answer: GoldenView,
+  },
+  setGolden: {
+    ...base,
+    method: 'PUT',
+    path: '/models/:model/golden',
+    scope: 'operate',
+    summary: 'Set the golden requests that gateways try the last known good version with',
+    params: OfModel,
+    body: GoldenInput,
+    answer: GoldenView,
+  },
+  clearGolden: {
+    ...base,
+    method: 'DELETE',
+    path: '/models/:model/golden',
+    scope: 'operate',
+    summary: 'Go without golden requests',
+    params: OfModel,
+    answer: GoldenView,
   },
   killModel: {
     ...base,

@@ -7,6 +7,7 @@ import type { Decision, Rollout } from '@understudy/core/rollout';
 import type { WatchFinding } from '@understudy/core/watch';
 import type { CommandContext } from '../commands/command.ts';
 import { loadEnvironment } from '../commands/queries.ts';
+import { noteStandbys } from '../commands/standbys.ts';
 import { type ChampionWatch, openChampionWatch, type WatchOutcome } from './champion-watch.ts';
 import { readChampionTraffic } from '../commands/evidence-reader.ts';
 import { type FeedbackCohorts, openFeedbackCohorts } from './feedback-cohorts.ts';
@@ -37,6 +38,9 @@ export interface Engine {
 // Cohorts are minutes.
 const FEEDBACK_EVERY_MS = 10_000;
 
+// Gateways try standbys once a minute.
+const STANDBYS_EVERY_MS = 5000;
+
 // A live baseline is made of what the version predicted within the last day.
 const BASELINE_LOOK_BACK_MS = 86_400_000;
 
@@ -44,7 +48,15 @@ export function openEngine(context: CommandContext, log: EngineLog): Engine {
   const judge = openRolloutJudge(context);
   const watch = openChampionWatch(context);
   const late = openLateTruth(context, judge);
-  const tend = openTending({ judge, watch, late, cohorts: openFeedbackCohorts(context), log, isDue: openPace(context.clock) });
+  const tend = openTending({
+    context,
+    judge,
+    watch,
+    late,
+    cohorts: openFeedbackCohorts(context),
+    log,
+    isDue: openPace(context.clock),
+  });
   let ticking: Promise<void> = Promise.resolve();
 
   async function round(): Promise<void> {
@@ -84,6 +96,7 @@ interface Trials {
 }
 
 interface Tending {
+  readonly context: CommandContext;
   readonly judge: RolloutJudge;
   readonly watch: ChampionWatch;
   readonly late: LateTruth;
@@ -93,7 +106,15 @@ interface Tending {
 }
 
 /** What a tick does for one model. One model's trouble never stops the others; the next tick tries again. */
-function openTending({ judge, watch, late, cohorts, log, isDue }: Tending): (model: Model, trials: Trials) => Promise<void> {
+function openTending({
+  context,
+  judge,
+  watch,
+  late,
+  cohorts,
+  log,
+  isDue,
+}: Tending): (model: Model, trials: Trials) => Promise<void> {
   async function evaluate(rollout: Rollout): Promise<void> {
     // A challenger that has just become ready should not wait for the next check.
     if (rollout.state.phase !== 'preparing' && !isDue(`rollout ${rollout.id}`, rollout.plan.checkEveryMs)) return;
@@ -115,11 +136,19 @@ function openTending({ judge, watch, late, cohorts, log, isDue }: Tending): (mod
     log.warn({ model: rollout.model, rollout: rollout.id, ...found }, 'rollout.undone-by-late-truth');
   }
 
+  async function lookAfterStandbys({ name, terms }: Model): Promise<void> {
+    // A first champion has nobody behind it.
+    if (terms.length < 2 || !isDue(`standbys ${name}`, STANDBYS_EVERY_MS)) return;
+    const noted = await noteStandbys(context, name);
+    if (noted !== undefined) log.warn({ model: name, message: noted.message }, 'standbys.changed');
+  }
+
   return async (model, { live, provisional }) => {
     try {
       if (isDue(`feedback ${model.name}`, FEEDBACK_EVERY_MS)) await cohorts.judge(model);
       if (live !== undefined) await evaluate(live);
       if (provisional !== undefined) await lookBack(provisional);
+      await lookAfterStandbys(model);
       await watchOver(model, live);
     } catch (error) {
       const code = isAppError(error) ? error.code : 'internal.unexpected';
