@@ -16,6 +16,7 @@ import { SEGMENT_COMMANDS } from './segment-commands.ts';
 import { SIMULATE_COMMANDS } from './simulate-command.ts';
 import { TOKEN_COMMANDS } from './token-commands.ts';
 import { VERSION_COMMANDS } from './version-commands.ts';
+import { WAY_BACK_COMMANDS } from './way-back-commands.ts';
 
 /** A group of commands that share their first word. */
 export interface CommandGroup {
@@ -25,6 +26,7 @@ export interface CommandGroup {
 
 export const GROUPS: readonly CommandGroup[] = [
   { name: 'model', summary: 'Models: create, look at, roll back the champion' },
+  { name: 'model golden', summary: 'Golden requests: what a rollback is tried with' },
   { name: 'version', summary: 'Versions: register, promote, mark healthy or unhealthy' },
   { name: 'rollout', summary: 'Rollouts: start, watch, pause, promote, roll back' },
   { name: 'plan', summary: 'Plans of rollouts' },
@@ -44,6 +46,7 @@ export function allCommands(extra: readonly Command[]): readonly Command[] {
     ...extra,
     ...ENVIRONMENT_COMMANDS,
     ...MODEL_COMMANDS,
+    ...WAY_BACK_COMMANDS,
     ...VERSION_COMMANDS,
     ...ROLLOUT_COMMANDS,
     ...PLAN_COMMANDS,

@@ -17,6 +17,10 @@ export const LINES: Readonly<Record<string, readonly string[]>> = {
   'model history': ['model', 'history', 'digits'],
   'model champion': ['model', 'champion', 'digits', '--at', '2h'],
   'model rollback': ['model', 'rollback', 'digits', '--reason', 'r'],
+  'model drill': ['model', 'drill', 'digits'],
+  'model golden set': ['model', 'golden', 'set', 'digits', 'golden.yaml'],
+  'model golden show': ['model', 'golden', 'show', 'digits'],
+  'model golden clear': ['model', 'golden', 'clear', 'digits'],
   'version register': ['version', 'register', 'digits', 'v2', '--upstream', 'http://10.0.0.7:8000', '--protocol', 'mlflow'],
   'version list': ['version', 'list', 'digits'],
   'version show': ['version', 'show', 'digits', 'v2'],
@@ -79,6 +83,7 @@ const FILES: Readonly<Record<string, string>> = {
   'flag.yaml':
     'key: checkout\ntype: boolean\non: true\nvariants:\n  - name: new\n    value: true\nfallthrough:\n  variant: new\n',
   'segment.yaml': 'key: testers\nincluded:\n  - keys: [ana]\n',
+  'golden.yaml': 'requests:\n  - body: { features: [1, 2] }\n    expect: [0.7]\n',
   'features.json': '{"features": []}',
 };
 

@@ -90,7 +90,7 @@ export const VERSION_COMMANDS: readonly Command[] = [
     summary: 'Let the file of an unhealthy version be used again by others',
     details: ['The version itself stays unhealthy; use it when the file was not to blame.'],
     arguments: [MODEL, VERSION],
-    examples: ['version unquarantine digits v2 --reason "the features were broken, not the model"'],
+    examples: ['version unquarantine digits v2 --reason "bad features"'],
     isChange: true,
     reason: 'required',
     async run(session, input) {
@@ -178,12 +178,18 @@ async function showVersion(session: Session, view: VersionView | undefined): Pro
   await session.output.show({
     data: view,
     text: ({ version, role, readiness, warnings }) => {
-      const gateways = Object.entries(readiness).map(([gateway, { state, detail }]) => `${gateway}: ${state}, ${detail}`);
+      const gateways = Object.entries(readiness).map(
+        ([gateway, { state, detail, probe }]) => `${gateway}: ${state}, ${detail}${probeWords(session, probe)}`,
+      );
       const facts = [...factsOf(session, version), ['role', role], ['gateways', gateways], ['warning', warnings]] as const;
       return renderFacts(facts, factOptions(session));
     },
     names: ({ version }) => [version.version],
   });
+}
+
+function probeWords(session: Session, probe: VersionView['readiness'][string]['probe']): string {
+  return probe === undefined ? '' : `; probe ${probe.outcome} ${agoWords(session, probe.atMs)}: ${probe.detail}`;
 }
 
 function factOptions(session: Session): { readonly width: number; readonly palette: Session['palette'] } {

@@ -1,7 +1,6 @@
 /** A model as the API answers it: the document, and what follows from it. */
 import type { ModelView, WatchView } from '@understudy/contract/views';
 import { lastKnownGood, type Model } from '@understudy/core/model';
-import type { ModelVersion } from '@understudy/core/model-version';
 import { drillWarnings } from '@understudy/core/rollback-drill';
 import { boundaryOfRollout, type Rollout } from '@understudy/core/rollout';
 import type { EnvironmentState } from '@understudy/core/snapshot';
