@@ -1,7 +1,6 @@
 /** Schemas of everything the store keeps. A row read back is outside data until one of these has parsed it. */
 import type { Baseline, ModelVersion, Signature, TensorSpec, VersionHealth, VersionSource } from '@understudy/core/model-version';
 import type { ChampionTerm, Model, Routing, Watch } from '@understudy/core/model';
-import { GOLDEN_LIMITS, type GoldenRequest, type GoldenSet } from '@understudy/core/golden';
 import type { Plan, PlanStep, PolicyConfig } from '@understudy/core/plan';
 import type { Forecast, GuardReading, Interval } from '@understudy/core/policy';
 import { binCountOf, type Distribution, MAX_BINS, MAX_CLASSES, type PredictionBins } from '@understudy/core/prediction-bins';
@@ -12,6 +11,8 @@ import type { ThresholdsConfig } from '@understudy/core/thresholds';
 import type { Condition, RequestField, RoutingRule } from '@understudy/core/targeting';
 import { type Scope, SCOPES, SDK_FAMILIES, type SdkFamily, type Token } from '@understudy/core/token';
 import { z } from 'zod';
+import { GoldenSetSchema } from './golden-documents.ts';
+import { UpstreamProtocolSchema } from './upstream-protocol.ts';
 
 /** Names become parts of URLs, metric labels and request ids, never of file paths. */
 export const Name = z
@@ -50,8 +51,6 @@ export const SignatureSchema: z.ZodType<Signature> = z.strictObject({
   outputs: z.array(TensorSpecSchema),
   prediction: z.string(),
 });
-
-export const UpstreamProtocolSchema = z.enum(['predict', 'open-inference', 'tensorflow', 'mlflow']);
 
 export const VersionSourceSchema: z.ZodType<VersionSource> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('onnx'), sha256: Sha256, bytes: z.int().positive(), signature: SignatureSchema }),
@@ -171,33 +170,6 @@ export const LabelsDueMs = z
   .number()
   .min(0)
   .max(90 * 86_400_000);
-
-const GoldenRequestSchema: z.ZodType<GoldenRequest> = z.strictObject({
-  body: z.record(z.string(), z.json()),
-  expect: z
-    .array(z.union([z.number(), z.string().max(200)]))
-    .min(1)
-    .max(1000)
-    .exactOptional(),
-  tolerance: z.number().nonnegative().exactOptional(),
-});
-
-/** A few small requests, see {@link GOLDEN_LIMITS}. */
-export const GoldenRequestsSchema: z.ZodType<readonly GoldenRequest[]> = z
-  .array(GoldenRequestSchema)
-  .min(1)
-  .max(GOLDEN_LIMITS.requests)
-  .refine(
-    (requests) => new TextEncoder().encode(JSON.stringify(requests)).length <= GOLDEN_LIMITS.bytes,
-    `golden requests may have ${GOLDEN_LIMITS.bytes} bytes together; keep a few small ones`,
-  );
-
-export const GoldenSetSchema: z.ZodType<GoldenSet> = z.strictObject({
-  protocol: UpstreamProtocolSchema,
-  requests: GoldenRequestsSchema,
-  setAtMs: AtMs,
-  setBy: Person,
-});
 
 const ChampionTermSchema: z.ZodType<ChampionTerm> = z.strictObject({
   version: Name,

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import {
   exactPartial,
-  GoldenRequestsSchema,
   HealthLimitsFields,
   LabelsDueMs,
   WatchFields,
@@ -11,9 +10,10 @@ import {
   Name,
   RoutingFields,
   Sha256,
-  UpstreamProtocolSchema,
 } from './documents.ts';
 import { base, type Endpoint, OfModel, Reason, WithReason } from './endpoint.ts';
+import { GoldenRequestsSchema } from './golden-documents.ts';
+import { UpstreamProtocolSchema } from './upstream-protocol.ts';
 import { ArtifactView, DrillView, GoldenView, ModelView, Outcome, VersionView } from './views.ts';
 
 const RoutingInput = exactPartial(RoutingFields);

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import {
   DecisionSchema,
   ForecastSchema,
-  GoldenSetSchema,
   GuardReadingSchema,
   ModelSchema,
   ModelVersionSchema,
@@ -14,6 +13,7 @@ import {
   SignatureSchema,
   VerdictSchema,
 } from './documents.ts';
+import { GoldenSetSchema } from './golden-documents.ts';
 import { ReadinessSchema } from './report.ts';
 import { TallyView } from './tally-view.ts';
 

@@ -197,7 +197,7 @@ export function rollBackChampion(model: Model, versions: readonly ModelVersion[]
   const target =
     request.to === undefined
       ? lastKnownGood(model, others)
-      : chosenTarget(model, others, { to: request.to, isForced: request.force === true });
+      : chosenTarget(model, others, { to: request.to, isForced: request.force === true, atMs: request.atMs });
   if (target === undefined) {
     const message = `${failed.version} fails (${request.reason}) and "${model.name}" has no healthy former champion to fall back to; ${failed.version} keeps serving. Register and promote a good version, or roll back with an explicit target.`;
     const alarm: Alarm = { code: 'no-last-known-good', message, sinceMs: model.alarm?.sinceMs ?? request.atMs };
@@ -237,7 +237,7 @@ export function findVersion(versions: readonly ModelVersion[], model: string, ve
 function chosenTarget(
   model: Model,
   versions: readonly ModelVersion[],
-  wish: { readonly to: string; readonly isForced: boolean },
+  wish: { readonly to: string; readonly isForced: boolean; readonly atMs: number },
 ): string {
   const { to, isForced } = wish;
   const target = findVersion(versions, model.name, to);
@@ -251,7 +251,11 @@ function chosenTarget(
       `cannot roll "${model.name}" back to ${to}: it is marked unhealthy (${target.health.reason}); pass force to do it all the same`,
     );
   }
-  assertNotQuarantined(`cannot roll "${model.name}" back to ${to} without force`, quarantineOf(target.source, versions, target));
+  assertNotQuarantined(
+    `cannot roll "${model.name}" back to ${to} without force`,
+    quarantineOf(target.source, versions, target),
+    wish.atMs,
+  );
   if (!model.terms.some((term) => term.version === to)) {
     throw new AppError(
       'rollback.unsafe_target',

@@ -1,4 +1,5 @@
 /** Quarantine: the file of a version that was found unhealthy must not come back under another name. Registry commands and the fallback depend on it. */
+import { formatDuration } from './duration.ts';
 import { AppError } from './errors.ts';
 import type { ModelVersion, VersionHealth, VersionSource } from './model-version.ts';
 
@@ -51,14 +52,14 @@ export function isSameArtifact(one: VersionSource, other: VersionSource): boolea
  * @param attempt begins the message: `cannot promote v3`
  * @throws AppError `version.quarantined` with who, when, why and what to do
  */
-export function assertNotQuarantined(attempt: string, quarantine: Quarantine | undefined): void {
+export function assertNotQuarantined(attempt: string, quarantine: Quarantine | undefined, atMs: number): void {
   if (quarantine === undefined) return;
   const { version, health } = quarantine;
   const name = `${version.model} ${version.version}`;
   const file = version.source.kind === 'onnx' ? ` (sha256 ${version.source.sha256.slice(0, 12)}…)` : '';
   throw new AppError(
     'version.quarantined',
-    `${attempt}: its file${file} is quarantined, as ${version.version} of "${version.model}" is made of the same one and was marked unhealthy by ${health.by} at ${timeOf(health.atMs)} (${health.reason}). Register a repaired file; if the file is not to blame, say so: understudy version unquarantine ${name} --reason "…", or understudy version mark-healthy ${name}`,
+    `${attempt}: its file${file} is quarantined, as ${version.version} of "${version.model}" is made of the same one and was marked unhealthy by ${health.by} ${agoOf(health, atMs)} (${health.reason}). Register a repaired file; if the file is not to blame, say so: understudy version unquarantine ${name} --reason "…", or understudy version mark-healthy ${name}`,
   );
 }
 
@@ -66,23 +67,22 @@ export function assertNotQuarantined(attempt: string, quarantine: Quarantine | u
  * What a person should know who registers the address of an unhealthy version again. No refusal: the server there may be
  * another one by now.
  */
-export function sameAddressWarnings(subject: ModelVersion, versions: readonly ModelVersion[]): readonly string[] {
+export function sameAddressWarnings(subject: ModelVersion, versions: readonly ModelVersion[], atMs: number): readonly string[] {
   return versions.flatMap(({ model, version, source, health }) => {
     const isOther = model !== subject.model || version !== subject.version;
     if (!isOther || health.state !== 'unhealthy' || health.released !== undefined || !isSameAddress(subject.source, source)) {
       return [];
     }
     return [
-      `${version} of "${model}" has the same address and was marked unhealthy by ${health.by} at ${timeOf(health.atMs)} (${health.reason}); make sure that another model answers there now`,
+      `${version} of "${model}" has the same address and was marked unhealthy by ${health.by} ${agoOf(health, atMs)} (${health.reason}); make sure that another model answers there now`,
     ];
   });
 }
 
-function isSameAddress(one: VersionSource, other: VersionSource): boolean {
-  return one.kind === 'upstream' && other.kind === 'upstream' && one.url === other.url && one.remoteModel === other.remoteModel;
+function agoOf(health: Unhealthy, atMs: number): string {
+  return `${formatDuration(Math.max(0, atMs - health.atMs))} ago`;
 }
 
-/** To the second, in UTC. */
-function timeOf(atMs: number): string {
-  return `${new Date(atMs).toISOString().slice(0, 19)}Z`;
+function isSameAddress(one: VersionSource, other: VersionSource): boolean {
+  return one.kind === 'upstream' && other.kind === 'upstream' && one.url === other.url && one.remoteModel === other.remoteModel;
 }

@@ -117,7 +117,6 @@ function probeChecks(sighting: VersionSighting, atMs: number): readonly DrillChe
   return [ok('probed', `${probe.detail}, ${formatDuration(Math.max(0, age))} ago`)];
 }
 
-// oxlint-disable-next-line max-params -- the checks, and two words for the sentence
 function worstOf(checks: readonly DrillCheck[], target: string, many: string): readonly DrillCheck[] {
   const bad = checks.filter(({ outcome }) => outcome !== 'ok');
   if (bad.length > 0) return bad;

@@ -61,8 +61,7 @@ function stateAfter(blocks: readonly ConcurrentBlock[], config = policyOf()) {
 function verdictAfter(
   blocks: readonly ConcurrentBlock[],
   needed: FeedbackNeeded = 'promotion',
-  isLast = false,
-  asked: { readonly isBake?: boolean; readonly seconds?: number } = {},
+  asked: { readonly isLast?: boolean; readonly isBake?: boolean; readonly seconds?: number } = {},
 ) {
   const config = policyOf(needed);
   const atMs = (blocks.at(-1)?.startMs ?? 0) + 1000;
@@ -78,7 +77,7 @@ function verdictAfter(
     step: 1,
     sinceMs: atMs,
     trafficPercent: 25,
-    isLast,
+    isLast: asked.isLast ?? false,
     isBake: asked.isBake ?? false,
     seen,
   });
@@ -130,7 +129,7 @@ describe('labels', () => {
     ['afterwards', false, 'healthy'],
     ['afterwards', true, 'healthy'],
   ])('needed for %s, on the last step %s: without labels the verdict is %s', (needed, isLast, expected) => {
-    expect(verdictAfter([], needed, isLast).verdict).toBe(expected);
+    expect(verdictAfter([], needed, { isLast }).verdict).toBe(expected);
   });
 
   it.each<readonly [FeedbackNeeded, boolean, 'healthy' | 'undecided']>([
@@ -139,7 +138,7 @@ describe('labels', () => {
     ['afterwards', true, 'healthy'],
     ['afterwards', false, 'undecided'],
   ])('needed for %s: too little traffic for any proof, in a bake %s, is %s', (needed, isBake, expected) => {
-    const { verdict, judgement } = verdictAfter([], needed, true, { isBake, seconds: 2 });
+    const { verdict, judgement } = verdictAfter([], needed, { isLast: true, isBake, seconds: 2 });
     expect(verdict).toBe(expected);
     const asked = /of the proof there is: (.*)$/.exec(judgement.reason)?.[1]?.split(', ').length ?? 0;
     expect(asked).toBe(isBake ? Number(expected === 'undecided') : 1);
@@ -147,14 +146,14 @@ describe('labels', () => {
 
   it('roll back in a bake too', () => {
     const worse = labelsOf(3, { cohorts: 240, accuracy: [0.98, 0.95] });
-    expect(verdictAfter(worse, 'afterwards', true, { isBake: true }).verdict).toBe('harmful');
+    expect(verdictAfter(worse, 'afterwards', { isLast: true, isBake: true }).verdict).toBe('harmful');
   });
 
   it('prove safety over the steps together, and then let the last step pass', () => {
     const some = labelsOf(1, { cohorts: 60, ...ALIKE });
-    expect(verdictAfter(some, 'promotion', true).verdict).toBe('undecided');
+    expect(verdictAfter(some, 'promotion', { isLast: true }).verdict).toBe('undecided');
     const more = labelsOf(1, { cohorts: 300, fromMs: 3_600_000, step: 1, share: 0.25, ...ALIKE });
-    expect(verdictAfter([...some, ...more], 'promotion', true).verdict).toBe('healthy');
+    expect(verdictAfter([...some, ...more], 'promotion', { isLast: true }).verdict).toBe('healthy');
   });
 
   it('that come more often for one arm make the sample invalid, and say so', () => {

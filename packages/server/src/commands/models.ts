@@ -105,6 +105,7 @@ export async function promoteVersion(
     assertNotQuarantined(
       `cannot promote ${version.version} of "${input.model}"`,
       quarantineOf(version.source, await listBodies(context, 'version'), version),
+      atMs,
     );
     const next = crown(model.body, { version: version.version, began: 'promotion' }, atMs);
     const message = `${version.version} is champion of "${input.model}"`;

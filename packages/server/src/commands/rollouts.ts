@@ -181,6 +181,7 @@ async function planStart(
   assertNotQuarantined(
     `cannot start a rollout of ${challenger.version} for "${input.model}"`,
     quarantineOf(challenger.source, await listBodies(context, 'version'), challenger),
+    input.atMs,
   );
   const versionOfChampion = versions.find((held) => held.body.version === champion)?.body;
   assertServedAlike(versionOfChampion, challenger);

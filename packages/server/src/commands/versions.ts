@@ -35,7 +35,7 @@ export async function registerVersion(context: CommandContext, caller: Caller, i
       );
     }
     const attempt = `register ${input.version} of "${input.model}"`;
-    assertNotQuarantined(`cannot ${attempt}`, quarantineOf(input.source, await listBodies(context, 'version')));
+    assertNotQuarantined(`cannot ${attempt}`, quarantineOf(input.source, await listBodies(context, 'version')), atMs);
     await refuseTakenKey(context, challengerFlagKey(input.model, input.version), attempt);
     const { baseline } = input;
     const version: ModelVersion = {

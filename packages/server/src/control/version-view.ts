@@ -22,7 +22,7 @@ export async function viewVersions(context: HandlerContext, name: string): Promi
   return versions
     .toSorted((a, b) => a.registeredAtMs - b.registeredAtMs)
     .map((version) => {
-      const warnings = sameAddressWarnings(version, everywhere);
+      const warnings = sameAddressWarnings(version, everywhere, atMs);
       return {
         version,
         role: roleOf(version.version, model, rollout),

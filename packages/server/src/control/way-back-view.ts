@@ -1,6 +1,6 @@
 /** The way back from a champion as the API answers it: drills, and golden requests made from what somebody sent. */
 import type { GoldenInput } from '@understudy/contract/model-endpoints';
-import { GoldenRequestsSchema } from '@understudy/contract/documents';
+import { GoldenRequestsSchema } from '@understudy/contract/golden-documents';
 import type { DrillView, GoldenView } from '@understudy/contract/views';
 import { describeProblems } from '@understudy/contract/problems';
 import { AppError } from '@understudy/core/errors';
