@@ -19,7 +19,7 @@ export interface VersionSighting {
 }
 
 /** Gateways keep them loaded beside the last known good, so that they can be tried again: a model costs memory everywhere. */
-export const MAX_PASSED_OVER = 2;
+const MAX_PASSED_OVER = 2;
 
 /** The last known good version and those that are passed over, as far as they still are fallbacks. */
 export function standbysOf(model: Model, versions: readonly ModelVersion[]): readonly string[] {
