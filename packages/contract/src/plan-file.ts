@@ -1,5 +1,5 @@
 /** A rollout plan as people write it, in YAML or JSON: durations as text, shares in percent, every policy number optional. */
-import { type BakeWish, withBake } from '@understudy/core/bake';
+import { type BakeWish, DEFAULT_HOLD_BACK_PERCENT, withBake } from '@understudy/core/bake';
 import { formatDuration, parseDuration } from '@understudy/core/duration';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
@@ -169,9 +169,6 @@ export const PlanFile = z
   .meta({ title: 'Understudy rollout plan' });
 export type PlanFile = z.infer<typeof PlanFile>;
 
-// Enough to compare with for as long as a bake lasts, and few enough not to keep people from what is better.
-const DEFAULT_HOLD_BACK = 5;
-
 const DEFAULT_MIN_SAMPLES = { sequential: 100, thresholds: 50 } as const;
 
 /**
@@ -237,7 +234,7 @@ function planOf(file: PlanFile): Plan {
 }
 
 function bakeWishOf({ hold, holdBack, minSamples }: NonNullable<PlanFile['bake']>, usual: number): BakeWish {
-  return { holdMs: milliseconds(hold), holdBackPercent: holdBack ?? DEFAULT_HOLD_BACK, minSamples: minSamples ?? usual };
+  return { holdMs: milliseconds(hold), holdBackPercent: holdBack ?? DEFAULT_HOLD_BACK_PERCENT, minSamples: minSamples ?? usual };
 }
 
 function policyOf(file: PlanFilePolicy): PolicyConfig {

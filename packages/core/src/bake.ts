@@ -2,6 +2,9 @@
 import { heldBackOf, type PlanStep } from './plan.ts';
 import type { Rollout } from './rollout.ts';
 
+/** Enough to compare with for as long as a bake lasts, and few enough not to keep people from what is better. */
+export const DEFAULT_HOLD_BACK_PERCENT = 5;
+
 /** A bake as people ask for it. */
 export interface BakeWish {
   readonly holdMs: number;
