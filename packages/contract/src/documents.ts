@@ -5,6 +5,8 @@ import { binCountOf, type Distribution, MAX_BINS, MAX_CLASSES, type PredictionBi
 import type { Condition, RequestField, RoutingRule } from '@understudy/core/targeting';
 import { type Scope, SCOPES, SDK_FAMILIES, type SdkFamily, type Token } from '@understudy/core/token';
 import { z } from 'zod';
+import { GoldenSetSchema } from './golden-documents.ts';
+import { UpstreamProtocolSchema } from './upstream-protocol.ts';
 
 /** Names become parts of URLs, metric labels and request ids, never of file paths. */
 export const Name = z
@@ -44,8 +46,6 @@ export const SignatureSchema: z.ZodType<Signature> = z.strictObject({
   prediction: z.string(),
 });
 
-export const UpstreamProtocolSchema = z.enum(['predict', 'open-inference', 'tensorflow', 'mlflow']);
-
 export const VersionSourceSchema: z.ZodType<VersionSource> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('onnx'), sha256: Sha256, bytes: z.int().positive(), signature: SignatureSchema }),
   z.strictObject({ kind: z.literal('upstream'), url: z.string(), protocol: UpstreamProtocolSchema, remoteModel: z.string() }),
@@ -82,7 +82,13 @@ export const BaselineSchema: z.ZodType<Baseline> = z.strictObject({
 
 const VersionHealthSchema: z.ZodType<VersionHealth> = z.discriminatedUnion('state', [
   z.strictObject({ state: z.literal('healthy') }),
-  z.strictObject({ state: z.literal('unhealthy'), reason: Reason, by: Person, atMs: AtMs }),
+  z.strictObject({
+    state: z.literal('unhealthy'),
+    reason: Reason,
+    by: Person,
+    atMs: AtMs,
+    released: z.strictObject({ reason: Reason, by: Person, atMs: AtMs }).exactOptional(),
+  }),
 ]);
 
 export const ModelVersionSchema: z.ZodType<ModelVersion> = z.strictObject({
@@ -205,9 +211,14 @@ export const ModelSchema: z.ZodType<Model> = z.strictObject({
   labelsDueMs: LabelsDueMs.exactOptional(),
   killed: z.strictObject({ atMs: AtMs, by: Person, reason: Reason }).exactOptional(),
   alarm: z.strictObject({ code: z.literal('no-last-known-good'), message: z.string(), sinceMs: AtMs }).exactOptional(),
+  passedOver: z
+    .array(z.strictObject({ version: Name, reason: z.string(), sinceMs: AtMs }))
+    .min(1)
+    .exactOptional(),
   lastRollback: z.strictObject({ failed: Name, restored: Name, atMs: AtMs, by: Person, reason: Reason }).exactOptional(),
   comparison: ComparisonSchema.exactOptional(),
   shadow: StandingShadowSchema.exactOptional(),
+  golden: GoldenSetSchema.exactOptional(),
   liveRollout: Name.exactOptional(),
   rolloutCount: z.int().nonnegative(),
 });

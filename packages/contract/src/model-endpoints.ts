@@ -11,10 +11,11 @@ import {
   Name,
   RoutingFields,
   Sha256,
-  UpstreamProtocolSchema,
 } from './documents.ts';
 import { base, type Endpoint, OfModel, OverrideFreeze, Reason, WithReason } from './endpoint.ts';
-import { ArtifactView, ModelView, Outcome, VersionView } from './views.ts';
+import { GoldenRequestsSchema } from './golden-documents.ts';
+import { UpstreamProtocolSchema } from './upstream-protocol.ts';
+import { ArtifactView, DrillView, GoldenView, ModelView, Outcome, VersionView } from './views.ts';
 
 const RoutingInput = exactPartial(RoutingFields);
 const ComparisonInput = exactPartial(ComparisonFields);
@@ -60,6 +61,20 @@ export const VersionInput = z.strictObject({
   note: z.string().max(2000).default(''),
 });
 export type VersionInput = z.infer<typeof VersionInput>;
+
+/** Golden requests with their answers, or rows of features that a version answers now. */
+export const GoldenInput = z.union([
+  z.strictObject({
+    protocol: UpstreamProtocolSchema.exactOptional().meta({ description: 'Of the requests; predict when left out.' }),
+    requests: GoldenRequestsSchema,
+  }),
+  z.strictObject({
+    answersOf: Name.meta({ description: 'An uploaded version; what it predicts is what is expected from now on.' }),
+    features: z.array(z.array(z.number()).min(1)).min(1).max(50),
+    tolerance: z.number().nonnegative().exactOptional(),
+  }),
+]);
+export type GoldenInput = z.infer<typeof GoldenInput>;
 
 export const MODEL_ENDPOINTS = {
   createModel: {
@@ -115,6 +130,43 @@ export const MODEL_ENDPOINTS = {
       reason: Reason,
     }),
     answer: Outcome,
+  },
+  drillRollback: {
+    ...base,
+    method: 'GET',
+    path: '/models/:model/drill',
+    scope: 'read',
+    summary: 'Whether a rollback of the champion would work now, and where it would go; changes nothing',
+    params: OfModel,
+    answer: DrillView,
+  },
+  getGolden: {
+    ...base,
+    method: 'GET',
+    path: '/models/:model/golden',
+    scope: 'read',
+    summary: 'The golden requests of a model',
+    params: OfModel,
+    answer: GoldenView,
+  },
+  setGolden: {
+    ...base,
+    method: 'PUT',
+    path: '/models/:model/golden',
+    scope: 'operate',
+    summary: 'Set the golden requests that gateways try the last known good version with',
+    params: OfModel,
+    body: GoldenInput,
+    answer: GoldenView,
+  },
+  clearGolden: {
+    ...base,
+    method: 'DELETE',
+    path: '/models/:model/golden',
+    scope: 'operate',
+    summary: 'Go without golden requests',
+    params: OfModel,
+    answer: GoldenView,
   },
   killModel: {
     ...base,
@@ -193,6 +245,16 @@ export const MODEL_ENDPOINTS = {
     params: OfVersion,
     body: z.strictObject({ state: z.enum(['healthy', 'unhealthy']), reason: Reason }),
     answer: z.strictObject({ version: ModelVersionSchema }),
+  },
+  releaseArtifact: {
+    ...base,
+    method: 'POST',
+    path: '/models/:model/versions/:version/unquarantine',
+    scope: 'operate',
+    summary: 'Let the file of an unhealthy version be used by other versions again; it stays unhealthy itself',
+    params: OfVersion,
+    body: WithReason,
+    answer: Outcome,
   },
   setBaseline: {
     ...base,

@@ -88,6 +88,28 @@ describe('what is left out of a plan', () => {
   });
 });
 
+describe('a bake', () => {
+  it('is a step before the last one, and reads back as it was written', () => {
+    const plan = readPlan(file({ bake: { hold: '24h' } }));
+    expect(plan.steps.slice(2)).toEqual([
+      { trafficPercent: 95, holdMs: 86_400_000, minSamples: 100, isBake: true },
+      { trafficPercent: 100, holdMs: 0, minSamples: 0 },
+    ]);
+    expect(PlanSchema.parse(plan)).toEqual(plan);
+    expect(writePlan(plan)).toMatchObject({
+      steps: [{ traffic: 10 }, { traffic: 50 }, { traffic: 100 }],
+      bake: { hold: '1d', holdBack: 5, minSamples: 100 },
+    });
+    expect(readPlan(writePlan(plan))).toEqual(plan);
+  });
+
+  it('holds back any share that a bucket can have', () => {
+    const plan = readPlan(file({ bake: { hold: '1h', holdBack: 0.1, minSamples: 7 } }));
+    expect(plan.steps[2]).toMatchObject({ trafficPercent: 99.9, minSamples: 7 });
+    expect(writePlan(plan).bake).toEqual({ hold: '1h', holdBack: 0.1, minSamples: 7 });
+  });
+});
+
 describe('a plan that says everything', () => {
   it.each([
     { name: 'checkEvery', written: { checkEvery: '100ms' }, read: { checkEveryMs: 100 } },
@@ -262,6 +284,27 @@ describe('a plan that cannot be used', () => {
       input: file({ policy: { kind: 'thresholds', minSamples: 2000 } }),
       problem: 'the plan "mine" cannot be used: minSamples 2000 can never be reached in a window of 1000 requests',
     },
+    {
+      name: 'a bake as the first step',
+      input: file({ steps: [{ traffic: 100 }], bake: { hold: '1h' } }),
+      problem: 'the bake asks for no proof, so it cannot be the first step',
+    },
+    {
+      name: 'a bake after a step that holds back less',
+      input: file({ steps: [{ traffic: 97 }, { traffic: 100 }], bake: { hold: '1h' } }),
+      problem: 'the bake holds back 5 %, so the step before it must be below 95 %, and has 97 %',
+    },
+    {
+      name: 'a bake beside a held step of 100 %',
+      input: file({
+        steps: [{ traffic: 10 }, { traffic: 100, hold: '1h' }],
+        bake: { hold: '1h' },
+        policy: { kind: 'thresholds' },
+      }),
+      problem: 'the bake takes the place of holding the step of 100 %',
+    },
+    { name: 'a bake that holds back most', input: file({ bake: { hold: '1h', holdBack: 60 } }), problem: 'bake.holdBack' },
+    { name: 'a bake without an end', input: file({ bake: { holdBack: 5 } }), problem: 'bake.hold' },
     {
       name: 'a hold with nobody left to compare with',
       input: file({ steps: [{ traffic: 50 }, { traffic: 100, hold: '1h' }] }),

@@ -1,11 +1,13 @@
 /** A rollout plan as people write it, in YAML or JSON: durations as text, shares in percent, every policy number optional. */
 import { type ApprovalRule, MOST_APPROVALS } from '@understudy/core/approval';
+import { type BakeWish, DEFAULT_HOLD_BACK_PERCENT, withBake } from '@understudy/core/bake';
 import { MAX_CHECKS } from '@understudy/core/checks/config';
 import { AppError } from '@understudy/core/errors';
 import { DEFAULT_HEALTH_LIMITS } from '@understudy/core/health';
 import {
   CHECK_EVERY_MS,
   DEFAULT_LEASE_MS,
+  heldBackOf,
   type Plan,
   type PlanStep,
   type PolicyConfig,
@@ -57,6 +59,24 @@ const PlanFileStep = z
   .refine(({ traffic, shadow }) => (traffic === undefined) !== (shadow === undefined), 'give a step either traffic or shadow')
   .meta({ oneOf: [{ required: ['traffic'] }, { required: ['shadow'] }] });
 type PlanFileStep = z.infer<typeof PlanFileStep>;
+
+const PlanFileBake = z
+  .strictObject({
+    hold: durationOfAtLeast(1000).meta({ description: 'How long the old champion keeps its part of the subjects.' }),
+    holdBack: z
+      .number()
+      .gt(0)
+      .max(50)
+      .exactOptional()
+      .meta({ description: 'Share of subjects who stay on the old champion, in percent; 5 when left out.' }),
+    minSamples: z.int().nonnegative().exactOptional().meta({
+      description: 'Requests the challenger must have answered while baking; 100 (50 with thresholds) when left out.',
+    }),
+  })
+  .meta({
+    description:
+      'Before the step of 100 %: the challenger serves all but a few subjects, every guard goes on comparing, and nothing has to be proven anew.',
+  });
 
 const weight = z
   .number()
@@ -147,6 +167,7 @@ export const PlanFile = z
   .strictObject({
     name: Name.meta({ description: 'What people call the plan.' }),
     steps: z.array(PlanFileStep).min(1).max(50),
+    bake: PlanFileBake.exactOptional(),
     policy: PlanFilePolicy.exactOptional(),
     checks: z.array(PlanFileCheck).min(1).max(MAX_CHECKS).exactOptional().meta({
       description: 'Guards from elsewhere: Prometheus queries and webhooks, asked beside the policy.',
@@ -193,7 +214,8 @@ export function readPlan(input: unknown): Plan {
 export function writePlan(plan: Plan): PlanFile {
   return {
     name: plan.name,
-    steps: plan.steps.map(writeStep),
+    steps: plan.steps.filter(({ isBake }) => isBake !== true).map(writeStep),
+    ...writeBake(plan.steps),
     policy: writePolicy(plan.policy),
     ...(plan.checks === undefined ? {} : { checks: plan.checks.map(writeCheck) }),
     checkEvery: exactDuration(plan.checkEveryMs),
@@ -216,9 +238,10 @@ function planOf(file: PlanFile): Plan {
   const policy = policyOf(file.policy ?? { kind: 'sequential' });
   const timeBox =
     file.timeBox === undefined ? {} : { timeBox: { afterMs: milliseconds(file.timeBox.after), onExpiry: file.timeBox.onExpiry } };
+  const steps = file.steps.map((step) => stepOf(step, policy.kind));
   return {
     name: file.name,
-    steps: file.steps.map((step) => stepOf(step, policy.kind)),
+    steps: file.bake === undefined ? steps : withBake(steps, bakeWishOf(file.bake, DEFAULT_MIN_SAMPLES[policy.kind])),
     policy,
     ...(file.checks === undefined ? {} : { checks: file.checks.map(readCheck) }),
     checkEveryMs: file.checkEvery === undefined ? CHECK_EVERY_MS[policy.kind] : milliseconds(file.checkEvery),
@@ -244,6 +267,10 @@ function writeStep({ trafficPercent, shadowPercent, holdMs, minSamples, approval
 
 function approvalOf(approval: NonNullable<PlanFile['steps'][number]['approval']>): ApprovalRule {
   return approval === 'required' ? { by: 1, fourEyes: false } : approval;
+}
+
+function bakeWishOf({ hold, holdBack, minSamples }: NonNullable<PlanFile['bake']>, usual: number): BakeWish {
+  return { holdMs: milliseconds(hold), holdBackPercent: holdBack ?? DEFAULT_HOLD_BACK_PERCENT, minSamples: minSamples ?? usual };
 }
 
 function policyOf(file: PlanFilePolicy): PolicyConfig {
@@ -279,6 +306,12 @@ function guardOf(guard: z.infer<typeof PlanFileGuard>): GuardConfig {
     case 'agreement':
       return { ...DEFAULT_GUARDS.agreement, ...guard };
   }
+}
+
+function writeBake(steps: readonly PlanStep[]): Pick<PlanFile, 'bake'> {
+  const step = steps.find(({ isBake }) => isBake === true);
+  if (step === undefined) return {};
+  return { bake: { hold: exactDuration(step.holdMs), holdBack: heldBackOf(step), minSamples: step.minSamples } };
 }
 
 function writePolicy(policy: PolicyConfig): PlanFilePolicy {

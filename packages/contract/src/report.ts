@@ -18,6 +18,7 @@ import {
   type SegmentTally,
 } from '@understudy/core/pairs';
 import { MAX_BINS } from '@understudy/core/prediction-bins';
+import type { Probe } from '@understudy/core/standby';
 import { z } from 'zod';
 import { MeasurementSchema } from './checks.ts';
 import { Name } from './documents.ts';
@@ -164,6 +165,12 @@ export const TrialSchema = z.strictObject({
 });
 export type Trial = z.infer<typeof TrialSchema>;
 
+const ProbeSchema: z.ZodType<Probe> = z.strictObject({
+  outcome: z.enum(['ok', 'failed', 'unproven']),
+  detail: z.string().max(2000),
+  atMs: z.number().nonnegative(),
+});
+
 /** Whether one gateway can answer with one version. Only `ready` versions get traffic. */
 export const ReadinessSchema = z.strictObject({
   model: Name,
@@ -171,6 +178,8 @@ export const ReadinessSchema = z.strictObject({
   state: z.enum(['loading', 'ready', 'failed']),
   /** How the version runs here (`inline`, `worker`, `upstream`) with the measured time, or why it failed. */
   detail: z.string(),
+  /** What trying it came to, for a version that no user needs now. */
+  probe: ProbeSchema.exactOptional(),
   /** For the challenger of a rollout that this gateway serves. */
   trial: TrialSchema.exactOptional(),
 });

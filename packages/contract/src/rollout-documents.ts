@@ -117,6 +117,7 @@ const PlanStepSchema: z.ZodType<PlanStep> = z
     holdMs: z.number().nonnegative(),
     minSamples: z.int().nonnegative(),
     approval: ApprovalRuleSchema.exactOptional(),
+    isBake: z.literal(true).exactOptional(),
   })
   .refine(({ trafficPercent, shadowPercent }) => trafficPercent > 0 !== (shadowPercent !== undefined), {
     error: 'a step has either a share of traffic or one of shadow',

@@ -11,6 +11,7 @@ import {
   WouldSchema,
 } from './rollout-documents.ts';
 import { CopiesView } from './copies-view.ts';
+import { GoldenSetSchema } from './golden-documents.ts';
 import { ReadinessSchema } from './report.ts';
 import { TallyView } from './tally-view.ts';
 
@@ -34,10 +35,35 @@ export const ArmCounts = z.strictObject({
 });
 export type ArmCounts = z.infer<typeof ArmCounts>;
 
+/** Whether a rollback of the champion would work now. */
+export const DrillView = z.strictObject({
+  model: z.string(),
+  outcome: z.enum(['works', 'doubtful', 'fails']),
+  /** Where it would go. */
+  target: z.string().exactOptional(),
+  checks: z.array(
+    z.strictObject({
+      name: z.enum(['champion', 'target', 'gateways', 'loaded', 'probed', 'inputs', 'automatic']),
+      outcome: z.enum(['ok', 'doubtful', 'failed']),
+      detail: z.string(),
+    }),
+  ),
+  atMs: z.number(),
+});
+export type DrillView = z.infer<typeof DrillView>;
+
+/** The golden requests of a model; absent when it has none. */
+export const GoldenView = z.strictObject({ model: z.string(), golden: GoldenSetSchema.exactOptional() });
+export type GoldenView = z.infer<typeof GoldenView>;
+
 export const ModelView = z.strictObject({
   model: ModelSchema,
   /** Where a rollback would go now. */
   lastKnownGood: z.string().exactOptional(),
+  /** Whether that would work, as a drill says, and what speaks against it; absent without champion. */
+  wayBack: z.strictObject({ outcome: z.enum(['works', 'doubtful', 'fails']), warnings: z.array(z.string()) }).exactOptional(),
+  /** How many golden requests the model has; they are not part of `model` here, see `getGolden`. */
+  goldenRequests: z.int().exactOptional(),
   /** Share of subjects on the challenger, in percent. */
   challengerPercent: z.number(),
   watch: WatchView.exactOptional(),
@@ -49,6 +75,8 @@ export const VersionView = z.strictObject({
   role: z.enum(['champion', 'challenger', 'former-champion', 'idle']),
   /** By gateway name. */
   readiness: z.record(z.string(), ReadinessSchema),
+  /** What a person should know before using it; absent when there is nothing. */
+  warnings: z.array(z.string()).exactOptional(),
 });
 export type VersionView = z.infer<typeof VersionView>;
 

@@ -79,6 +79,7 @@ export const ERROR_STATUS = {
   'version.in_use': 409,
   'version.not_found': 404,
   'version.not_loaded': 409,
+  'version.quarantined': 409,
 } as const;
 
 /** A code of {@link ERROR_STATUS}: `noun.problem`. */

@@ -49,7 +49,14 @@ export interface Baseline {
 /** Unhealthy versions are never rolled back to and never get a rollout until a person says otherwise. */
 export type VersionHealth =
   | { readonly state: 'healthy' }
-  | { readonly state: 'unhealthy'; readonly reason: string; readonly by: string; readonly atMs: number };
+  | {
+      readonly state: 'unhealthy';
+      readonly reason: string;
+      readonly by: string;
+      readonly atMs: number;
+      /** A person's word that the file is not to blame: other versions may be made of it, this one stays unhealthy. */
+      readonly released?: { readonly reason: string; readonly by: string; readonly atMs: number };
+    };
 
 /** Immutable but for baseline and health. */
 export interface ModelVersion {

@@ -1,8 +1,10 @@
 /** A model in the registry: its champion, the chain of former champions, and how requests are routed. Registry changes are pure functions here. */
 import { AppError } from './errors.ts';
 import { DEFAULT_LABELS_DUE_MS } from './feedback.ts';
+import type { GoldenSet } from './golden.ts';
 import { DEFAULT_HEALTH_LIMITS, type HealthLimits } from './health.ts';
 import type { ModelVersion } from './model-version.ts';
+import { assertNotQuarantined, isSameArtifact, quarantineOf } from './quarantine.ts';
 import type { RequestField, RoutingRule } from './targeting.ts';
 
 /** A time during which a version was champion. */
@@ -76,6 +78,13 @@ export interface Alarm {
   readonly sinceMs: number;
 }
 
+/** Why a rollback would not go to a former champion. Ends with the next champion, and when gateways can answer with it again. */
+export interface PassedOver {
+  readonly version: string;
+  readonly reason: string;
+  readonly sinceMs: number;
+}
+
 /** A rollback that happened: what failed and who took over. */
 export interface RollbackRecord {
   readonly failed: string;
@@ -99,10 +108,13 @@ export interface Model {
   /** Everybody is on the champion while this is set. */
   readonly killed?: { readonly atMs: number; readonly by: string; readonly reason: string };
   readonly alarm?: Alarm;
+  /** Former champions that no gateway could answer with lately; a rollback goes to an older one. Newest first, a few at most. */
+  readonly passedOver?: readonly PassedOver[];
   readonly lastRollback?: RollbackRecord;
   /** {@link DEFAULT_COMPARISON} when absent. */
   readonly comparison?: Comparison;
   readonly shadow?: StandingShadow;
+  readonly golden?: GoldenSet;
   /** The rollout that is live, at most one. */
   readonly liveRollout?: string;
   /** How many rollouts the model has had; numbers the next one. */
@@ -140,13 +152,13 @@ export function crown(model: Model, next: Pick<ChampionTerm, 'version' | 'began'
   const terms = model.terms.map((term, index) =>
     index === model.terms.length - 1 && term.untilMs === undefined ? { ...term, untilMs: atMs } : term,
   );
-  const { alarm: _solved, ...rest } = model;
+  const { alarm: _solved, passedOver: _former, ...rest } = model;
   return { ...rest, champion: next.version, terms: [...terms, { ...next, fromMs: atMs }] };
 }
 
 /**
- * The version to fall back to: the newest former champion that is not marked unhealthy, walking the chain of terms
- * backwards. A version that never served is not on the chain.
+ * The version to fall back to: the newest of {@link fallbacksOf} that is not passed over. When all are, the newest of them:
+ * a doubtful one is better than a champion that fails.
  * @param versions every version of the model
  * @param failing never returned, whatever its health says
  */
@@ -155,8 +167,30 @@ export function lastKnownGood(
   versions: readonly ModelVersion[],
   failing: string | undefined = model.champion,
 ): string | undefined {
-  const healthy = new Set(versions.filter((version) => version.health.state === 'healthy').map((version) => version.version));
-  return model.terms.findLast((term) => term.version !== failing && healthy.has(term.version))?.version;
+  const fallbacks = fallbacksOf(model, versions, failing);
+  const passedOver = new Set(model.passedOver?.map(({ version }) => version));
+  return fallbacks.find((version) => !passedOver.has(version)) ?? fallbacks[0];
+}
+
+/**
+ * Every version that the champion could be sent back to, newest first: former champions that are not marked unhealthy,
+ * walking the chain of terms backwards. A version that never served is not on the chain, nor is one that is made of the same
+ * file as the failing one, or as one that was marked unhealthy.
+ * @param versions every version of the model
+ */
+export function fallbacksOf(
+  model: Model,
+  versions: readonly ModelVersion[],
+  failing: string | undefined = model.champion,
+): readonly string[] {
+  const broken = versions.find(({ version }) => version === failing)?.source;
+  const isFit = ({ version, source, health }: ModelVersion): boolean =>
+    version !== failing &&
+    health.state === 'healthy' &&
+    quarantineOf(source, versions) === undefined &&
+    (broken === undefined || !isSameArtifact(source, broken));
+  const fit = new Set(versions.filter(isFit).map(({ version }) => version));
+  return [...new Set(model.terms.map(({ version }) => version).toReversed())].filter((version) => fit.has(version));
 }
 
 /** What a rollback of the champion comes to. */
@@ -195,7 +229,7 @@ export function rollBackChampion(model: Model, versions: readonly ModelVersion[]
   const target =
     request.to === undefined
       ? lastKnownGood(model, others)
-      : chosenTarget(model, others, { to: request.to, isForced: request.force === true });
+      : chosenTarget(model, others, { to: request.to, isForced: request.force === true, atMs: request.atMs });
   if (target === undefined) {
     const message = `${failed.version} fails (${request.reason}) and "${model.name}" has no healthy former champion to fall back to; ${failed.version} keeps serving. Register and promote a good version, or roll back with an explicit target.`;
     const alarm: Alarm = { code: 'no-last-known-good', message, sinceMs: model.alarm?.sinceMs ?? request.atMs };
@@ -235,7 +269,7 @@ export function findVersion(versions: readonly ModelVersion[], model: string, ve
 function chosenTarget(
   model: Model,
   versions: readonly ModelVersion[],
-  wish: { readonly to: string; readonly isForced: boolean },
+  wish: { readonly to: string; readonly isForced: boolean; readonly atMs: number },
 ): string {
   const { to, isForced } = wish;
   const target = findVersion(versions, model.name, to);
@@ -249,6 +283,11 @@ function chosenTarget(
       `cannot roll "${model.name}" back to ${to}: it is marked unhealthy (${target.health.reason}); pass force to do it all the same`,
     );
   }
+  assertNotQuarantined(
+    `cannot roll "${model.name}" back to ${to} without force`,
+    quarantineOf(target.source, versions, target),
+    wish.atMs,
+  );
   if (!model.terms.some((term) => term.version === to)) {
     throw new AppError(
       'rollback.unsafe_target',

@@ -22,6 +22,8 @@ export interface PlanStep {
   readonly minSamples: number;
   /** People who have to agree before the step is left upwards. */
   readonly approval?: ApprovalRule;
+  /** The step only waits for harm: what had to be proven was proven before it. See `bake.ts`. */
+  readonly isBake?: true;
 }
 
 /** The decision method with its numbers. */
@@ -126,6 +128,7 @@ export function problemsOfPlan(plan: Plan): readonly string[] {
     ...problemsOfSteps(plan.steps),
     ...problemsOfShadow(plan),
     ...problemsOfLastStep(plan),
+    ...problemsOfBake(plan),
     ...problemsOfTimeBox(plan),
     ...problemsOfApprovals(plan.steps),
     ...problemsOfPolicy(plan.policy),
@@ -141,7 +144,7 @@ export function isLastStep(steps: readonly PlanStep[], step: number): boolean {
 
 /** The step nearest to equal shares, where a request tells most about the difference between the arms. */
 export function strictestStepOf(steps: readonly PlanStep[]): number {
-  const distances = steps.map(({ trafficPercent }) => Math.abs(trafficPercent - 50));
+  const distances = steps.map(({ trafficPercent, isBake }) => (isBake === true ? Infinity : Math.abs(trafficPercent - 50)));
   return distances.indexOf(Math.min(...distances));
 }
 
@@ -206,6 +209,29 @@ function problemsOfLastStep({ steps, policy }: Plan): readonly string[] {
   ];
 }
 
+/** The bake asks for no proof, so steps that do come before it, and the rest of the subjects at once after it. */
+function problemsOfBake({ steps }: Plan): readonly string[] {
+  const places = steps.flatMap(({ isBake }, index) => (isBake === true ? [index] : []));
+  const [place] = places;
+  if (place === undefined) return [];
+  const [before, bake, last] = [steps[place - 1], steps[place], steps[place + 1]];
+  const problems: string[] = [];
+  if (places.length > 1) problems.push('a plan has one bake at most');
+  if (last === undefined || place !== steps.length - 2 || !asksForNothing(last)) {
+    problems.push(
+      'the bake takes the place of holding the step of 100 %: it comes right before it, and that step has neither hold nor minSamples',
+    );
+  }
+  if (before === undefined)
+    problems.push('the bake asks for no proof, so it cannot be the first step: begin with a smaller share');
+  else if (bake !== undefined && before.trafficPercent >= bake.trafficPercent) {
+    problems.push(
+      `the bake holds back ${heldBackOf(bake)} %, so the step before it must be below ${bake.trafficPercent} %, and has ${before.trafficPercent} %`,
+    );
+  }
+  return problems;
+}
+
 function problemsOfTimeBox({ steps, timeBox }: Plan): readonly string[] {
   const heldMs = steps.reduce((sum, step) => sum + step.holdMs, 0);
   if (timeBox === undefined || heldMs < timeBox.afterMs) return [];
@@ -219,6 +245,11 @@ function problemsOfApprovals(steps: readonly PlanStep[]): readonly string[] {
   return [
     `step ${steps.length} asks for an approval but for no hold and no samples, so it is never stood on: ask for the approval in step ${steps.length - 1}, which is left by the promotion`,
   ];
+}
+
+/** Share of subjects whom a bake leaves on the old champion, in percent. */
+export function heldBackOf({ trafficPercent }: Pick<PlanStep, 'trafficPercent'>): number {
+  return Number((100 - trafficPercent).toFixed(3));
 }
 
 /** Whether a step asks for nothing: entering it as the last one is promotion at once. */

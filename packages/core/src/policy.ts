@@ -84,6 +84,8 @@ export interface Question {
   readonly isStrictest: boolean;
   /** Whether passing this step promotes the challenger. */
   readonly isLast: boolean;
+  /** The step only waits for harm, and for labels that are needed for the promotion. */
+  readonly isBake?: boolean;
   /** Requests the challenger must have answered in this step before the step can be passed. */
   readonly minSamples: number;
   /**

@@ -128,6 +128,7 @@ function questionOf(rollout: Rollout, plan: Plan, atMs: number, seen: (arm: Arm,
     trafficPercent: planned?.trafficPercent ?? 0,
     isStrictest: step === strictestStepOf(plan.steps),
     isLast: isLastStep(plan.steps, step),
+    ...(planned?.isBake === true ? { isBake: true } : {}),
     minSamples: planned?.minSamples ?? 0,
     ...(planned?.shadowPercent === undefined ? {} : { shadowPercent: planned.shadowPercent }),
     seen: {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { bakeOf } from './bake.ts';
 import { AppError } from './errors.ts';
 import type { Plan, PlanStep } from './plan.ts';
 import type { Judgement, Verdict } from './policy.ts';
@@ -241,6 +242,62 @@ describe('decide', () => {
   it('holds when the plan has no such step', () => {
     expect(decide(rolloutIn(preparing, { plan: planOf([]) }), situationAt(5, 'healthy')).action).toBe('hold');
     expect(decide(rolloutIn(stepping(9)), situationAt(5, 'healthy')).action).toBe('hold');
+  });
+});
+
+describe('a bake', () => {
+  const baking = planOf([stepAt(10), stepAt(95, { holdMs: 3_600_000, isBake: true }), stepAt(100, free)]);
+  const on = (state: RolloutState): Rollout => rolloutIn(state, { plan: baking });
+
+  it.each([
+    {
+      name: 'begins after the last step that asks for proof',
+      state: stepping(0),
+      atMs: 1,
+      verdict: 'healthy',
+      action: 'advance',
+      reason: 'from 10 % to 95 % to bake: judged healthy',
+    },
+    {
+      name: 'waits for its hold',
+      state: stepping(1),
+      atMs: 600_000,
+      verdict: 'healthy',
+      action: 'hold',
+      reason: 'baking, 5 % are held back on v1 for 50m more: judged healthy',
+    },
+    {
+      name: 'ends in the promotion',
+      state: stepping(1),
+      atMs: 3_600_000,
+      verdict: 'healthy',
+      action: 'promote',
+      reason: 'v2 becomes champion: judged healthy',
+    },
+    {
+      name: 'waits on, while something is open',
+      state: stepping(1),
+      atMs: 9e6,
+      verdict: 'undecided',
+      action: 'hold',
+      reason: 'judged undecided',
+    },
+    {
+      name: 'rolls back at once',
+      state: stepping(1),
+      atMs: 1,
+      verdict: 'harmful',
+      action: 'roll-back',
+      reason: 'judged harmful',
+    },
+  ] as const)('$name', ({ state, atMs, verdict, action, reason }) => {
+    expect(decide(on(state), situationAt(atMs, verdict))).toMatchObject({ action, reason });
+  });
+
+  it('is told from every other step', () => {
+    expect(bakeOf(on(stepping(1, 5)))).toEqual({ heldBackPercent: 5, untilMs: 3_600_005 });
+    expect(bakeOf(on(paused(1)))).toEqual({ heldBackPercent: 5 });
+    for (const state of [stepping(0), stepping(2), preparing, ended('promoted')]) expect(bakeOf(on(state))).toBeUndefined();
   });
 });
 

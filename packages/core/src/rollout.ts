@@ -3,7 +3,7 @@ import { type Approval, approvalNeedOf } from './approval.ts';
 import { boundaryOf } from './bucketing.ts';
 import { formatDuration } from './duration.ts';
 import { AppError } from './errors.ts';
-import { asksForNothing, isLastStep, type Plan, type PlanStep, shareWords } from './plan.ts';
+import { asksForNothing, heldBackOf, isLastStep, type Plan, type PlanStep, shareWords } from './plan.ts';
 import type { Baseline } from './model-version.ts';
 import type { PredictionBins } from './prediction-bins.ts';
 import type { GuardReading, Judgement, Verdict } from './policy.ts';
@@ -272,6 +272,11 @@ function decideStep(rollout: Rollout, state: Extract<RolloutState, { phase: 'ste
   if (situation.judgement.verdict !== 'healthy' && !isFree) {
     return hold(rollout, situation.judgement, situation.judgement.reason);
   }
+  if (step.isBake === true && heldMs < step.holdMs && situation.skipHold !== true) {
+    const left = formatDuration(step.holdMs - heldMs);
+    const baking = `baking, ${heldBackOf(step)} % are held back on ${rollout.champion} for ${left} more`;
+    return hold(rollout, situation.judgement, `${baking}: ${situation.judgement.reason}`);
+  }
   if (heldMs < step.holdMs && situation.skipHold !== true) {
     const left = formatDuration(step.holdMs - heldMs);
     return hold(rollout, situation.judgement, `${situation.judgement.reason}; the step is held for ${left} more`);
@@ -286,7 +291,7 @@ function climb(rollout: Rollout, from: number, situation: Situation): Decision {
   return {
     action: 'advance',
     verdict,
-    reason: `from ${shareWords(rollout.plan.steps[from] ?? NO_SHARE)} to ${shareWords(next)}: ${reason}`,
+    reason: `from ${shareWords(rollout.plan.steps[from] ?? NO_SHARE)} to ${shareWords(next)}${next.isBake === true ? ' to bake' : ''}: ${reason}`,
     guards,
     next: { phase: 'stepping', step: from + 1, sinceMs: situation.atMs },
   };

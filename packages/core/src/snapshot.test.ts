@@ -54,6 +54,7 @@ describe('compileSnapshot', () => {
     expect(compileOne({})).toEqual({
       name: 'fraud',
       champion: 'v3',
+      standbys: ['v2'],
       isKilled: false,
       routing: DEFAULT_ROUTING,
       versions: ['v2', 'v3'].map((version) => ({ version, source: versionOf(version).source })),

@@ -1,6 +1,7 @@
 /** Everything a gateway needs to decide, compiled at one revision. The gateway and the SDK live on it; nothing of the store is behind it. */
 import { boundaryOf } from './bucketing.ts';
-import { type Comparison, DEFAULT_COMPARISON, lastKnownGood, type Model, type Routing } from './model.ts';
+import type { GoldenSet } from './golden.ts';
+import { type Comparison, DEFAULT_COMPARISON, type Model, type Routing } from './model.ts';
 import { isLoadable, type LoadableSource, type ModelVersion } from './model-version.ts';
 import type { PairLine } from './pairs.ts';
 import type { PredictionBins } from './prediction-bins.ts';
@@ -8,6 +9,7 @@ import { DEFAULT_LEASE_MS } from './plan.ts';
 import { boundaryOfRollout, isLive, type Rollout, safeBoundaryOfRollout, shadowStepOf, stepOf } from './rollout.ts';
 import { DEFAULT_SEQUENTIAL } from './sequential/config.ts';
 import { pairLinesOf } from './sequential/paired-guard.ts';
+import { standbysOf } from './standby.ts';
 import type { RoutingRule } from './targeting.ts';
 import type { Token } from './token.ts';
 
@@ -62,7 +64,11 @@ export interface SnapshotModel {
   readonly routing: Routing;
   /** Predicted numbers are counted between these; absent when nobody knows yet what they look like. */
   readonly binEdges?: readonly number[];
-  /** Champion, challenger and last known good: what must be loaded for the next decision to take effect at once. */
+  /** Versions to be tried as long as no user needs them: the last known good, and former champions that are passed over. */
+  readonly standbys?: readonly string[];
+  /** What they are tried with. */
+  readonly golden?: GoldenSet;
+  /** Champion, challenger and standbys: what must be loaded for the next decision to take effect at once. */
   readonly versions: readonly SnapshotVersion[];
 }
 
@@ -96,7 +102,8 @@ function compileModel(model: Model, state: EnvironmentState): SnapshotModel {
   const versions = state.versions.filter((version) => version.model === model.name);
   const rollout = state.rollouts.find((candidate) => candidate.id === model.liveRollout && isLive(candidate.state));
   const shadow = shadowOf(model, rollout);
-  const wanted = new Set([model.champion, rollout?.challenger, shadow?.version, lastKnownGood(model, versions)]);
+  const standbys = standbysOf(model, versions);
+  const wanted = new Set([model.champion, rollout?.challenger, shadow?.version, ...standbys]);
   const loaded = versions.flatMap(({ version, source }) =>
     wanted.has(version) && isLoadable(source) ? [{ version, source }] : [],
   );
@@ -109,6 +116,8 @@ function compileModel(model: Model, state: EnvironmentState): SnapshotModel {
     isKilled: model.killed !== undefined,
     routing: model.routing,
     ...edgesOf(rollout?.bins ?? championOf(model, versions)?.baseline?.distribution?.bins),
+    ...(standbys.some(has) ? { standbys: standbys.filter(has) } : {}),
+    ...(model.golden === undefined ? {} : { golden: model.golden }),
     versions: loaded,
   };
 }

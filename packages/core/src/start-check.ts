@@ -215,7 +215,8 @@ function requestsOf(
   const opening = { startedAtMs: 0, champion: recent, percents: [], ...(bins === undefined ? {} : { bins }) };
   const seen = { champion: recent, challenger: recent };
   const isLast = isLastStep(plan.steps, index);
-  const question = { atMs: 0, step: index, sinceMs: 0, trafficPercent, isStrictest, isLast, minSamples: 0, seen };
+  const isBake = plan.steps[index]?.isBake === true;
+  const question = { atMs: 0, step: index, sinceMs: 0, trafficPercent, isStrictest, isLast, isBake, minSamples: 0, seen };
   if (!isNeededIn(guard, question)) return 0;
   return requestsToProveGuard(guard, openGuard(guard, opening), question, bound);
 }

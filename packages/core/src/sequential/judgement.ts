@@ -127,12 +127,17 @@ function reasonOf(verdict: Verdict, { config, state, question, guards, driver }:
     case 'undecided':
       return undecidedBecause({ config, question, guards });
     case 'healthy': {
+      if (question.isBake === true) return bakedWords(question);
       const requests = countWords(challenger.requests);
       return question.shadowPercent === undefined
         ? `every guard is proven safe after ${requests} requests to the challenger in this step`
         : `the shadow has passed: every guard is proven safe on ${requests} copied requests`;
     }
   }
+}
+
+function bakedWords({ seen, trafficPercent }: Question): string {
+  return `no harm found in ${countWords(seen.challenger.requests)} requests with ${Number((100 - trafficPercent).toFixed(3))} % held back`;
 }
 
 function lopsidedWords(guard: GuardConfig | undefined, { seen }: Question): string {

@@ -58,17 +58,29 @@ function stateAfter(blocks: readonly ConcurrentBlock[], config = policyOf()) {
 }
 
 /** Asked on a step of 25 %, with enough requests on both arms and nothing wrong but what labels say. */
-function verdictAfter(blocks: readonly ConcurrentBlock[], needed: FeedbackNeeded = 'promotion', isLast = false) {
+function verdictAfter(
+  blocks: readonly ConcurrentBlock[],
+  needed: FeedbackNeeded = 'promotion',
+  asked: { readonly isLast?: boolean; readonly isBake?: boolean; readonly seconds?: number } = {},
+) {
   const config = policyOf(needed);
   const atMs = (blocks.at(-1)?.startMs ?? 0) + 1000;
-  const traffic = trafficOf(1, { seconds: 60, step: 1, trafficPercent: 25, rate: 200, fromMs: atMs });
+  const traffic = trafficOf(1, { seconds: asked.seconds ?? 60, step: 1, trafficPercent: 25, rate: 200, fromMs: atMs });
   const state = stateAfter([...blocks, ...traffic], config);
-  const all = (arm: 'champion' | 'challenger') => blocks.map(({ arms }) => arms[arm]).reduce(mergeTallies, EMPTY_TALLY);
-  const seen = {
-    champion: { ...all('champion'), requests: 9000 },
-    challenger: { ...all('challenger'), requests: 3000 },
-  };
-  const question = questionOf({ atMs: atMs + 60_000, step: 1, sinceMs: atMs, trafficPercent: 25, isLast, seen });
+  const told = (arm: 'champion' | 'challenger', requests: number): Tally => ({
+    ...blocks.reduce((sum, { arms }) => mergeTallies(sum, arms[arm]), EMPTY_TALLY),
+    requests,
+  });
+  const seen = { champion: told('champion', 9000), challenger: told('challenger', 3000) };
+  const question = questionOf({
+    atMs: atMs + 60_000,
+    step: 1,
+    sinceMs: atMs,
+    trafficPercent: 25,
+    isLast: asked.isLast ?? false,
+    isBake: asked.isBake ?? false,
+    seen,
+  });
   return { verdict: sequential.verdict(config, state, question), judgement: sequential.judge(config, state, question) };
 }
 
@@ -117,14 +129,31 @@ describe('labels', () => {
     ['afterwards', false, 'healthy'],
     ['afterwards', true, 'healthy'],
   ])('needed for %s, on the last step %s: without labels the verdict is %s', (needed, isLast, expected) => {
-    expect(verdictAfter([], needed, isLast).verdict).toBe(expected);
+    expect(verdictAfter([], needed, { isLast }).verdict).toBe(expected);
+  });
+
+  it.each<readonly [FeedbackNeeded, boolean, 'healthy' | 'undecided']>([
+    ['promotion', true, 'undecided'],
+    ['each-step', true, 'undecided'],
+    ['afterwards', true, 'healthy'],
+    ['afterwards', false, 'undecided'],
+  ])('needed for %s: too little traffic for any proof, in a bake %s, is %s', (needed, isBake, expected) => {
+    const { verdict, judgement } = verdictAfter([], needed, { isLast: true, isBake, seconds: 2 });
+    expect(verdict).toBe(expected);
+    const asked = /of the proof there is: (.*)$/.exec(judgement.reason)?.[1]?.split(', ').length ?? 0;
+    expect(asked).toBe(isBake ? Number(expected === 'undecided') : 1);
+  });
+
+  it('roll back in a bake too', () => {
+    const worse = labelsOf(3, { cohorts: 240, accuracy: [0.98, 0.95] });
+    expect(verdictAfter(worse, 'afterwards', { isLast: true, isBake: true }).verdict).toBe('harmful');
   });
 
   it('prove safety over the steps together, and then let the last step pass', () => {
     const some = labelsOf(1, { cohorts: 60, ...ALIKE });
-    expect(verdictAfter(some, 'promotion', true).verdict).toBe('undecided');
+    expect(verdictAfter(some, 'promotion', { isLast: true }).verdict).toBe('undecided');
     const more = labelsOf(1, { cohorts: 300, fromMs: 3_600_000, step: 1, share: 0.25, ...ALIKE });
-    expect(verdictAfter([...some, ...more], 'promotion', true).verdict).toBe('healthy');
+    expect(verdictAfter([...some, ...more], 'promotion', { isLast: true }).verdict).toBe('healthy');
   });
 
   it('that come more often for one arm make the sample invalid, and say so', () => {

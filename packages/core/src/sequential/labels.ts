@@ -1,5 +1,6 @@
 /** How feedback is taken in: labels tell of requests of the past, whichever step the rollout has come to since. */
 import type { ConcurrentBlock } from '../evidence-pool.ts';
+import type { Question } from '../policy.ts';
 import type { GuardConfig, SequentialConfig } from './config.ts';
 import { addPending, type Pending } from './pending.ts';
 import { countScores, weighLabelSplit } from './score-guard.ts';
@@ -38,8 +39,11 @@ export function isOfLabels(config: SequentialConfig, { guard }: Pending): boolea
   return config.guards[guard]?.metric === 'feedback';
 }
 
-/** Whether a guard has to be proven safe before the step may be passed. */
-export function isNeededIn(guard: GuardConfig, { isLast }: { readonly isLast: boolean }): boolean {
-  if (guard.metric !== 'feedback') return true;
+/**
+ * Whether a guard has to be proven safe before the step may be passed. A bake asks again for nothing that earlier steps have
+ * proven: with few subjects on the champion that would take several times as long, and harm is found all the same.
+ */
+export function isNeededIn(guard: GuardConfig, { isLast, isBake }: Pick<Question, 'isLast' | 'isBake'>): boolean {
+  if (guard.metric !== 'feedback') return isBake !== true;
   return guard.needed === 'each-step' || (guard.needed === 'promotion' && isLast);
 }

@@ -26,11 +26,17 @@ export function verdictOf(config: SequentialConfig, state: SequentialState, ques
   if (state.step !== question.step) return 'undecided';
   const bound = logSafetyBound(config, question);
   const asked = state.guards.filter((_, index) => isAsked(config, index, question));
-  return asked.length > 0 && asked.every((guard) => logSafetyOfGuard(guard) >= bound) ? 'healthy' : 'undecided';
+  // A bake may ask for nothing new; any other step that could ask nobody would pass anything.
+  const isHeard = asked.length > 0 || question.isBake === true;
+  return isHeard && asked.every((guard) => logSafetyOfGuard(guard) >= bound) ? 'healthy' : 'undecided';
 }
 
 /** Whether a guard has to be proven safe in a step: what a step cannot tell it does not ask. */
-export function isAsked(config: SequentialConfig, index: number, question: Pick<Question, 'isLast' | 'shadowPercent'>): boolean {
+export function isAsked(
+  config: SequentialConfig,
+  index: number,
+  question: Pick<Question, 'isLast' | 'isBake' | 'shadowPercent'>,
+): boolean {
   const guard = config.guards[index];
   return guard !== undefined && isWeighedIn(guard, question.shadowPercent !== undefined) && isNeededIn(guard, question);
 }

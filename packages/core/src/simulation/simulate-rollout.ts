@@ -202,6 +202,7 @@ function questionerOf(
     trafficPercent: steps[step]?.trafficPercent ?? 0,
     isStrictest: strictest === step,
     isLast: isLastStep(steps, step),
+    ...(steps[step]?.isBake === true ? { isBake: true } : {}),
     minSamples: steps[step]?.minSamples ?? 0,
     seen,
     ...baseline,

@@ -19,6 +19,7 @@ import { SHADOW_COMMANDS } from './shadow-commands.ts';
 import { SIMULATE_COMMANDS } from './simulate-command.ts';
 import { TOKEN_COMMANDS } from './token-commands.ts';
 import { VERSION_COMMANDS } from './version-commands.ts';
+import { WAY_BACK_COMMANDS } from './way-back-commands.ts';
 
 /** A group of commands that share their first word. */
 export interface CommandGroup {
@@ -28,6 +29,7 @@ export interface CommandGroup {
 
 export const GROUPS: readonly CommandGroup[] = [
   { name: 'model', summary: 'Models: create, look at, roll back the champion' },
+  { name: 'model golden', summary: 'Golden requests: what a rollback is tried with' },
   { name: 'version', summary: 'Versions: register, promote, mark healthy or unhealthy' },
   { name: 'rollout', summary: 'Rollouts: start, watch, pause, promote, roll back' },
   { name: 'shadow', summary: 'Shadows: copy requests to a version and compare its answers' },
@@ -51,6 +53,7 @@ export function allCommands(extra: readonly Command[]): readonly Command[] {
     ...extra,
     ...ENVIRONMENT_COMMANDS,
     ...MODEL_COMMANDS,
+    ...WAY_BACK_COMMANDS,
     ...VERSION_COMMANDS,
     ...ROLLOUT_COMMANDS,
     ...SHADOW_COMMANDS,

@@ -84,10 +84,11 @@ export const ENVIRONMENT_COMMANDS: readonly Command[] = [
 ];
 
 /** `fraud/v8 ready, cut off` */
-function readinessWords({ model, version, state, trial }: Readiness): string {
+function readinessWords({ model, version, state, trial, probe }: Readiness): string {
   const breaker = { closed: [], open: ['CUT OFF'], 'half-open': ['CUT OFF, trying'] }[trial?.breaker.state ?? 'closed'];
   const lease = trial?.leaseOverSinceMs === undefined ? [] : ['LEASE OVER'];
-  return [`${model}/${version} ${state}`, ...breaker, ...lease].join(', ');
+  const failed = probe?.outcome === 'failed' ? ['PROBE FAILED'] : [];
+  return [`${model}/${version} ${state}`, ...failed, ...breaker, ...lease].join(', ');
 }
 
 async function showStatus(session: Session): Promise<void> {

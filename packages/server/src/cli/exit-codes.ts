@@ -14,6 +14,7 @@ export const EXIT = {
   rolledBack: 10,
   paused: 11,
   different: 12,
+  noWayBack: 13,
   interrupted: 130,
 } as const;
 
@@ -33,6 +34,7 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   rolledBack: 'the rollout was rolled back, aborted or killed',
   paused: 'the rollout is paused and waits for a person',
   different: 'a replay came to other decisions than those that were made',
+  noWayBack: 'a rollback would not work now',
   interrupted: 'interrupted with Ctrl-C',
 };
 
@@ -112,4 +114,5 @@ export const EXIT_OF: Readonly<Record<ErrorCode, ExitCode>> = {
   'version.in_use': EXIT.conflict,
   'version.not_found': EXIT.notFound,
   'version.not_loaded': EXIT.conflict,
+  'version.quarantined': EXIT.conflict,
 };

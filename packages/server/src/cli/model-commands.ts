@@ -242,6 +242,8 @@ function renderModel(session: Session, view: ModelView): string {
       ['model', model.name],
       ['champion', model.champion ?? 'nobody'],
       ['fallback', lastKnownGood ?? 'none: a rollback has nowhere to go'],
+      ['way back', wayBackWords(view)],
+      ['warning', view.wayBack?.warnings],
       ['state', modelState(view)],
       [
         'rollout',
@@ -263,6 +265,17 @@ function renderModel(session: Session, view: ModelView): string {
   );
   const guards = renderGuards(watch?.guards ?? [], { ...options, withReasons: true });
   return guards === '' ? facts : `${facts}\n\n${guards}`;
+}
+
+function wayBackWords({ model, wayBack, goldenRequests = 0 }: ModelView): string | undefined {
+  if (wayBack === undefined) return undefined;
+  const words = {
+    works: 'a rollback would work now',
+    doubtful: 'a rollback would probably work',
+    fails: 'a rollback would NOT work',
+  };
+  const tried = goldenRequests === 0 ? 'no golden requests' : `${goldenRequests} golden requests`;
+  return `${words[wayBack.outcome]}, ${tried} (understudy model drill ${shellWord(model.name)})`;
 }
 
 function fieldWords(field: ModelView['model']['routing']['subject'][number]): string {

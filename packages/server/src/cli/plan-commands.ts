@@ -1,5 +1,6 @@
 /** `understudy plan …`: look at, check and save plans. Checking needs no server. */
 import type { PlanFile } from '@understudy/contract/plan-file';
+import { DEFAULT_HOLD_BACK_PERCENT } from '@understudy/core/bake';
 import type { Command } from './command.ts';
 import { UsageError } from './usage-error.ts';
 import { readPlanFile } from './plan-source.ts';
@@ -16,7 +17,7 @@ export const PLAN_COMMANDS: readonly Command[] = [
     async run(session) {
       await showList(session, await session.ask('listPlans', {}), {
         head: ['plan', 'steps', 'check every'],
-        row: ({ name, steps, checkEvery }) => [name, steps.map(stepWords).join(', '), checkEvery],
+        row: (plan) => [plan.name, staircaseOf(plan), plan.checkEvery],
         name: ({ name }) => name,
         empty: 'There is no plan.',
       });
@@ -40,7 +41,7 @@ export const PLAN_COMMANDS: readonly Command[] = [
       const plan = await readPlanFile(input.argument('file'));
       await session.output.show({
         data: plan,
-        text: ({ name, steps }) => `The plan "${name}" can be used: ${steps.map(stepWords).join(', ')}.`,
+        text: (plan) => `The plan "${plan.name}" can be used: ${staircaseOf(plan)}.`,
         names: ({ name }) => [name],
       });
     },
@@ -77,6 +78,13 @@ export const PLAN_COMMANDS: readonly Command[] = [
 async function showPlan<Plan extends { readonly name: string }>(session: Session, plan: Plan): Promise<void> {
   const { stringify } = await import('yaml');
   await session.output.show({ data: plan, text: (data) => stringify(data), names: ({ name }) => [name] });
+}
+
+function staircaseOf({ steps, bake }: Pick<PlanFile, 'steps' | 'bake'>): string {
+  const words = steps.map(stepWords);
+  const baking =
+    bake === undefined ? [] : [`bake with ${bake.holdBack ?? DEFAULT_HOLD_BACK_PERCENT} % held back for ${bake.hold}`];
+  return [...words.slice(0, -1), ...baking, ...words.slice(-1)].join(', ');
 }
 
 function stepWords({ hold, ...step }: PlanFile['steps'][number]): string {

@@ -58,7 +58,7 @@ export function buildProgram(deps: ProgramDeps, run: Run = {}): Program {
   const groups = new Map<string, Program>();
   for (const command of allCommands(deps.extraCommands ?? [])) {
     const words = command.path.split(' ');
-    const parent = words.length === 1 ? program : groupOf(program, words[0] ?? '', groups);
+    const parent = groupOf(program, words.slice(0, -1), groups);
     const built = programOf(command, { deps, run }).copyInheritedSettings(program);
     parent.addCommand(built, { hidden: command.isHidden === true });
     if (words.length === 1) groups.set(command.path, built);
@@ -79,13 +79,17 @@ function addGlobalOptions(program: Program): void {
     .option('--debug', 'add stack traces to errors');
 }
 
-function groupOf(program: Program, name: string, groups: Map<string, Program>): Program {
+/** @param words of the group, outermost first; none is the program itself */
+function groupOf(program: Program, words: readonly string[], groups: Map<string, Program>): Program {
+  const name = words.join(' ');
+  const last = words.at(-1);
+  if (last === undefined) return program;
   const known = groups.get(name);
   if (known !== undefined) return known;
-  const group = new Program(name).copyInheritedSettings(program).helpCommand(false);
+  const group = new Program(last).copyInheritedSettings(program).helpCommand(false);
   group.description(GROUPS.find((candidate) => candidate.name === name)?.summary ?? name);
   groups.set(name, group);
-  program.addCommand(group);
+  groupOf(program, words.slice(0, -1), groups).addCommand(group);
   return group;
 }
 

@@ -115,3 +115,28 @@ it.each([
   }
   expect((await run(['rollout', 'get', 'digits'], { url: fixture.url, columns: 200 })).stdout).toContain('(dry run)');
 });
+
+describe('a bake', () => {
+  const view = rolloutView({ phase: 'stepping', step: 1, sinceMs: NOW_MS - 3_600_000 });
+  const bake = { trafficPercent: 95, holdMs: 86_400_000, minSamples: 100, isBake: true } as const;
+  const [first] = view.rollout.plan.steps;
+  const steps = [...(first === undefined ? [] : [first]), bake, { trafficPercent: 100, holdMs: 0, minSamples: 0 }];
+  const baking = (verdict: 'healthy' | 'no-data') => ({
+    ...view,
+    rollout: { ...view.rollout, plan: { ...view.rollout.plan, steps } },
+    now: { verdict, reason: 'r', guards: [], atMs: NOW_MS },
+  });
+
+  it.each([
+    {
+      verdict: 'healthy',
+      words: `baking: 5 % held back on v1 until ${new Date(NOW_MS + 82_800_000).toISOString().slice(0, 16).replace('T', ' ')}Z`,
+    },
+    { verdict: 'no-data', words: 'waiting for traffic' },
+  ] as const)('says who is held back until when, unless it waits for more than time: $verdict', async ({ verdict, words }) => {
+    await using fixture = await openFixture({ getRollout: baking(verdict) });
+    const { stdout } = await run(['rollout', 'get', 'digits'], { url: fixture.url, columns: 120 });
+    expect(stdout).toContain(words);
+    expect(stdout).toContain('[95 bake] > 100 %');
+  });
+});

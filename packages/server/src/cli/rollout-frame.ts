@@ -94,8 +94,9 @@ function agoOf(thenMs: number, atMs: number): string {
 function staircaseOf({ rollout }: RolloutView): string {
   const { state, plan } = rollout;
   const present = 'step' in state ? state.step : -1;
-  const shares = plan.steps.map(({ trafficPercent, shadowPercent }, index) => {
-    const share = shadowPercent === undefined ? `${trafficPercent}` : `shadow ${shadowPercent}`;
+  const shares = plan.steps.map(({ trafficPercent, shadowPercent, isBake }, index) => {
+    const ofTraffic = isBake === true ? `${trafficPercent} bake` : `${trafficPercent}`;
+    const share = shadowPercent === undefined ? ofTraffic : `shadow ${shadowPercent}`;
     return index === present ? `[${share}]` : share;
   });
   return `${shares.join(' > ')} %`;

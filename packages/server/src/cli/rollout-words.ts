@@ -1,5 +1,6 @@
 /** What a rollout's state means, in sentences: where it stands, what it waits for, how it ended. Views of rollouts depend on it. */
 import type { RolloutView } from '@understudy/contract/views';
+import { bakeOf } from '@understudy/core/bake';
 import { formatDuration } from '@understudy/core/duration';
 import { asksForNothing, type Plan, type PlanStep, shareWords } from '@understudy/core/plan';
 import type { GuardReading, Verdict } from '@understudy/core/policy';
@@ -29,7 +30,8 @@ export function statusOf({ rollout, now }: RolloutView): string {
     case 'preparing':
       return now?.heldFor === undefined ? 'preparing: the challenger gets no traffic yet' : HELD_WORDS[now.heldFor];
     case 'stepping':
-      return now?.heldFor === undefined ? STEPPING_WORDS[now?.verdict ?? 'no-data'] : HELD_WORDS[now.heldFor];
+      if (now?.heldFor !== undefined) return HELD_WORDS[now.heldFor];
+      return bakingWords(rollout, now?.verdict) ?? STEPPING_WORDS[now?.verdict ?? 'no-data'];
     case 'paused':
       return `paused by ${state.by}`;
     case 'promoted':
@@ -41,6 +43,13 @@ export function statusOf({ rollout, now }: RolloutView): string {
     case 'killed':
       return `killed by ${state.by}: everybody went back to ${rollout.champion}`;
   }
+}
+
+/** While nothing is wrong: a bake waits for time, not for evidence. */
+function bakingWords(rollout: RolloutView['rollout'], verdict: Verdict = 'no-data'): string | undefined {
+  const bake = bakeOf(rollout);
+  if (bake?.untilMs === undefined || (verdict !== 'healthy' && verdict !== 'undecided')) return undefined;
+  return `baking: ${bake.heldBackPercent} % held back on ${rollout.champion} until ${new Date(bake.untilMs).toISOString().slice(0, 16).replace('T', ' ')}Z`;
 }
 
 /** `2 of 5`; undefined before the first step and after a promotion. */

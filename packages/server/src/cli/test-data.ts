@@ -216,6 +216,8 @@ export function modelView(text = 'fine'): Answer<'getModel'> {
       rolloutCount: 3,
     },
     lastKnownGood: 'v0',
+    wayBack: { outcome: 'doubtful', warnings: [text] },
+    goldenRequests: 2,
     challengerPercent: 25,
     watch: { state: 'healthy', reason: text, guards: [...GUARDS] },
   };
@@ -223,6 +225,11 @@ export function modelView(text = 'fine'): Answer<'getModel'> {
 
 function modelAnswers(text: string) {
   const model = modelView(text);
+  const request = { body: { features: [1, text] }, expect: [0.7, text], tolerance: 0.1 };
+  const golden = {
+    model: 'digits',
+    golden: { protocol: 'predict' as const, requests: [request], setAtMs: NOW_MS - 60_000, setBy: text },
+  };
   return {
     createModel: model,
     listModels: [model],
@@ -230,6 +237,16 @@ function modelAnswers(text: string) {
     updateModel: model,
     getChampion: { model: 'digits', atMs: NOW_MS, champion: 'v1' },
     rollBackModel: outcome(text),
+    drillRollback: {
+      model: 'digits',
+      outcome: 'works' as const,
+      target: 'v0',
+      checks: [{ name: 'target' as const, outcome: 'ok' as const, detail: text }],
+      atMs: NOW_MS,
+    },
+    getGolden: golden,
+    setGolden: golden,
+    clearGolden: golden,
     killModel: outcome(text),
     unkillModel: outcome(text),
   };
@@ -255,6 +272,7 @@ function versionAnswers(text: string) {
     getVersion: view,
     promoteVersion: outcome(text),
     setVersionHealth: { version },
+    releaseArtifact: outcome(text),
     setBaseline: { version },
   };
 }

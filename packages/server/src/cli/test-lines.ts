@@ -17,12 +17,17 @@ export const LINES: Readonly<Record<string, readonly string[]>> = {
   'model history': ['model', 'history', 'digits'],
   'model champion': ['model', 'champion', 'digits', '--at', '2h'],
   'model rollback': ['model', 'rollback', 'digits', '--reason', 'r'],
+  'model drill': ['model', 'drill', 'digits'],
+  'model golden set': ['model', 'golden', 'set', 'digits', 'golden.yaml'],
+  'model golden show': ['model', 'golden', 'show', 'digits'],
+  'model golden clear': ['model', 'golden', 'clear', 'digits'],
   'version register': ['version', 'register', 'digits', 'v2', '--upstream', 'http://10.0.0.7:8000', '--protocol', 'mlflow'],
   'version list': ['version', 'list', 'digits'],
   'version show': ['version', 'show', 'digits', 'v2'],
   'version promote': ['version', 'promote', 'digits', 'v2', '--yes'],
   'version mark-healthy': ['version', 'mark-healthy', 'digits', 'v2'],
   'version mark-unhealthy': ['version', 'mark-unhealthy', 'digits', 'v2', '--reason', 'r'],
+  'version unquarantine': ['version', 'unquarantine', 'digits', 'v2', '--reason', 'r'],
   'version baseline': ['version', 'baseline', 'digits', 'v2', '--live'],
   'rollout start': ['rollout', 'start', 'digits', 'v2'],
   'rollout get': ['rollout', 'get', 'digits'],
@@ -93,6 +98,7 @@ const FILES: Readonly<Record<string, string>> = {
   'flag.yaml':
     'key: checkout\ntype: boolean\non: true\nvariants:\n  - name: new\n    value: true\nfallthrough:\n  variant: new\n',
   'segment.yaml': 'key: testers\nincluded:\n  - keys: [ana]\n',
+  'golden.yaml': 'requests:\n  - body: { features: [1, 2] }\n    expect: [0.7]\n',
   'features.json': '{"features": []}',
 };
 

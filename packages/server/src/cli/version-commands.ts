@@ -88,6 +88,19 @@ export const VERSION_COMMANDS: readonly Command[] = [
   healthCommand('healthy'),
   healthCommand('unhealthy'),
   {
+    path: 'version unquarantine',
+    summary: 'Let the file of an unhealthy version be used again by others',
+    details: ['The version itself stays unhealthy; use it when the file was not to blame.'],
+    arguments: [MODEL, VERSION],
+    examples: ['version unquarantine digits v2 --reason "bad features"'],
+    isChange: true,
+    reason: 'required',
+    async run(session, input) {
+      const outcome = await session.change('releaseArtifact', { params: target(input), body: { reason: input.reason('') } });
+      await showOutcome(session, outcome);
+    },
+  },
+  {
     path: 'version baseline',
     summary: 'Set what predictions are expected to look like',
     arguments: [MODEL, VERSION],
@@ -166,13 +179,19 @@ async function showVersion(session: Session, view: VersionView | undefined): Pro
   if (view === undefined) return;
   await session.output.show({
     data: view,
-    text: ({ version, role, readiness }) => {
-      const gateways = Object.entries(readiness).map(([gateway, { state, detail }]) => `${gateway}: ${state}, ${detail}`);
-      const facts = [...factsOf(session, version), ['role', role], ['gateways', gateways]] as const;
+    text: ({ version, role, readiness, warnings }) => {
+      const gateways = Object.entries(readiness).map(
+        ([gateway, { state, detail, probe }]) => `${gateway}: ${state}, ${detail}${probeWords(session, probe)}`,
+      );
+      const facts = [...factsOf(session, version), ['role', role], ['gateways', gateways], ['warning', warnings]] as const;
       return renderFacts(facts, factOptions(session));
     },
     names: ({ version }) => [version.version],
   });
+}
+
+function probeWords(session: Session, probe: VersionView['readiness'][string]['probe']): string {
+  return probe === undefined ? '' : `; probe ${probe.outcome} ${agoWords(session, probe.atMs)}: ${probe.detail}`;
 }
 
 function factOptions(session: Session): { readonly width: number; readonly palette: Session['palette'] } {
@@ -190,11 +209,18 @@ function sourceWords(source: VersionView['version']['source']): string {
   }
 }
 
+function quarantineWords({ source, health }: VersionView['version']): string | undefined {
+  if (health.state === 'healthy' || source.kind !== 'onnx') return undefined;
+  const { released } = health;
+  return released === undefined ? 'no other version may be made of its file' : `lifted by ${released.by}: ${released.reason}`;
+}
+
 function factsOf(session: Session, version: VersionView['version']): readonly (readonly [string, string | undefined])[] {
   const { source, baseline, health } = version;
   return [
     ['version', `${version.version} of ${version.model}`],
     ['health', health.state === 'healthy' ? 'healthy' : `unhealthy: ${health.reason} (${health.by})`],
+    ['quarantine', quarantineWords(version)],
     ['source', sourceWords(source)],
     [
       'baseline',

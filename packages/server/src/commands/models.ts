@@ -14,12 +14,13 @@ import {
   type Watch,
 } from '@understudy/core/model';
 import type { ModelVersion } from '@understudy/core/model-version';
+import { assertNotQuarantined, quarantineOf } from '@understudy/core/quarantine';
 import { end } from '@understudy/core/rollout';
 import type { Write } from '../storage/store.ts';
 import { type Caller, type CommandContext, type Plan, runCommand } from './command.ts';
 import { refuseTakenKey } from './flag-library.ts';
 import { passFreezes } from './freezes.ts';
-import { create, type Held, hold, holdModel, holdRollout, holdVersions, replace } from './queries.ts';
+import { create, type Held, hold, holdModel, holdRollout, holdVersions, listBodies, replace } from './queries.ts';
 import type { Receipt } from './receipt.ts';
 
 /** Fields left out keep their values. */
@@ -78,7 +79,8 @@ export async function updateModel(
 
 /**
  * Makes a version champion without a rollout.
- * @throws AppError `version.in_use` while a rollout is live; `freeze.active`; `rollback.unsafe_target` for an unhealthy version
+ * @throws AppError `version.in_use` while a rollout is live; `freeze.active`; `rollback.unsafe_target` for an unhealthy version,
+ *   `version.quarantined` for one that is made of the same file as an unhealthy one
  */
 export async function promoteVersion(
   context: CommandContext,
@@ -107,6 +109,11 @@ export async function promoteVersion(
     const attempt = `promote ${version.version} of "${input.model}"`;
     const place = { model: input.model, atMs, attempt, overrideFreeze: input.overrideFreeze === true };
     const passed = await passFreezes(context, place);
+    assertNotQuarantined(
+      `cannot promote ${version.version} of "${input.model}"`,
+      quarantineOf(version.source, await listBodies(context, 'version'), version),
+      atMs,
+    );
     const next = crown(model.body, { version: version.version, began: 'promotion' }, atMs);
     const message = `${version.version} is champion of "${input.model}"`;
     const writes = [replace('model', model, next), ...guardVersion(versions, version.version), passed.guard];

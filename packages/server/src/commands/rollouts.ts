@@ -3,13 +3,14 @@ import { approvalNeedOf, approve } from '@understudy/core/approval';
 import { AppError } from '@understudy/core/errors';
 import { crown, findVersion, markUnhealthy, type Model } from '@understudy/core/model';
 import { isLoadable, type ModelVersion } from '@understudy/core/model-version';
+import { assertNotQuarantined, quarantineOf } from '@understudy/core/quarantine';
 import type { Plan as RolloutPlan } from '@understudy/core/plan';
 import { type Act, end, isLive, pause, resume, type Rollout, type RolloutState } from '@understudy/core/rollout';
 import type { Write } from '../storage/store.ts';
 import { type Caller, type CommandContext, type Plan, runCommand } from './command.ts';
 import { passFreezes } from './freezes.ts';
 import { rollBackModel } from './models.ts';
-import { create, type Held, holdModel, holdRollout, holdVersions, replace } from './queries.ts';
+import { create, type Held, holdModel, holdRollout, holdVersions, listBodies, replace } from './queries.ts';
 import type { Receipt } from './receipt.ts';
 import { openingOf, type RehearseChecks } from './rollout-opening.ts';
 
@@ -221,6 +222,11 @@ async function planStart(
     input.challenger,
   );
   const champion = assertCanStart(model.body, challenger, input);
+  assertNotQuarantined(
+    `cannot start a rollout of ${challenger.version} for "${input.model}"`,
+    quarantineOf(challenger.source, await listBodies(context, 'version'), challenger),
+    input.atMs,
+  );
   const versionOfChampion = versions.find((held) => held.body.version === champion)?.body;
   assertServedAlike(versionOfChampion, challenger);
   const id = `${input.model}-${model.body.rolloutCount + 1}`;

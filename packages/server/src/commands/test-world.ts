@@ -38,6 +38,8 @@ export interface TestWorld {
   report(ready: readonly string[], traffic: readonly Traffic[]): Promise<void>;
   /** What reports say from now on about the trial of `v2`. */
   trial: Trial | undefined;
+  /** What reports say from now on about single versions. */
+  told: Readonly<Record<string, Partial<Pick<Readiness, 'state' | 'detail' | 'probe'>>>>;
   register(...versions: readonly string[]): Promise<void>;
 }
 
@@ -65,6 +67,7 @@ export async function openTestWorld(): Promise<TestWorld> {
 
   const world: TestWorld = {
     trial: undefined,
+    told: {},
     context,
     store,
     register,
@@ -80,6 +83,7 @@ export async function openTestWorld(): Promise<TestWorld> {
         state: 'ready',
         detail: 'inline',
         ...told(version),
+        ...world.told[version],
       }));
       const blocks = traffic.map((seen) => ({
         model: MODEL,

@@ -3,10 +3,11 @@ import { AppError } from '@understudy/core/errors';
 import { challengerFlagKey } from '@understudy/core/flags/rollout-flags';
 import { findVersion, markUnhealthy } from '@understudy/core/model';
 import type { Baseline, ModelVersion, VersionSource } from '@understudy/core/model-version';
+import { assertNotQuarantined, quarantineOf } from '@understudy/core/quarantine';
 import type { Write } from '../storage/store.ts';
 import { type Caller, type CommandContext, runCommand } from './command.ts';
 import { refuseTakenKey } from './flag-library.ts';
-import { create, type Held, holdModel, holdVersions, replace, versionId } from './queries.ts';
+import { create, type Held, holdModel, holdVersions, listBodies, replace, versionId } from './queries.ts';
 import type { Receipt } from './receipt.ts';
 
 /** A new version, with its source checked and its baseline computed. */
@@ -18,7 +19,10 @@ export interface RegisterInput {
   readonly note: string;
 }
 
-/** @throws AppError `version.already_exists`: versions are immutable, and their names are never used again */
+/**
+ * @throws AppError `version.already_exists`: versions are immutable, and their names are never used again;
+ *   `version.quarantined` when a version made of the same file was found unhealthy
+ */
 export async function registerVersion(context: CommandContext, caller: Caller, input: RegisterInput): Promise<Receipt> {
   return runCommand(context, caller, async (atMs) => {
     await holdModel(context, input.model);
@@ -31,6 +35,7 @@ export async function registerVersion(context: CommandContext, caller: Caller, i
       );
     }
     const attempt = `register ${input.version} of "${input.model}"`;
+    assertNotQuarantined(`cannot ${attempt}`, quarantineOf(input.source, await listBodies(context, 'version')), atMs);
     await refuseTakenKey(context, challengerFlagKey(input.model, input.version), attempt);
     const { baseline } = input;
     const version: ModelVersion = {
@@ -68,6 +73,38 @@ export async function setVersionHealth(
     const message = `${input.version} of "${input.model}" is marked ${state}`;
     const writes = [replace('version', held, next), ...(await solveAlarm(context, next))];
     return { commit: { writes, action: `version.marked-${state}`, reason }, receipt: { outcome: 'done', message, id: held.id } };
+  });
+}
+
+/**
+ * Lets the file of an unhealthy version be used by other versions again; the version itself stays unhealthy.
+ * @throws AppError `request.invalid` for a version that is made of no file
+ */
+export async function releaseArtifact(
+  context: CommandContext,
+  caller: Caller,
+  input: { readonly model: string; readonly version: string; readonly reason: string },
+): Promise<Receipt> {
+  return runCommand(context, caller, async (atMs) => {
+    const held = await holdVersion(context, input);
+    const { source, health } = held.body;
+    const name = `${input.version} of "${input.model}"`;
+    if (source.kind !== 'onnx') {
+      throw new AppError(
+        'request.invalid',
+        `cannot release the file of ${name}: it has none, it is ${source.kind}; only uploaded files are quarantined`,
+      );
+    }
+    if (health.state === 'healthy' || health.released !== undefined) {
+      return { nothing: { outcome: 'already-done', message: `the file of ${name} is not quarantined`, id: held.id } };
+    }
+    const released = { reason: input.reason, by: caller.actor, atMs };
+    const writes = [replace('version', held, { ...held.body, health: { ...health, released } })];
+    const message = `other versions may be made of the file of ${name} again; ${input.version} itself stays unhealthy`;
+    return {
+      commit: { writes, action: 'version.released', reason: input.reason },
+      receipt: { outcome: 'done', message, id: held.id },
+    };
   });
 }
 

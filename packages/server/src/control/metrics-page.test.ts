@@ -23,6 +23,10 @@ const NUMBERS: GatewayNumbers = {
   breakerDiverted: 9,
   breakerProbes: 3,
   trials: [{ model: 'fraud', version: 'v8', breaker: 'half-open', isLeaseOver: true }],
+  standbys: [
+    { model: 'fraud', version: 'v6', outcome: 'ok' },
+    { model: 'fraud', version: 'v5', outcome: 'failed' },
+  ],
   pendingReports: 1,
   lostBlocks: 0,
 };
@@ -45,6 +49,8 @@ describe('the metrics page', () => {
     'understudy_requests_refused_total 4',
     'understudy_breaker_open_ratio{model="fraud",version="v8"} 0.5',
     'understudy_lease_over_ratio{model="fraud",version="v8"} 1',
+    'understudy_standby_ok_ratio{model="fraud",version="v6"} 1',
+    'understudy_standby_ok_ratio{model="fraud",version="v5"} 0',
     'understudy_breaker_openings_total 2',
     'understudy_breaker_diverted_requests_total 9',
     'understudy_breaker_probes_total 3',

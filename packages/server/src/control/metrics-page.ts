@@ -44,6 +44,11 @@ export interface GatewayNumbers {
     readonly breaker: 'closed' | 'half-open' | 'open';
     readonly isLeaseOver: boolean;
   }[];
+  readonly standbys: readonly {
+    readonly model: string;
+    readonly version: string;
+    readonly outcome: 'ok' | 'failed' | 'unproven';
+  }[];
   readonly pendingReports: number;
   readonly lostBlocks: number;
 }
@@ -117,6 +122,7 @@ function addEnvironment(registry: Registry, { models, rollouts, revision }: Envi
   );
 }
 
+const PROBE_RATIO = { ok: 1, unproven: 0.5, failed: 0 } as const;
 const OPEN_RATIO = { closed: 0, 'half-open': 0.5, open: 1 } as const;
 
 function addGateway(registry: Registry, numbers: GatewayNumbers): void {
@@ -142,6 +148,12 @@ function addGateway(registry: Registry, numbers: GatewayNumbers): void {
     'understudy_lease_over_ratio',
     '1 while this gateway serves the share judged safe last, as it has not heard from the control plane.',
     numbers.trials.map(({ model, version, isLeaseOver }): Sample => [{ model, version }, isLeaseOver ? 1 : 0]),
+  );
+  gauge(
+    registry,
+    'understudy_standby_ok_ratio',
+    '1 when a version kept for a rollback answered its last probe, 0 when it failed it, 0.5 when that proves nothing.',
+    numbers.standbys.map(({ model, version, outcome }): Sample => [{ model, version }, PROBE_RATIO[outcome]]),
   );
   if (numbers.snapshotAgeMs !== undefined) {
     gauge(registry, 'understudy_gateway_snapshot_age_seconds', 'Time since a snapshot was last heard of.', [

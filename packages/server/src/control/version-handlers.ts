@@ -1,6 +1,6 @@
 /** Handlers of versions and uploaded artifacts. */
 import { promoteVersion } from '../commands/models.ts';
-import { registerVersion, setBaseline, setVersionHealth } from '../commands/versions.ts';
+import { registerVersion, releaseArtifact, setBaseline, setVersionHealth } from '../commands/versions.ts';
 import { baselineOfInput, liveBaseline } from './baseline-input.ts';
 import type { Handlers } from './call.ts';
 import { outcomeOf } from './outcome.ts';
@@ -25,6 +25,8 @@ export const VERSION_HANDLERS = {
     await setVersionHealth(context, caller, { ...params, ...body });
     return { version: await getVersion(context, params) };
   },
+  releaseArtifact: async (context, { caller, params, body }) =>
+    outcomeOf(await releaseArtifact(context, caller, { ...params, ...body })),
   setBaseline: async (context, { caller, params, body }) => {
     const { source } = await getVersion(context, params);
     const baseline = 'live' in body ? await liveBaseline(context, params) : await baselineOfInput(context, source, body);

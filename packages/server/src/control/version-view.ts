@@ -2,8 +2,9 @@
 import type { VersionView } from '@understudy/contract/views';
 import { findVersion, type Model } from '@understudy/core/model';
 import type { ModelVersion } from '@understudy/core/model-version';
+import { sameAddressWarnings } from '@understudy/core/quarantine';
 import type { Rollout } from '@understudy/core/rollout';
-import { getModel, getVersions } from '../commands/queries.ts';
+import { getModel, getVersions, listBodies } from '../commands/queries.ts';
 import type { HandlerContext } from './call.ts';
 import { readinessOf } from './gateway-view.ts';
 import { liveRolloutOf } from './model-view.ts';
@@ -11,17 +12,24 @@ import { liveRolloutOf } from './model-view.ts';
 /** Every version of a model, oldest first. @throws AppError `model.not_found` */
 export async function viewVersions(context: HandlerContext, name: string): Promise<VersionView[]> {
   const model = await getModel(context, name);
-  const [versions, rollout, gateways] = await Promise.all([
-    getVersions(context, name),
+  const [everywhere, rollout, gateways] = await Promise.all([
+    listBodies(context, 'version'),
     liveRolloutOf(context, model),
     context.store.gateways(context.environment),
   ]);
   const atMs = context.clock.nowMs();
-  return versions.map((version) => ({
-    version,
-    role: roleOf(version.version, model, rollout),
-    readiness: readinessOf(gateways, version, atMs),
-  }));
+  const versions = everywhere.filter((version) => version.model === name);
+  return versions
+    .toSorted((a, b) => a.registeredAtMs - b.registeredAtMs)
+    .map((version) => {
+      const warnings = sameAddressWarnings(version, everywhere, atMs);
+      return {
+        version,
+        role: roleOf(version.version, model, rollout),
+        readiness: readinessOf(gateways, version, atMs),
+        ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
+      };
+    });
 }
 
 /** @throws AppError `model.not_found`, `version.not_found` */

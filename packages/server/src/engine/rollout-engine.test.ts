@@ -1,9 +1,11 @@
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
+import { withBake } from '@understudy/core/bake';
+import { compileSnapshot } from '@understudy/core/snapshot';
 import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
 import { BUILT_IN_PLANS, type Plan } from '@understudy/core/plan';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { updateModel, rollBackModel } from '../commands/models.ts';
-import { getModel, getRollout, getVersions } from '../commands/queries.ts';
+import { getModel, getRollout, getVersions, loadEnvironment } from '../commands/queries.ts';
 import { pauseRollout, promoteRollout, resumeRollout, startRollout } from '../commands/rollouts.ts';
 import { HUMAN, openTestWorld, type TestWorld, type Traffic } from '../commands/test-world.ts';
 import { type Engine, type EngineLog, openEngine } from './rollout-engine.ts';
@@ -77,6 +79,35 @@ describe('the staircase', () => {
     expect((await getModel(world.context, MODEL)).champion).toBe('v2');
     const decisions = await world.store.decisions('production', id, 10);
     expect(decisions.map((stored) => stored.decision.action)).toEqual(['promote', 'advance', 'hold', 'begin']);
+  });
+
+  describe('with a bake', () => {
+    const steps = withBake(PLAN.steps, { holdMs: 30_000, holdBackPercent: 5, minSamples: 60 });
+    const reach = async (): Promise<string> => {
+      const id = await start({ ...PLAN, steps });
+      for (let round = 0; round < 3; round += 1) await check(id);
+      expect(await phase(id)).toBe('step 3');
+      return id;
+    };
+
+    it('keeps some subjects on the old champion for its hold, then promotes', async () => {
+      const id = await reach();
+      await check(id, { requests: 950 }, { requests: 50 });
+      expect(await phase(id)).toBe('step 3');
+      expect((await getModel(world.context, MODEL)).champion).toBe('v1');
+      const snapshot = compileSnapshot(await loadEnvironment(world.context));
+      expect(snapshot.models[0]?.rollout?.boundary).toBe(95_000);
+      for (let round = 0; round < 2; round += 1) await check(id, { requests: 950 }, { requests: 50 });
+      expect(await phase(id)).toBe('promoted');
+      expect((await getModel(world.context, MODEL)).champion).toBe('v2');
+    });
+
+    it('goes back to a champion that never left, as soon as there is harm', async () => {
+      const id = await reach();
+      await check(id, { requests: 950, errors: 300 }, { requests: 50 });
+      expect(await phase(id)).toBe('rolled-back');
+      expect((await getModel(world.context, MODEL)).terms).toHaveLength(1);
+    });
   });
 
   it('holds while a gateway has cut the challenger off, says so, and goes on afterwards', async () => {

@@ -8,6 +8,7 @@ import { SILENT_MS } from '@understudy/core/shadow-silence';
 import type { WatchFinding } from '@understudy/core/watch';
 import type { CommandContext } from '../commands/command.ts';
 import { loadEnvironment } from '../commands/queries.ts';
+import { noteStandbys } from '../commands/standbys.ts';
 import { type ChampionWatch, openChampionWatch, type WatchOutcome } from './champion-watch.ts';
 import { readChampionTraffic } from '../commands/evidence-reader.ts';
 import { type FeedbackCohorts, openFeedbackCohorts } from './feedback-cohorts.ts';
@@ -40,6 +41,9 @@ export interface Engine {
 // Cohorts are minutes.
 const FEEDBACK_EVERY_MS = 10_000;
 
+// Gateways try standbys once a minute.
+const STANDBYS_EVERY_MS = 5000;
+
 // A live baseline is made of what the version predicted within the last day.
 const BASELINE_LOOK_BACK_MS = 86_400_000;
 
@@ -48,8 +52,16 @@ export function openEngine(context: CommandContext, log: EngineLog): Engine {
   const watch = openChampionWatch(context);
   const late = openLateTruth(context, judge);
   const shadows = openShadowWatch(context);
-  const cohorts = openFeedbackCohorts(context);
-  const tend = openTending({ judge, watch, late, cohorts, shadows, log, isDue: openPace(context.clock) });
+  const tend = openTending({
+    context,
+    judge,
+    watch,
+    late,
+    cohorts: openFeedbackCohorts(context),
+    shadows,
+    log,
+    isDue: openPace(context.clock),
+  });
   let ticking: Promise<void> = Promise.resolve();
 
   async function round(): Promise<void> {
@@ -90,6 +102,7 @@ interface Trials {
 }
 
 interface Tending {
+  readonly context: CommandContext;
   readonly judge: RolloutJudge;
   readonly watch: ChampionWatch;
   readonly late: LateTruth;
@@ -101,6 +114,7 @@ interface Tending {
 
 /** What a tick does for one model. One model's trouble never stops the others; the next tick tries again. */
 function openTending({
+  context,
   judge,
   watch,
   late,
@@ -140,11 +154,19 @@ function openTending({
     log.warn({ model: model.name, shadow, silentMs: seen.silentMs, dropped: seen.tally.pairs?.dropped ?? {} }, 'shadow.silent');
   }
 
+  async function lookAfterStandbys({ name, terms }: Model): Promise<void> {
+    // A first champion has nobody behind it.
+    if (terms.length < 2 || !isDue(`standbys ${name}`, STANDBYS_EVERY_MS)) return;
+    const noted = await noteStandbys(context, name);
+    if (noted !== undefined) log.warn({ model: name, message: noted.message }, 'standbys.changed');
+  }
+
   return async (model, { live, provisional }) => {
     try {
       if (isDue(`feedback ${model.name}`, FEEDBACK_EVERY_MS)) await cohorts.judge(model);
       if (live !== undefined) await evaluate(live);
       if (provisional !== undefined) await lookBack(provisional);
+      await lookAfterStandbys(model);
       await watchOver(model, live);
       await listenTo(model, live);
     } catch (error) {

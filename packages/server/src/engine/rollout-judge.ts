@@ -1,4 +1,5 @@
 /** Decides on one live rollout: gathers what is known, asks the core, commits the answer. Safe to run any number of times, anywhere. */
+import { unfitBecause } from '@understudy/core/quarantine';
 import type { VersionSource } from '@understudy/core/model-version';
 import type { Judgement } from '@understudy/core/policy';
 import { decide, type Decision, isLive, type Rollout, type Situation } from '@understudy/core/rollout';
@@ -60,7 +61,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
     const versions = await getVersions(context, rollout.model);
     const challenger = versions.find((version) => version.version === rollout.challenger);
     const { atMs, judgement } = ledger.judge(rollout);
-    const unhealthy = challenger?.health.state === 'unhealthy' ? challenger.health.reason : undefined;
+    const unhealthy = challenger === undefined ? undefined : unfitBecause(challenger, versions);
     return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout), shadow: ledger.shadow(rollout) };
   }
 

@@ -51,6 +51,8 @@ export interface GatewayStats {
   readonly breakerProbes: number;
   /** Challengers of live rollouts. */
   readonly trials: readonly TrialStats[];
+  /** Versions that are kept for a rollback and were tried. */
+  readonly standbys: readonly StandbyStats[];
   /** Reports that the control plane has not taken yet. */
   readonly pendingReports: number;
   /** Blocks of evidence given up for lack of room. */
@@ -63,6 +65,13 @@ export interface TrialStats {
   readonly version: string;
   readonly breaker: 'closed' | 'half-open' | 'open';
   readonly isLeaseOver: boolean;
+}
+
+/** What the newest try of a version came to that is kept for a rollback. */
+export interface StandbyStats {
+  readonly model: string;
+  readonly version: string;
+  readonly outcome: 'ok' | 'failed' | 'unproven';
 }
 
 export interface Gateway {

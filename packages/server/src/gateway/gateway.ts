@@ -17,11 +17,12 @@ import { type HandlerContext, openRequestHandler } from './request-handler.ts';
 import { openRequestIds, type RequestIds } from './request-id.ts';
 import { openShadowLanes, type ShadowLanes } from './shadow-lane.ts';
 import { openRoutingTable, type RoutingTable } from './routing-table.ts';
+import { openStandbyProbes, type StandbyProbes } from './standby-probes.ts';
 
 /** Listens, subscribes to snapshots and reports. Serves as soon as a snapshot has come and its champions are loaded. */
 export async function openGateway(options: GatewayOptions, ports: GatewayPorts): Promise<Gateway> {
   const parts = openParts(options, ports);
-  const { table, recorder, authentication, life, lease } = parts;
+  const { table, recorder, standbys, authentication, life, lease } = parts;
   const { clock, timers } = ports;
   const server = await listen(openRequestHandler(handlerContextOf(parts, options, ports)), options);
   const silent = watchSilentConnections(server);
@@ -41,6 +42,7 @@ export async function openGateway(options: GatewayOptions, ports: GatewayPorts):
   );
   const endReports = (): Promise<void> => {
     unsubscribe();
+    standbys.close();
     return recorder.close();
   };
   const views = {
@@ -59,6 +61,7 @@ interface Parts {
   readonly ids: RequestIds;
   readonly recorder: Recorder;
   readonly table: RoutingTable;
+  readonly standbys: StandbyProbes;
   readonly life: Life;
   readonly lease: Lease;
   readonly authentication: Authentication;
@@ -82,15 +85,17 @@ function openParts(options: GatewayOptions, ports: GatewayPorts): Parts {
     timers,
     random: ports.random,
     makersFor: (environment) => ({ environment, recorder, counters, ids, trials, shadows }),
+    probeOf: (loaded) => standbys.probeOf(loaded),
     onRefused(reason) {
       counts.refusedSnapshots++;
       ports.log('gateway.snapshot_refused', { reason });
     },
   });
+  const standbys: StandbyProbes = openStandbyProbes({ clock, timers, log: ports.log, standbys: () => table.standbys() });
   const life: Life = { phase: 'serving', snapshotAtMs: undefined };
   const authentication = openAuthentication(clock, options.allowAnonymous);
   const admission = openAdmission(options.maxInFlight);
-  return { counts, counters, shadows, ids, recorder, table, life, lease, authentication, admission };
+  return { counts, counters, shadows, ids, recorder, table, standbys, life, lease, authentication, admission };
 }
 
 function handlerContextOf(parts: Parts, options: GatewayOptions, ports: GatewayPorts): HandlerContext {
@@ -113,7 +118,8 @@ function handlerContextOf(parts: Parts, options: GatewayOptions, ports: GatewayP
   };
 }
 
-function statsOf({ table, life, admission, counters, shadows, counts, recorder }: Parts, clock: Clock): GatewayStats {
+function statsOf(parts: Parts, clock: Clock): GatewayStats {
+  const { table, standbys, life, admission, counters, shadows, counts, recorder } = parts;
   return {
     revision: table.revision,
     snapshotAgeMs: life.snapshotAtMs === undefined ? undefined : clock.nowMs() - life.snapshotAtMs,
@@ -128,6 +134,10 @@ function statsOf({ table, life, admission, counters, shadows, counts, recorder }
       breaker: trial.breaker.state,
       isLeaseOver: trial.leaseOverSinceMs !== undefined,
     })),
+    standbys: table.standbys().flatMap(({ loaded: { model, version }, loaded }) => {
+      const probe = standbys.probeOf(loaded);
+      return probe === undefined ? [] : [{ model, version, outcome: probe.outcome }];
+    }),
     overloaded: admission.refused,
     ...recorder.stats(),
   };

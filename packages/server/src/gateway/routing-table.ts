@@ -1,10 +1,12 @@
 /** Which versions answer for each model, by the newest snapshot that this gateway could take in. The hot path reads it, once a request. */
 import type { Readiness, Trial } from '@understudy/contract/report';
 import type { Snapshot, SnapshotModel, SnapshotVersion } from '@understudy/core/snapshot';
+import type { Probe } from '@understudy/core/standby';
 import { type LoadedVersion, type LoadingPorts, loadVersion } from './loaded-version.ts';
 import { type ModelEntry, modelEntryOf } from './model-entry.ts';
 import type { SeatMakers } from './seat.ts';
 import { refusalOf } from './snapshot-check.ts';
+import type { Standby } from './standby-probes.ts';
 
 export interface RoutingTable {
   /** Takes a snapshot in; one that does not fit is refused, changes nothing and gives false. */
@@ -19,6 +21,8 @@ export interface RoutingTable {
   readiness(nowMs: number): readonly Readiness[];
   /** Challengers of live rollouts that are loaded here. */
   trials(nowMs: number): readonly PresentTrial[];
+  /** Versions that are loaded to be at hand and answer nobody. */
+  standbys(): readonly Standby[];
   /** Why this gateway is not ready to serve every model; empty when it is. */
   problems(): readonly string[];
   /** The same for anybody to read: no names, no details. */
@@ -37,6 +41,8 @@ export interface PresentTrial {
 export interface RoutingTablePorts extends LoadingPorts {
   /** Makers of seats for an environment. */
   makersFor(environment: string): SeatMakers;
+  /** The newest try of a version that answers nobody. */
+  probeOf?(loaded: LoadedVersion): Probe | undefined;
   /** Told about a snapshot that was refused. */
   onRefused(reason: string): void;
 }
@@ -81,11 +87,23 @@ export function openRoutingTable(ports: RoutingTablePorts): RoutingTable {
     readiness: (nowMs) =>
       modelsOf(state).flatMap((model) => {
         const trial = trialIn(state, model.name, nowMs);
-        return [...versionsOf(state, model).values()].map(({ readiness }) =>
-          trial?.version === readiness.version ? { ...readiness, trial: trial.trial } : readiness,
-        );
+        return [...versionsOf(state, model).values()].map((loaded) => {
+          const { readiness } = loaded;
+          const probe = isStandby(model, loaded.version) ? ports.probeOf?.(loaded) : undefined;
+          return {
+            ...readiness,
+            ...(probe === undefined ? {} : { probe }),
+            ...(trial?.version === readiness.version ? { trial: trial.trial } : {}),
+          };
+        });
       }),
     trials: (nowMs) => modelsOf(state).flatMap(({ name }) => trialIn(state, name, nowMs) ?? []),
+    standbys: () =>
+      modelsOf(state).flatMap((model) =>
+        [...versionsOf(state, model).values()].flatMap((loaded) =>
+          isStandby(model, loaded.version) ? [{ loaded, golden: model.golden, deadlineMs: model.routing.deadlineMs }] : [],
+        ),
+      ),
     problems: () => problemsOf(state),
     summary: () => summaryOf(state),
     async close() {
@@ -143,6 +161,11 @@ function trialIn(state: TableState, model: string, nowMs: number): PresentTrial 
   const { trial, model: served } = state.entries.get(model) ?? {};
   if (trial === undefined || served?.rollout === undefined) return undefined;
   return { model, version: trial.challenger.version, trial: trial.report(served.rollout, nowMs) };
+}
+
+/** The champion and the challenger are tried by their users. */
+function isStandby({ standbys = [], champion, rollout }: SnapshotModel, version: string): boolean {
+  return standbys.includes(version) && version !== champion && version !== rollout?.challenger;
 }
 
 function modelsOf(state: TableState): readonly SnapshotModel[] {

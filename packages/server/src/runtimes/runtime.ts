@@ -58,6 +58,11 @@ export interface UpstreamRuntime {
   readonly remoteModel: string;
   /** Posts a prediction request. The function returned gives it up; the handler hears nothing after that. */
   send(call: UpstreamCall, handler: AnswerHandler): () => void;
+  /**
+   * Asks again what was asked at opening: whether the server is there, and says that its model is ready where its protocol can.
+   * @throws AppError `upstream.unreachable` or `upstream.bad_response`
+   */
+  assertThere(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -36,8 +36,10 @@ export async function openUpstream(
   const paths = pathsOf(source.protocol, source.remoteModel);
   const path = `${prefix}${paths.predict}`;
   const pool = openHttp1Pool(base, options);
+  const assertThere = (): Promise<void> =>
+    probe(pool, `${prefix}${paths.probe}`, { ...options, isBinding: paths.isProbeBinding, url: source.url });
   try {
-    await probe(pool, `${prefix}${paths.probe}`, { ...options, isBinding: paths.isProbeBinding, url: source.url });
+    await assertThere();
   } catch (error) {
     pool.close();
     throw error;
@@ -48,6 +50,7 @@ export async function openUpstream(
     url: source.url,
     remoteModel: source.remoteModel,
     send: ({ headers, body }, handler) => pool.send({ method: 'POST', path, headers, body }, handler),
+    assertThere,
     close() {
       pool.close();
       return Promise.resolve();
