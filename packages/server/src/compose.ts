@@ -254,7 +254,7 @@ interface HookNeeds extends Pick<GatewayNeeds, 'config' | 'log'> {
 function openHooks({ context, config, gateway, idKey, log }: HookNeeds): Hooks {
   const addresses = addressPolicyOf(config, gateway);
   const sender = openHookSender(context, { addresses, key: idKey, random: Math.random, log });
-  return { ...sender, problemOf: addresses.problemOf };
+  return { ...sender, problemOf: (url) => addresses.problemOf(url) };
 }
 
 /** Providers of checks: the same rules, looked at when a plan is saved and again at each question. */

@@ -112,17 +112,33 @@ interface Tending {
   readonly isDue: Pace;
 }
 
+/** Versions that answer nobody: a shadow, and former champions that could take over. */
+function openBystanders({ context, judge, shadows, log, isDue }: Tending) {
+  /** A shadow that is silently dead would pass for one that finds nothing; it is said once a minute. */
+  async function listenTo(model: Model, rollout: Rollout | undefined): Promise<void> {
+    const isCopied = rollout === undefined ? model.shadow !== undefined : shadowStepOf(rollout) !== undefined;
+    if (!isCopied || !isDue(`shadow ${model.name}`, SILENT_MS)) return;
+    const seen = rollout === undefined ? await shadows.lookAt(model) : (await judge.lookAt(rollout)).shadow;
+    if (seen?.silentMs === undefined) return;
+    const shadow = rollout?.challenger ?? model.shadow?.version;
+    log.warn({ model: model.name, shadow, silentMs: seen.silentMs, dropped: seen.tally.pairs?.dropped ?? {} }, 'shadow.silent');
+  }
+
+  async function lookAfterStandbys({ name, terms }: Model): Promise<void> {
+    // A first champion has nobody behind it.
+    if (terms.length < 2 || !isDue(`standbys ${name}`, STANDBYS_EVERY_MS)) return;
+    const noted = await noteStandbys(context, name);
+    if (noted !== undefined) log.warn({ model: name, message: noted.message }, 'standbys.changed');
+  }
+
+  return { listenTo, lookAfterStandbys };
+}
+
 /** What a tick does for one model. One model's trouble never stops the others; the next tick tries again. */
-function openTending({
-  context,
-  judge,
-  watch,
-  late,
-  cohorts,
-  shadows,
-  log,
-  isDue,
-}: Tending): (model: Model, trials: Trials) => Promise<void> {
+function openTending(parts: Tending): (model: Model, trials: Trials) => Promise<void> {
+  const { judge, watch, late, cohorts, log, isDue } = parts;
+  const { listenTo, lookAfterStandbys } = openBystanders(parts);
+
   async function evaluate(rollout: Rollout): Promise<void> {
     // A challenger that has just become ready should not wait for the next check.
     if (rollout.state.phase !== 'preparing' && !isDue(`rollout ${rollout.id}`, rollout.plan.checkEveryMs)) return;
@@ -142,23 +158,6 @@ function openTending({
     const found = await late.check(rollout);
     if (found === undefined) return;
     log.warn({ model: rollout.model, rollout: rollout.id, ...found }, 'rollout.undone-by-late-truth');
-  }
-
-  /** A shadow that is silently dead would pass for one that finds nothing; it is said once a minute. */
-  async function listenTo(model: Model, rollout: Rollout | undefined): Promise<void> {
-    const isCopied = rollout === undefined ? model.shadow !== undefined : shadowStepOf(rollout) !== undefined;
-    if (!isCopied || !isDue(`shadow ${model.name}`, SILENT_MS)) return;
-    const seen = rollout === undefined ? await shadows.lookAt(model) : (await judge.lookAt(rollout)).shadow;
-    if (seen?.silentMs === undefined) return;
-    const shadow = rollout?.challenger ?? model.shadow?.version;
-    log.warn({ model: model.name, shadow, silentMs: seen.silentMs, dropped: seen.tally.pairs?.dropped ?? {} }, 'shadow.silent');
-  }
-
-  async function lookAfterStandbys({ name, terms }: Model): Promise<void> {
-    // A first champion has nobody behind it.
-    if (terms.length < 2 || !isDue(`standbys ${name}`, STANDBYS_EVERY_MS)) return;
-    const noted = await noteStandbys(context, name);
-    if (noted !== undefined) log.warn({ model: name, message: noted.message }, 'standbys.changed');
   }
 
   return async (model, { live, provisional }) => {
