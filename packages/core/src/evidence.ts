@@ -1,6 +1,7 @@
 /** What the gateways saw, as mergeable counts per version, arm and time block. Policies judge it; the gateway's recorder makes it. */
 import type { Measurement } from './checks/measurement.ts';
 import { type Histogram, mergeHistograms } from './histogram.ts';
+import { mergeNamed } from './named.ts';
 import { mergePairs, type PairTally } from './pairs.ts';
 
 /** Which side of a comparison a request was answered by. */
@@ -169,20 +170,4 @@ export function momentsOf(values: readonly number[]): Moments {
 export function addCounts(left: readonly number[], right: readonly number[]): readonly number[] {
   const [long, short] = left.length >= right.length ? [left, right] : [right, left];
   return long.map((count, index) => count + (short[index] ?? 0));
-}
-
-function mergeNamed<T>(
-  left: Readonly<Record<string, T>>,
-  right: Readonly<Record<string, T>>,
-  merge: (a: T, b: T) => T,
-): Readonly<Record<string, T>> {
-  const added = Object.entries(right);
-  if (added.length === 0) return left;
-  // A map, as the names are the user's: `constructor` and `__proto__` must count like any other.
-  const merged = new Map(Object.entries(left));
-  for (const [name, value] of added) {
-    const present = merged.get(name);
-    merged.set(name, present === undefined ? value : merge(present, value));
-  }
-  return Object.fromEntries(merged);
 }

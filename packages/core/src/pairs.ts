@@ -1,6 +1,7 @@
 /** What two versions answered to the same requests, as mergeable counts. Gateways and services make it; paired tests and people read it. */
 import type { Moments } from './evidence.ts';
 import { BUCKET_RATIO, bucketOfLatency, type Histogram, HISTOGRAM_SIZE, latencyOfBucket, mergeHistograms } from './histogram.ts';
+import { mergeNamed } from './named.ts';
 
 /** Of pairs in which something bad happened: on the shadow alone, on the champion alone, on both. */
 export interface Discordance {
@@ -312,19 +313,4 @@ function addSegments(left: SegmentTally, right: SegmentTally): SegmentTally {
     agreed: left.agreed + right.agreed,
     difference: addMoments(left.difference, right.difference),
   };
-}
-
-function mergeNamed<T>(
-  left: Readonly<Record<string, T>>,
-  right: Readonly<Record<string, T>>,
-  merge: (a: T, b: T) => T,
-): Readonly<Record<string, T>> {
-  const added = Object.entries(right);
-  if (added.length === 0) return left;
-  const merged = new Map(Object.entries(left));
-  for (const [name, value] of added) {
-    const present = merged.get(name);
-    merged.set(name, present === undefined ? value : merge(present, value));
-  }
-  return Object.fromEntries(merged);
 }

@@ -11,7 +11,7 @@ import { createAdminToken, createFirstToken } from './commands/tokens.ts';
 import { type Config, dataDirectory, processEnvironment } from './config.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { deriveSecrets } from './derived-secret.ts';
-import type { AddressPolicy } from './checks/check-request.ts';
+import type { AddressPolicy } from './outbound-post.ts';
 import { type CheckAsker, openCheckAsker } from './checks/check-asker.ts';
 import { openCheckPoller } from './checks/check-poller.ts';
 import { rehearseChecks } from './checks/check-rehearsal.ts';

@@ -2,7 +2,8 @@
 import type { CheckConfig, PrometheusCheck, WebhookCheck } from '@understudy/core/checks/config';
 import type { Answer } from '@understudy/core/checks/measurement';
 import { type CheckSubject, fillTemplate } from '@understudy/core/checks/template';
-import { type AddressPolicy, type CheckResponse, send } from './check-request.ts';
+import type { AddressPolicy } from '../outbound-post.ts';
+import { type CheckResponse, send } from './check-request.ts';
 import { authorizationFor, type ReadVariable } from './check-secret.ts';
 import { readPrometheus } from './prometheus-answer.ts';
 import { readWebhook, tidied } from './webhook-answer.ts';

@@ -1,7 +1,7 @@
 /** A server that answers as it is told to, in the place of other people's. Only tests depend on it. */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
-import type { AddressPolicy } from './check-request.ts';
+import type { AddressPolicy } from '../outbound-post.ts';
 
 /** A request as it came. */
 export interface Received {

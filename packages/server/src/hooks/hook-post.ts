@@ -5,7 +5,8 @@ import type { Hook, Try } from '@understudy/core/hook';
 import type { CommandContext } from '../commands/command.ts';
 import { bodyOf } from './hook-body.ts';
 import { type HookMessage, messageOf, testMessage } from './hook-message.ts';
-import { type AddressPolicy, type HookAnswer, postToHook } from './hook-request.ts';
+import type { AddressPolicy } from '../outbound-post.ts';
+import { type HookAnswer, postToHook } from './hook-request.ts';
 import { secretOf, signatureHeaders } from './hook-signature.ts';
 
 export interface HookPostOptions {
