@@ -2,11 +2,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { AppError } from '@understudy/core/errors';
+import { labelsDueMsOf } from '@understudy/core/model';
 import type { Signature } from '@understudy/core/model-version';
 import type { SnapshotVersion } from '@understudy/core/snapshot';
 import type { FastifyPluginCallback } from 'fastify';
 import type { CommandContext } from './commands/command.ts';
-import { loadEnvironment } from './commands/queries.ts';
+import { listBodies, loadEnvironment } from './commands/queries.ts';
 import { createAdminToken, createFirstToken } from './commands/tokens.ts';
 import { type Config, dataDirectory, processEnvironment } from './config.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -132,7 +133,16 @@ export async function startUnderstudy(
     opened.unshift(control);
     const controlUrl = await control.listen({ host: config.host, port: config.controlPort });
     const checks = openCheckPoller(context, asker, log);
-    const housekeeping = startHousekeeping({ engine, checks, feeds: [feed, flags], store, config, clock, log });
+    const housekeeping = startHousekeeping({
+      engine,
+      checks,
+      feeds: [feed, flags],
+      store,
+      longestDueMs: () => longestDueMs(context),
+      config,
+      clock,
+      log,
+    });
     opened.unshift(startHookLoop({ sender: hooks, store, log }), housekeeping, checks);
     if (config.mirrorRedis !== undefined) opened.unshift(openRedisMirror({ url: config.mirrorRedis, store, environment, log }));
     // Last of all: a token that was made by a start that failed would never have been shown.
@@ -242,6 +252,11 @@ async function openRuntime(
   log.info({ model, version, placement, measuredMs }, 'version.loaded');
   if (probe.outcome === 'failed') log.warn({ model, version, probe }, 'version.probe_failed');
   return runtime;
+}
+
+/** Of all models: feedback must not be forgotten before it is due. */
+async function longestDueMs(context: CommandContext): Promise<number> {
+  return Math.max(0, ...(await listBodies(context, 'model')).map(labelsDueMsOf));
 }
 
 interface HookNeeds extends Pick<GatewayNeeds, 'config' | 'log'> {

@@ -9,8 +9,10 @@ export interface Housekeeping {
   readonly feeds: readonly { refresh(): Promise<unknown> }[];
   readonly store: {
     revision(environment: string): Promise<number>;
-    prune(environment: string, before: { readonly evidenceMs: number; readonly idempotencyMs: number }): Promise<unknown>;
+    prune(environment: string, before: ReturnType<typeof pruneBoundsAt>): Promise<unknown>;
   };
+  /** Of all models, the longest time after which labels of a request are due. */
+  readonly longestDueMs: () => Promise<number>;
   readonly config: { readonly environment: string; readonly evidenceDays: number };
   readonly clock: Clock;
   readonly log: { error(fields: object, event: string): void };
@@ -60,7 +62,16 @@ export function startHousekeeping(kept: Housekeeping): { close(): Promise<void> 
   };
 }
 
-async function prune({ store, config, clock }: Housekeeping): Promise<void> {
-  const nowMs = clock.nowMs();
-  await store.prune(config.environment, { evidenceMs: nowMs - config.evidenceDays * DAY_MS, idempotencyMs: nowMs - DAY_MS });
+async function prune({ store, config, clock, longestDueMs }: Housekeeping): Promise<void> {
+  const longest = await longestDueMs();
+  await store.prune(
+    config.environment,
+    pruneBoundsAt(clock.nowMs(), { evidenceDays: config.evidenceDays, longestDueMs: longest }),
+  );
+}
+
+/** Feedback is kept as long as evidence, counted from when it is due: before, it is not evidence yet. */
+export function pruneBoundsAt(nowMs: number, kept: { readonly evidenceDays: number; readonly longestDueMs: number }) {
+  const evidenceMs = nowMs - kept.evidenceDays * DAY_MS;
+  return { evidenceMs, feedbackMs: evidenceMs - kept.longestDueMs, idempotencyMs: nowMs - DAY_MS };
 }

@@ -232,12 +232,12 @@ describe('evidence', () => {
     const id = await eventful(STANDARD);
     const { startedAtMs } = await getRollout(world.context, id);
     const keptSinceMs = startedAtMs + 20_000;
-    await world.store.prune('production', { evidenceMs: keptSinceMs, idempotencyMs: 0 });
+    await world.store.prune('production', { evidenceMs: keptSinceMs, feedbackMs: keptSinceMs, idempotencyMs: 0 });
     expect(await engine.replay(await getRollout(world.context, id), undefined)).toEqual({
       outcome: 'evidence-deleted',
       keptSinceMs,
     });
-    await world.store.prune('production', { evidenceMs: Infinity, idempotencyMs: 0 });
+    await world.store.prune('production', { evidenceMs: Infinity, feedbackMs: Infinity, idempotencyMs: 0 });
     expect(await engine.replay(await getRollout(world.context, id), undefined)).toEqual({ outcome: 'evidence-deleted' });
   });
 

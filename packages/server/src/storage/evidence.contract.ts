@@ -120,7 +120,7 @@ export function testEvidence(open: OpenStore): void {
   it('never gives a cursor twice, also after the newest evidence was deleted', async () => {
     await store.appendReport(ENVIRONMENT, reportOf(1, { blocks: [blockOf('fraud', 1)] }), 1);
     const [first] = await store.evidence(ENVIRONMENT, { afterCursor: 0, limit: 1 });
-    await store.prune(ENVIRONMENT, { evidenceMs: 10, idempotencyMs: 0 });
+    await store.prune(ENVIRONMENT, { evidenceMs: 10, feedbackMs: 10, idempotencyMs: 0 });
     await store.appendReport(ENVIRONMENT, reportOf(2, { blocks: [blockOf('fraud', 20)] }), 20);
     expect(await startsAfter(first?.cursor ?? 0)).toEqual([20]);
   });
@@ -162,7 +162,7 @@ export function testEvidence(open: OpenStore): void {
         await store.commit({ ...put(`m${index}`, 0, 1), environment, atMs, idempotency });
       }
     }
-    const before = { evidenceMs: 10, idempotencyMs: 100 };
+    const before = { evidenceMs: 10, feedbackMs: 10, idempotencyMs: 100 };
     expect(await store.prune(ENVIRONMENT, before)).toEqual({ evidence: 1, idempotency: 1 });
     expect(await store.prune(ENVIRONMENT, before)).toEqual({ evidence: 0, idempotency: 0 });
     expect(await startsAfter(0)).toEqual([10, 11]);

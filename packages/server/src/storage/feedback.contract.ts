@@ -72,7 +72,7 @@ export function testFeedback(open: OpenStore): void {
     await store.saveFeedback(ENVIRONMENT, []);
     expect(await read()).toEqual([]);
     await store.saveFeedback(ENVIRONMENT, [mark(), mark({ request: 'r2', requestAtMs: (COHORT + 1) * COHORT_MS })]);
-    await store.prune(ENVIRONMENT, { evidenceMs: (COHORT + 1) * COHORT_MS, idempotencyMs: 0 });
+    await store.prune(ENVIRONMENT, { evidenceMs: 1e14, feedbackMs: (COHORT + 1) * COHORT_MS, idempotencyMs: 0 });
     expect((await read()).map(({ cohort }) => cohort)).toEqual([COHORT + 1]);
   });
 }

@@ -45,7 +45,7 @@ export function openPostgresEvidence(connection: PostgresConnection, planted: Po
       const text = `SELECT gateway, boot, revision, seen_at_ms, readiness FROM "${schema}".gateways WHERE environment = $1 ORDER BY gateway`;
       return (await repeat('read the gateways', { text, values: [environment] })).map(gatewayOfRow);
     },
-    prune: async (environment, { evidenceMs, idempotencyMs }) => {
+    prune: async (environment, { evidenceMs, feedbackMs, idempotencyMs }) => {
       const old = (table: string, key: string, column: string): string => `
         DELETE FROM "${schema}".${table} WHERE environment = $1 AND (${key}) IN (
           SELECT ${key} FROM "${schema}".${table} WHERE environment = $1 AND ${column} < $2::float8 LIMIT ${ROWS_PER_TURN}
@@ -58,7 +58,7 @@ export function openPostgresEvidence(connection: PostgresConnection, planted: Po
         }
       };
       await all(old('reports', 'gateway, boot, sequence', 'seen_at_ms'), evidenceMs);
-      await all(old('feedback', 'model, cohort, request, name', 'cohort'), cohortOf(evidenceMs));
+      await all(old('feedback', 'model, cohort, request, name', 'cohort'), cohortOf(feedbackMs));
       return {
         evidence: await all(old('evidence', 'cursor', 'start_ms'), evidenceMs),
         idempotency: await all(old('idempotency', 'key', 'at_ms'), idempotencyMs),

@@ -20,7 +20,7 @@ export function openForgetting(link: RedisLink): Pick<Store, 'prune'> {
     prune: async (environment, before) => {
       const keys = keysOf(environment);
       await forgetReports(link, keys, before.evidenceMs);
-      await forgetFeedback(link, keys, cohortOf(before.evidenceMs));
+      await forgetFeedback(link, keys, cohortOf(before.feedbackMs));
       return {
         evidence: await forgetEvidence(link, keys, before.evidenceMs),
         idempotency: await forgetIdempotency(link, keys, before.idempotencyMs),

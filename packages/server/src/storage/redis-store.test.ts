@@ -84,7 +84,10 @@ describeRedis.each(serverPrograms())('%s', (program) => {
     expect(await store.evidence(ENVIRONMENT, { afterCursor: 0, limit: 9 })).toMatchObject([
       { cursor: 9_007_199_254_740_001, seenAtMs: 1_700_000_000_000.125, block: { startMs: 1_700_000_000_000.25 } },
     ]);
-    expect(await store.prune(ENVIRONMENT, { evidenceMs: 2e12, idempotencyMs: 0 })).toEqual({ evidence: 1, idempotency: 0 });
+    expect(await store.prune(ENVIRONMENT, { evidenceMs: 2e12, feedbackMs: 2e12, idempotencyMs: 0 })).toEqual({
+      evidence: 1,
+      idempotency: 0,
+    });
     await store.close();
   });
 });

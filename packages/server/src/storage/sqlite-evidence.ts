@@ -51,7 +51,7 @@ export function openEvidence(connection: Connection): Pick<Store, 'appendReport'
       const idempotency = 'DELETE FROM idempotency WHERE environment = ? AND at_ms < ? LIMIT ?';
       const feedback = 'DELETE FROM feedback WHERE environment = ? AND cohort < ? LIMIT ?';
       await deleteInTurns(connection, reports, [environment, before.evidenceMs]);
-      await deleteInTurns(connection, feedback, [environment, cohortOf(before.evidenceMs)]);
+      await deleteInTurns(connection, feedback, [environment, cohortOf(before.feedbackMs)]);
       return {
         evidence: await deleteInTurns(connection, evidence, [environment, before.evidenceMs]),
         idempotency: await deleteInTurns(connection, idempotency, [environment, before.idempotencyMs]),

@@ -141,7 +141,8 @@ describeRedis('Redis', () => {
     },
     {
       name: 'a clean-up',
-      change: (address: string) => withStore(address, (store) => store.prune(ENVIRONMENT, { evidenceMs: 1e6, idempotencyMs: 0 })),
+      change: (address: string) =>
+        withStore(address, (store) => store.prune(ENVIRONMENT, { evidenceMs: 1e6, feedbackMs: 1e6, idempotencyMs: 0 })),
     },
     {
       name: 'another environment',

@@ -133,6 +133,16 @@ export interface FeedbackQuery {
   readonly toCohort: number;
 }
 
+/** What may be forgotten: all that is older than this. */
+export interface PruneBounds {
+  /** By when evidence began. */
+  readonly evidenceMs: number;
+  /** By when the requests were that something was said of, to the cohort. */
+  readonly feedbackMs: number;
+  /** By when idempotency records were stored. */
+  readonly idempotencyMs: number;
+}
+
 /** A gateway as last heard of. */
 export interface GatewayStatus {
   readonly gateway: string;
@@ -183,11 +193,8 @@ export interface Store {
   saveFeedback(environment: string, marks: readonly FeedbackMark[]): Promise<void>;
   /** Sums of what was last said, by cohort, place, name and lag, in the order of cohorts. */
   feedback(environment: string, query: FeedbackQuery): Promise<readonly FeedbackSum[]>;
-  /** Deletes evidence that began before, and feedback on requests before that; idempotency records older than that; and says how much. */
-  prune(
-    environment: string,
-    before: { readonly evidenceMs: number; readonly idempotencyMs: number },
-  ): Promise<{ readonly evidence: number; readonly idempotency: number }>;
+  /** Deletes what is older than asked, and says how much. */
+  prune(environment: string, before: PruneBounds): Promise<{ readonly evidence: number; readonly idempotency: number }>;
   /** Calls back soon after each commit of this process. A hint to read again, never the truth. */
   onCommit(listener: (environment: string, revision: number) => void): () => void;
   close(): Promise<void>;

@@ -286,7 +286,10 @@ describeRedis('opening', () => {
     await store.saveFeedback(ENVIRONMENT, [MARK]);
     expect(await store.feedback(ENVIRONMENT, { model: 'fraud', fromCohort: 0, toCohort: 9 })).toHaveLength(1);
     expect(await store.keepSecret('key', new Uint8Array([7]))).toEqual(Buffer.from([7]));
-    expect(await store.prune(ENVIRONMENT, { evidenceMs: 1e9, idempotencyMs: 2e12 })).toEqual({ evidence: 1, idempotency: 1 });
+    expect(await store.prune(ENVIRONMENT, { evidenceMs: 1e9, feedbackMs: 1e9, idempotencyMs: 2e12 })).toEqual({
+      evidence: 1,
+      idempotency: 1,
+    });
     expect(await store.feedback(ENVIRONMENT, { model: 'fraud', fromCohort: 0, toCohort: 9 })).toEqual([]);
     const copies = await Promise.all([0, 1].map((n) => openRedisDump(urlOf('understudy', n))));
     closing.push(...copies);
@@ -363,7 +366,10 @@ describeRedis('a cluster of three primaries', () => {
       expect(await store.gateways(environment)).toHaveLength(1);
       await store.saveFeedback(environment, [MARK, { ...MARK, model: 'churn' }]);
       expect(await store.feedback(environment, { model: 'churn', fromCohort: 0, toCohort: 9 })).toHaveLength(1);
-      expect(await store.prune(environment, { evidenceMs: 9, idempotencyMs: 2e12 })).toEqual({ evidence: 2, idempotency: 1 });
+      expect(await store.prune(environment, { evidenceMs: 9, feedbackMs: 9, idempotencyMs: 2e12 })).toEqual({
+        evidence: 2,
+        idempotency: 1,
+      });
     }
     expect(await store.keepSecret('key', new Uint8Array([7]))).toEqual(Buffer.from([7]));
     const waiting = await storeAt(`${patientFor(first?.url ?? '', 2000)}&wait-replicas=1`);
