@@ -24,14 +24,15 @@ const SERVER_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   cli: [],
   demo: [],
   followers: ['commands', 'storage'],
+  remote: [],
 };
 
 const serverPackages: ImportBan = {
   regex: '^@understudy/(sdk|server|dashboard)(/|$)',
-  message: `server imports only the packages contract and core, and its own files by relative path. ${WHY}`,
+  message: `server imports only the packages contract, core and feed, and its own files by relative path. ${WHY}`,
 };
 const leavePackage: ImportBan = {
-  regex: '(^|/)packages/|/node_modules/|\\.\\./(core|contract|server|sdk|dashboard)/(src|bin)/',
+  regex: '(^|/)packages/|/node_modules/|\\.\\./(core|contract|feed|server|sdk|dashboard)/(src|bin)/',
   message: `import another package by its name. ${WHY}`,
 };
 const wiring: ImportBan = {
@@ -54,7 +55,7 @@ const rootLeaf: ImportBan = {
 
 function folderBans(folder: string, below: readonly string[]): ImportBan[] {
   const banned = Object.keys(SERVER_FOLDERS).filter((other) => other !== folder && !below.includes(other));
-  const allowed = ['contract', 'core', ...below].join(', ');
+  const allowed = ['contract', 'core', 'feed', ...below].join(', ');
   const folders: ImportBan = {
     regex: `\\.\\./(${banned.join('|')})(/|$)`,
     message: `${folder} may import only ${allowed}. ${WHY}`,
@@ -67,11 +68,25 @@ function folderBans(folder: string, below: readonly string[]): ImportBan[] {
 function sdkBans(besides: string[]): ImportBan[] {
   return [
     {
-      group: ['*', '!./*', '!@understudy', '!@understudy/core', '!@understudy/core/**', ...besides],
-      message: `sdk imports only core: it has no dependencies. ${WHY}`,
+      group: [
+        '*',
+        '!./*',
+        '!@understudy',
+        '!@understudy/core',
+        '!@understudy/core/**',
+        '!@understudy/feed',
+        '!@understudy/feed/**',
+        ...besides,
+      ],
+      message: `sdk imports only core and feed: it has no dependencies. ${WHY}`,
     },
-    { regex: '^@understudy/(contract|sdk|server|dashboard)(/|$)', message: `sdk imports only core. ${WHY}` },
+    { regex: '^@understudy/(contract|sdk|server|dashboard)(/|$)', message: `sdk imports only core and feed. ${WHY}` },
   ];
+}
+
+/** @param besides what a single file may import, as patterns that lift the ban */
+function feedBans(besides: string[]): ImportBan[] {
+  return [{ group: ['*', '!./*', ...besides], message: `feed imports only its own files: it has no dependencies. ${WHY}` }];
 }
 
 function imports(files: string[], patterns: ImportBan[]): OxlintOverride {
@@ -148,14 +163,18 @@ export default defineConfig({
           group: ['*', '!./*', '!zod', '!@understudy', '!@understudy/core', '!@understudy/core/**'],
           message: `contract imports only core and zod. ${WHY}`,
         },
-        { regex: '^@understudy/(contract|sdk|server|dashboard)(/|$)', message: `contract imports only core and zod. ${WHY}` },
+        {
+          regex: '^@understudy/(contract|feed|sdk|server|dashboard)(/|$)',
+          message: `contract imports only core and zod. ${WHY}`,
+        },
       ],
     ),
     imports(['packages/sdk/src/**'], sdkBans([])),
     // Inlined at build, so that the published package has no dependencies all the same.
     imports(['packages/sdk/src/linear-regex.ts'], sdkBans(['!re2js'])),
-    // Only in the entry for servers; browsers get nothing of it.
-    imports(['packages/sdk/src/file-storage.ts'], sdkBans(['!node:crypto', '!node:fs', '!node:fs/promises', '!node:path'])),
+    imports(['packages/feed/src/**'], feedBans([])),
+    // Of the SDK only the entry for servers has it; browsers get nothing of it.
+    imports(['packages/feed/src/file-storage.ts'], feedBans(['!node:crypto', '!node:fs', '!node:fs/promises', '!node:path'])),
     // Root files other than the wiring (clock.ts, config.ts, log.ts …) are leaves that every folder may import.
     imports(['packages/server/src/*.ts'], [serverPackages, leavePackage, wiring, environment, drivers, rootLeaf]),
     imports(
@@ -185,7 +204,7 @@ export default defineConfig({
       },
     },
     // A test may wire its subject to a real backend; a test of core stays with core, the test tools and files of vectors.
-    imports(['packages/{contract,sdk}/src/**/*.test.ts', 'packages/server/src/**/*.{test,contract}.ts'], [leavePackage]),
+    imports(['packages/{contract,feed,sdk}/src/**/*.test.ts', 'packages/server/src/**/*.{test,contract}.ts'], [leavePackage]),
     imports(
       ['packages/core/src/**/*.test.ts'],
       [

@@ -1,4 +1,4 @@
-/** Builds what is published of the SDK: one file of JavaScript for each entry, with core and the regex library in it, and types. */
+/** Builds what is published of the SDK: one file of JavaScript for each entry, with core, feed and the regex library in it, and types. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -42,7 +42,7 @@ function emitTypes(): void {
   const flags =
     '--ignoreConfig --declaration --emitDeclarationOnly --strict --exactOptionalPropertyTypes --skipLibCheck ' +
     '--rewriteRelativeImportExtensions --target es2024 --lib es2024,dom,dom.iterable,dom.asynciterable --module nodenext --types node';
-  const files = [...Object.values(ENTRIES).map((file) => join(SDK, `src/${file}.ts`)), ...coreFiles()];
+  const files = [...Object.values(ENTRIES).map((file) => join(SDK, `src/${file}.ts`)), ...inlinedFiles()];
   const places = ['--rootDir', join(ROOT, 'packages'), '--outDir', types];
   execFileSync(process.execPath, [tsc, ...flags.split(' '), ...places, ...files], { stdio: 'inherit' });
   for (const path of readdirSync(types, { recursive: true, encoding: 'utf8' }).map((name) => join(types, name))) {
@@ -57,11 +57,14 @@ function emitTypes(): void {
   }
 }
 
-/** The compiler takes core for a library, of which it writes no declarations unless it is told to. */
-function coreFiles(): readonly string[] {
-  const sources = readdirSync(join(SDK, 'src')).map((name) => readFileSync(join(SDK, 'src', name), 'utf8'));
-  const names = sources.flatMap((text) => [...text.matchAll(/'@understudy\/core\/([\w/-]+)'/g)].map(([, name]) => name));
-  return [...new Set(names)].map((name) => join(ROOT, `packages/core/src/${name}.ts`));
+/** The compiler takes core and feed for libraries, of which it writes no declarations unless it is told to. */
+function inlinedFiles(): readonly string[] {
+  const folders = [join(SDK, 'src'), join(ROOT, 'packages/feed/src')];
+  const sources = folders.flatMap((folder) => readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8')));
+  const files = sources.flatMap((text) =>
+    [...text.matchAll(/'@understudy\/(core|feed)\/([\w/-]+)'/g)].map(([, part, name]) => `packages/${part}/src/${name}.ts`),
+  );
+  return [...new Set(files)].map((file) => join(ROOT, file));
 }
 
 /** The declarations that the published ones lead to. */
@@ -76,12 +79,12 @@ function reachable(from: readonly string[]): ReadonlySet<string> {
 }
 
 function publishable(text: string, { path, types }: { readonly path: string; readonly types: string }): string {
-  const core = relative(dirname(path), join(types, 'core/src')).replaceAll('\\', '/');
-  return text
-    .replaceAll(/(['"])@understudy\/core\/([\w/-]+)\1/g, (_, quote: string, name: string) => {
-      return `${quote}${core.startsWith('.') ? core : `./${core}`}/${name}.js${quote}`;
-    })
-    .replaceAll(/(['"])(\.{1,2}\/[\w./-]+)\.ts\1/g, '$1$2.js$1');
+  const inlined = ['core', 'feed'].reduce((rest, part) => {
+    const folder = relative(dirname(path), join(types, part, 'src')).replaceAll('\\', '/');
+    const place = folder.startsWith('.') ? folder : `./${folder}`;
+    return rest.replaceAll(new RegExp(`(['"])@understudy/${part}/([\\w/-]+)\\1`, 'g'), `$1${place}/$2.js$1`);
+  }, text);
+  return inlined.replaceAll(/(['"])(\.{1,2}\/[\w./-]+)\.ts\1/g, '$1$2.js$1');
 }
 
 /** The licence of what is inlined goes with it. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { PlanFile } from '@understudy/contract/plan-file';
 import type { Flag } from '@understudy/core/flags/flag';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { fileStorage } from '../../packages/sdk/src/file-storage.ts';
+import { fileStorage } from '@understudy/feed/file-storage';
 import { type Flags, openFlags, type OpenFlagsOptions } from '../../packages/sdk/src/open-flags.ts';
 import { type Outcomes, reportOutcomes } from '../../packages/sdk/src/outcomes.ts';
 import type { SdkProblem } from '../../packages/sdk/src/problem.ts';

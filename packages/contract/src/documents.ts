@@ -115,7 +115,7 @@ const ConditionSchema: z.ZodType<Condition> = z.strictObject({
   values: z.array(z.string().max(500)).max(1000).default([]),
 });
 
-const RoutingRuleSchema: z.ZodType<RoutingRule> = z.strictObject({
+export const RoutingRuleSchema: z.ZodType<RoutingRule> = z.strictObject({
   id: Name,
   all: z.array(ConditionSchema).min(1).max(20),
   serve: z.enum(['champion', 'challenger']),
@@ -181,7 +181,7 @@ export const ComparisonFields = {
   redact: z.array(z.string().min(1).max(200)).max(100),
 };
 
-const ComparisonSchema: z.ZodType<Comparison> = z.strictObject({
+export const ComparisonSchema: z.ZodType<Comparison> = z.strictObject({
   ...ComparisonFields,
   segment: ComparisonFields.segment.exactOptional(),
 });

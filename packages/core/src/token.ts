@@ -3,12 +3,13 @@
 /**
  * What a token may do. `flags-client`: read evaluated flags, as browsers do. `flags`: read all rules of flags, as SDKs on
  * servers do. `predict`: send predictions. `feedback`: report outcomes. `read`: see everything but secrets. `operate`:
- * change models, versions, rollouts and flags. `admin`: all of it, and tokens.
+ * change models, versions, rollouts and flags. `gateway`: read snapshots, with the key that signs request ids, and report
+ * evidence, as gateways do. `admin`: all of it, and tokens.
  */
-export type Scope = 'flags-client' | 'flags' | 'predict' | 'feedback' | 'read' | 'operate' | 'admin';
+export type Scope = 'flags-client' | 'flags' | 'predict' | 'feedback' | 'read' | 'operate' | 'gateway' | 'admin';
 
 /** Every scope, weakest first. */
-export const SCOPES: readonly Scope[] = ['flags-client', 'flags', 'predict', 'feedback', 'read', 'operate', 'admin'];
+export const SCOPES: readonly Scope[] = ['flags-client', 'flags', 'predict', 'feedback', 'read', 'operate', 'gateway', 'admin'];
 
 /** Whose SDKs a token is for: its secret looks as they expect. */
 export type SdkFamily = 'unleash' | 'launchdarkly' | 'flagsmith' | 'openfeature';

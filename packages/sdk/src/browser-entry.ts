@@ -5,6 +5,6 @@ export { openRemoteFlags } from './remote-flags.ts';
 export type { OpenRemoteFlagsOptions, RemoteChange, RemoteFlags } from './remote-flags.ts';
 export type { FlagsSource, FlagsStatus } from './flag-standing.ts';
 export type { Details, FlagErrorCode, OwnFlagValues } from './flag-values.ts';
-export type { SdkPorts } from './ports.ts';
+export type { FeedPorts as SdkPorts } from '@understudy/feed/ports';
 export type { SdkProblem } from './problem.ts';
-export type { KeptTexts, SnapshotStorage } from './snapshot-storage.ts';
+export type { KeptTexts, SnapshotStorage } from '@understudy/feed/snapshot-storage';

@@ -1,5 +1,5 @@
 /** Last known values in a browser's storage, which may be full, forbidden or cleared at any time: then nothing is kept. */
-import type { SnapshotStorage } from './snapshot-storage.ts';
+import type { SnapshotStorage } from '@understudy/feed/snapshot-storage';
 
 /** The part of `localStorage` that is used. */
 export interface WebStorage {

@@ -5,7 +5,7 @@ import { isKeyMissing } from '@understudy/core/flags/missing-key';
 import { prerequisitesOfFlag, segmentsOfFlag, segmentsOfSegment } from '@understudy/core/flags/references';
 import { failedAnswer, type RawAnswer } from './flag-values.ts';
 import { compileRegex } from './linear-regex.ts';
-import type { SdkPorts } from './ports.ts';
+import type { FeedPorts } from '@understudy/feed/ports';
 import { type Snapshot, readSnapshot } from './snapshot.ts';
 import { placeOf, readSubject, type Subject } from './subject.ts';
 
@@ -28,7 +28,7 @@ export type Compilation =
   | { readonly outcome: 'invalid'; readonly problem: string };
 
 /** Never throws. */
-export function compileSnapshot(id: string, body: string, ports: Pick<SdkPorts, 'nowMs' | 'random'>): Compilation {
+export function compileSnapshot(id: string, body: string, ports: Pick<FeedPorts, 'nowMs' | 'random'>): Compilation {
   const reading = readSnapshot(body);
   if (reading.outcome === 'invalid') return reading;
   try {
@@ -40,7 +40,7 @@ export function compileSnapshot(id: string, body: string, ports: Pick<SdkPorts, 
 
 function compiledOf(
   source: Pick<CompiledSnapshot, 'id' | 'body' | 'snapshot'>,
-  { nowMs, random }: Pick<SdkPorts, 'nowMs' | 'random'>,
+  { nowMs, random }: Pick<FeedPorts, 'nowMs' | 'random'>,
 ): CompiledSnapshot {
   const { documents, environment, revision } = source.snapshot;
   const evaluator = compileFlags(documents, { compileRegex });

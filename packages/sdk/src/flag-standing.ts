@@ -1,6 +1,6 @@
 /** How up to date flags are, and who hears of it. Local and remote flags keep one each. */
 import { openListeners } from './listeners.ts';
-import type { SdkPorts } from './ports.ts';
+import type { FeedPorts } from '@understudy/feed/ports';
 import type { TellProblem } from './problem.ts';
 import { openReadiness } from './readiness.ts';
 
@@ -48,7 +48,7 @@ export interface FlagStanding {
   close(): void;
 }
 
-export interface FlagStandingPorts extends Pick<SdkPorts, 'nowMs' | 'after'> {
+export interface FlagStandingPorts extends Pick<FeedPorts, 'nowMs' | 'after'> {
   readonly tell: TellProblem;
   /** Undefined while there are no flags. */
   readonly identity: () => Identity | undefined;

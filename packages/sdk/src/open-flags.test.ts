@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Flags, type FlagsChange, openFlags, type OpenFlagsOptions } from './open-flags.ts';
 import type { SdkProblem } from './problem.ts';
-import type { SnapshotStorage } from './snapshot-storage.ts';
+import type { SnapshotStorage } from '@understudy/feed/snapshot-storage';
 import { openTestStream, type Serve, testPorts, type TestPorts } from './test-ports.contract.ts';
 
 type Stream = ReturnType<typeof openTestStream>;

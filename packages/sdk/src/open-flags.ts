@@ -2,15 +2,17 @@
 import { changedFlags, type CompiledSnapshot, compileSnapshot } from './compiled-snapshot.ts';
 import { type FlagsStatus, type FlagStanding, openFlagStanding } from './flag-standing.ts';
 import { failedAnswer, type FlagValues, openFlagValues, type RawAnswer } from './flag-values.ts';
-import { type KeptWriter, openKeptWriter } from './kept-writer.ts';
+import { type KeptWriter, openKeptWriter } from '@understudy/feed/kept-writer';
 import { type Listeners, openListeners } from './listeners.ts';
 import type { Outcomes } from './outcomes.ts';
-import { type SdkPorts, SYSTEM_PORTS } from './ports.ts';
-import { type SdkProblem, type TellOnce, tellOnce } from './problem.ts';
-import { readAllKept, type SnapshotStorage, writeKept } from './snapshot-storage.ts';
-import { openSnapshotUpstream, type SnapshotNews } from './snapshot-upstream.ts';
+import { type FeedPorts, SYSTEM_PORTS } from '@understudy/feed/ports';
+import { type TellOnce, tellOnce } from '@understudy/feed/problem';
+import type { SdkProblem } from './problem.ts';
+import { readAllKept, type SnapshotStorage, writeKept } from '@understudy/feed/snapshot-storage';
+import { type DocumentNews, openDocumentUpstream } from '@understudy/feed/document-upstream';
+import { SDK_RELEASE } from './release.ts';
 import type { Subject } from './subject.ts';
-import { keepUp } from './upkeep.ts';
+import { keepUp } from '@understudy/feed/upkeep';
 import { decideVersion, type VersionDecision } from './version-decision.ts';
 
 /** Where flags come from, and what to do besides. */
@@ -53,8 +55,16 @@ export interface Flags extends FlagValues {
   close(): Promise<void>;
 }
 
+/** Whatever comes on a stream that has told what is the newest says that it still is. */
+const FLAGS = {
+  path: '/flags/v1',
+  about: 'flags',
+  headers: { 'x-understudy-sdk': SDK_RELEASE },
+  isSilenceConsent: true,
+} as const;
+
 /** @param ports for tests */
-export function openFlags(options: OpenFlagsOptions, ports: SdkPorts = SYSTEM_PORTS): Flags {
+export function openFlags(options: OpenFlagsOptions, ports: FeedPorts = SYSTEM_PORTS): Flags {
   const problems = tellOnce(options.onProblem);
   const { tell } = problems;
   const closing = new AbortController();
@@ -71,7 +81,7 @@ export function openFlags(options: OpenFlagsOptions, ports: SdkPorts = SYSTEM_PO
   async function run(): Promise<void> {
     // Before the server is asked, so that it needs to send only what is newer.
     await restore(options, { content, standing, tell });
-    const upstream = openSnapshotUpstream({ url: options.url, key: options.key, news, tell, ports });
+    const upstream = openDocumentUpstream({ ...FLAGS, url: options.url, key: options.key, news, tell, ports });
     await keepUp(upstream, { pollMs: options.pollMs ?? 10_000 }, { ...ports, signal: closing.signal });
   }
 
@@ -103,7 +113,7 @@ interface Content {
   readonly changes: Listeners<FlagsChange>;
 }
 
-function openContent(ports: Pick<SdkPorts, 'nowMs' | 'random'> & Pick<TellOnce, 'tell'>): Content {
+function openContent(ports: Pick<FeedPorts, 'nowMs' | 'random'> & Pick<TellOnce<SdkProblem>, 'tell'>): Content {
   const { tell } = ports;
   const changes = openListeners<FlagsChange>(tell);
   let compiled: CompiledSnapshot | undefined;
@@ -128,11 +138,11 @@ interface NewsParts {
   readonly content: Content;
   readonly standing: FlagStanding;
   readonly writer: KeptWriter;
-  readonly problems: TellOnce;
+  readonly problems: TellOnce<SdkProblem>;
   readonly nowMs: () => number;
 }
 
-function newsOf({ url, content, standing, writer, problems, nowMs }: NewsParts): SnapshotNews {
+function newsOf({ url, content, standing, writer, problems, nowMs }: NewsParts): DocumentNews {
   const confirm = (source: 'stream' | 'poll'): void => {
     problems.isOver();
     standing.confirm(source);
@@ -162,7 +172,7 @@ function newsOf({ url, content, standing, writer, problems, nowMs }: NewsParts):
 /** Begins with the newest flags that were kept from this server and can be used. */
 async function restore(
   { storage, url }: OpenFlagsOptions,
-  { content, standing, tell }: Pick<NewsParts, 'content' | 'standing'> & Pick<TellOnce, 'tell'>,
+  { content, standing, tell }: Pick<NewsParts, 'content' | 'standing'> & Pick<TellOnce<SdkProblem>, 'tell'>,
 ): Promise<void> {
   for (const { id, body, keptAtMs } of await readAllKept(storage, url, tell)) {
     const problem = content.swap(id, body);

@@ -1,8 +1,9 @@
 /** Sends a batch of reports once. What becomes of it, and whether to send it again, is decided by whoever calls. */
-import { boundedText } from './bounded-text.ts';
+import { boundedText } from '@understudy/feed/bounded-text';
 import type { QueuedEntry } from './outcome-queue.ts';
-import type { SdkPorts } from './ports.ts';
-import { sentenceOf, type TellProblem } from './problem.ts';
+import type { FeedPorts } from '@understudy/feed/ports';
+import { sentenceOf } from '@understudy/feed/problem';
+import { type TellProblem } from './problem.ts';
 import { SDK_RELEASE } from './release.ts';
 import { isRecord } from './shape.ts';
 
@@ -28,7 +29,7 @@ export interface OutcomeSenderOptions {
   readonly reporter: string;
   readonly stratum?: string;
   readonly tell: TellProblem;
-  readonly ports: SdkPorts;
+  readonly ports: FeedPorts;
 }
 
 const ANSWER_MS = 10_000;

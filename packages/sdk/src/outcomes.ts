@@ -2,9 +2,10 @@
 import { type EntryReading, type LateScore, type Outcome, writeLateScore, writeOutcome } from './outcome.ts';
 import { openOutcomeQueue } from './outcome-queue.ts';
 import { type BatchResult, openOutcomeSender } from './outcome-sender.ts';
-import { pause, type SdkPorts, SYSTEM_PORTS } from './ports.ts';
-import { type SdkProblem, tellOnce } from './problem.ts';
-import { backoffMs } from './upkeep.ts';
+import { pause, type FeedPorts, SYSTEM_PORTS } from '@understudy/feed/ports';
+import { tellOnce } from '@understudy/feed/problem';
+import type { SdkProblem } from './problem.ts';
+import { backoffMs } from '@understudy/feed/upkeep';
 
 /** Where reports go. */
 export interface ReportOutcomesOptions {
@@ -55,7 +56,7 @@ const TOO_OLD_MS = 3_600_000;
 const REFUSED_MS = 60_000;
 
 /** @param ports for tests */
-export function reportOutcomes(options: ReportOutcomesOptions, ports: SdkPorts = SYSTEM_PORTS): Outcomes {
+export function reportOutcomes(options: ReportOutcomesOptions, ports: FeedPorts = SYSTEM_PORTS): Outcomes {
   const { tell, isOver } = tellOnce(options.onProblem);
   const queue = openOutcomeQueue(options.maxWaiting ?? 10_000);
   const sender = openOutcomeSender({ ...options, tell, ports });
@@ -181,7 +182,7 @@ function openPump({ queue, sender, tally, drop, isOver, nowMs }: PumpParts): Pum
 
 interface BeatParts {
   readonly pump: Pump;
-  readonly ports: SdkPorts;
+  readonly ports: FeedPorts;
   readonly everyMs: number;
 }
 

@@ -28,36 +28,3 @@ export interface SdkProblem {
 
 /** Says a problem. */
 export type TellProblem = (problem: SdkProblem) => void;
-
-/** Tells each problem once in a row. */
-export interface TellOnce {
-  readonly tell: TellProblem;
-  /** All is well again: the same problem would be news. */
-  readonly isOver: () => void;
-}
-
-/** @param onProblem the caller's callback, which may throw without harm */
-export function tellOnce(onProblem: TellProblem | undefined): TellOnce {
-  let last = '';
-  return {
-    tell(problem) {
-      const text = `${problem.code} ${problem.message}`;
-      if (text === last) return;
-      last = text;
-      try {
-        onProblem?.(problem);
-      } catch {
-        // Who is told about problems of callbacks is this callback.
-      }
-    },
-    isOver() {
-      last = '';
-    },
-  };
-}
-
-/** An error as a sentence, with what it says about its cause: `fetch` says the reason only there. */
-export function sentenceOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
-}

@@ -1,5 +1,5 @@
 /** A promise that is kept once: when there is something to say, or when nobody wants to wait any longer. */
-import type { SdkPorts } from './ports.ts';
+import type { FeedPorts } from '@understudy/feed/ports';
 
 export interface Readiness<Status> {
   /** Never rejects. */
@@ -10,7 +10,7 @@ export interface Readiness<Status> {
 
 export function openReadiness<Status>(
   status: () => Status,
-  { withinMs, after }: Pick<SdkPorts, 'after'> & { readonly withinMs: number },
+  { withinMs, after }: Pick<FeedPorts, 'after'> & { readonly withinMs: number },
 ): Readiness<Status> {
   const { promise, resolve } = deferred<Status>();
   const settle = (): void => {

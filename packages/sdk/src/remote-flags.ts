@@ -3,15 +3,16 @@ import type { Attributes, JsonValue } from '@understudy/core/flags/context';
 import { sha1 } from '@understudy/core/flags/sha1';
 import { type FlagsStatus, type FlagStanding, openFlagStanding } from './flag-standing.ts';
 import { failedAnswer, openOwnFlagValues, type OwnFlagValues, type RawAnswer } from './flag-values.ts';
-import { type KeptWriter, openKeptWriter } from './kept-writer.ts';
+import { type KeptWriter, openKeptWriter } from '@understudy/feed/kept-writer';
 import { type Listeners, openListeners } from './listeners.ts';
 import type { FlagsChange } from './open-flags.ts';
-import { type SdkPorts, SYSTEM_PORTS } from './ports.ts';
-import { type SdkProblem, type TellOnce, tellOnce } from './problem.ts';
+import { type FeedPorts, SYSTEM_PORTS } from '@understudy/feed/ports';
+import { type TellOnce, tellOnce } from '@understudy/feed/problem';
+import type { SdkProblem } from './problem.ts';
 import { openRemoteUpstream, type RemoteNews } from './remote-upstream.ts';
 import { changedAnswers, readRemoteValues, type RemoteValues } from './remote-values.ts';
-import { readAllKept, type SnapshotStorage, writeKept } from './snapshot-storage.ts';
-import { keepUp } from './upkeep.ts';
+import { readAllKept, type SnapshotStorage, writeKept } from '@understudy/feed/snapshot-storage';
+import { keepUp } from '@understudy/feed/upkeep';
 
 /** Where flags come from, and whose they are. */
 export interface OpenRemoteFlagsOptions {
@@ -52,7 +53,7 @@ export interface RemoteFlags extends OwnFlagValues {
 export type RemoteChange = Omit<FlagsChange, 'revision'> & { readonly revision: number | undefined };
 
 /** @param ports for tests */
-export function openRemoteFlags(options: OpenRemoteFlagsOptions, ports: SdkPorts = SYSTEM_PORTS): RemoteFlags {
+export function openRemoteFlags(options: OpenRemoteFlagsOptions, ports: FeedPorts = SYSTEM_PORTS): RemoteFlags {
   const problems = tellOnce(options.onProblem);
   const parts: SessionParts = { options, ports, problems, writer: openKeptWriter(options.storage, problems.tell) };
   const changes = openListeners<RemoteChange>(problems.tell);
@@ -91,8 +92,8 @@ export function openRemoteFlags(options: OpenRemoteFlagsOptions, ports: SdkPorts
 
 interface SessionParts {
   readonly options: OpenRemoteFlagsOptions;
-  readonly ports: SdkPorts;
-  readonly problems: TellOnce;
+  readonly ports: FeedPorts;
+  readonly problems: TellOnce<SdkProblem>;
   readonly writer: KeptWriter;
 }
 
@@ -164,7 +165,7 @@ function openSession(
 interface RemoteNewsParts {
   readonly url: string;
   readonly standing: FlagStanding;
-  readonly problems: TellOnce;
+  readonly problems: TellOnce<SdkProblem>;
   /** @returns what is wrong */
   readonly swap: (id: string, body: string) => string | undefined;
   readonly keep: (id: string, body: string) => void;

@@ -1,10 +1,11 @@
 /** Has one context evaluated by a server, and hears from it when to ask again. `remote-flags.ts` keeps itself up to date by it. */
 import type { JsonValue } from '@understudy/core/flags/context';
-import { boundedText } from './bounded-text.ts';
-import { readEvents } from './event-stream.ts';
-import { pause, type SdkPorts } from './ports.ts';
-import { sentenceOf, type TellProblem } from './problem.ts';
-import { type Attempt, retryAfterMs, type Upstream } from './upkeep.ts';
+import { boundedText } from '@understudy/feed/bounded-text';
+import { readEvents } from '@understudy/feed/event-stream';
+import { pause, type FeedPorts } from '@understudy/feed/ports';
+import { sentenceOf } from '@understudy/feed/problem';
+import { type TellProblem } from './problem.ts';
+import { type Attempt, retryAfterMs, type Upstream } from '@understudy/feed/upkeep';
 
 /** Where values go. */
 export interface RemoteNews {
@@ -24,7 +25,7 @@ export interface RemoteUpstreamOptions {
   readonly context: Readonly<Record<string, JsonValue>>;
   readonly news: RemoteNews;
   readonly tell: TellProblem;
-  readonly ports: SdkPorts;
+  readonly ports: FeedPorts;
 }
 
 const ANSWER_MS = 10_000;
@@ -50,7 +51,7 @@ export function openRemoteUpstream(options: RemoteUpstreamOptions): Upstream {
 }
 
 /** A signal that also ends when nothing comes for a while. */
-function withDeadline(signal: AbortSignal, ports: SdkPorts): { readonly signal: AbortSignal; readonly end: () => void } {
+function withDeadline(signal: AbortSignal, ports: FeedPorts): { readonly signal: AbortSignal; readonly end: () => void } {
   const deadline = new AbortController();
   const stop = (): void => deadline.abort(new Error('closed'));
   signal.addEventListener('abort', stop);

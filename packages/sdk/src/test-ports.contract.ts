@@ -1,7 +1,7 @@
 /** Time that passes when a test says so, and a network of functions. Tests of what keeps a connection depend on it. */
-import type { SdkPorts } from './ports.ts';
+import type { FeedPorts } from '@understudy/feed/ports';
 
-export interface TestPorts extends SdkPorts {
+export interface TestPorts extends FeedPorts {
   /** Lets time pass, and everything that it sets off happen. */
   pass(ms: number): Promise<void>;
   /** Requests as they came. */

@@ -23,6 +23,7 @@ import { openMetricsPage, type RenderMetrics } from './control/metrics-page.ts';
 import { openFeedbackIntake, type OpenRequestId } from './control/feedback.ts';
 import { openObservations } from './control/observations.ts';
 import type { CheckDesk } from './control/ports.ts';
+import { openReportIntake, type TakeReport } from './control/report-intake.ts';
 import { openSdkKeys } from './control/sdk-keys.ts';
 import { openSdkSightings } from './control/sdk-sightings.ts';
 import type { HookDesk } from './control/ports.ts';
@@ -125,7 +126,10 @@ export async function startUnderstudy(
     });
     const parts = { config, store, files, metrics, log, clock };
     const idKey = await requestIdKey(secrets);
-    const gateway = await openGateway({ ...gatewayOptions(config), requestIdKey: idKey }, gatewayPorts({ ...parts, feed }));
+    const gateway = await openGateway(
+      { ...gatewayOptions(config), requestIdKey: idKey },
+      gatewayPorts({ ...parts, feed, takeReport: openReportIntake(context) }),
+    );
     opened.unshift(gateway);
     const hooks = openHooks({ context, config, gateway, idKey, log });
     const asker = openAsker(config, gateway);
@@ -215,6 +219,7 @@ function gatewayOptions(config: Config): Omit<Parameters<typeof openGateway>[0],
 interface GatewayNeeds {
   readonly config: Config;
   readonly store: Store;
+  readonly takeReport: TakeReport;
   readonly files: ArtifactStore;
   readonly feed: SnapshotFeed;
   readonly metrics: RenderMetrics;
@@ -222,15 +227,10 @@ interface GatewayNeeds {
   readonly clock: Clock;
 }
 
-function gatewayPorts({ config, store, files, feed, metrics, log, clock }: GatewayNeeds): GatewayPorts {
+function gatewayPorts({ takeReport, files, feed, metrics, log, clock }: GatewayNeeds): GatewayPorts {
   return {
     snapshots: feed,
-    reports: async (report) => {
-      const nowMs = clock.nowMs();
-      // A block from the future would stay the newest for good.
-      const blocks = report.blocks.map((block) => ({ ...block, startMs: Math.min(block.startMs, nowMs) }));
-      await store.appendReport(config.environment, { ...report, blocks }, nowMs);
-    },
+    reports: takeReport,
     openRuntime: (model, version) => openRuntime({ files, log }, model, version),
     clock,
     timers: systemTimers,
@@ -283,7 +283,7 @@ function addressPolicyOf(config: Config, gateway: Gateway): AddressPolicy {
   return { problemOf: (url) => problemOfHookUrl(url, own), resolve: allowedAddressOf };
 }
 
-interface ControlNeeds extends Omit<GatewayNeeds, 'feed'> {
+interface ControlNeeds extends Omit<GatewayNeeds, 'feed' | 'takeReport'> {
   readonly engine: Engine;
   readonly gateway: Gateway;
   readonly flags: FlagFeed;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { openAuthentication } from './authentication.ts';
+import { openAuthentication } from '../authentication.ts';
 import { openManualTime, tokenOf } from './gateway-rig.contract.ts';
 
 const time = openManualTime(1000);

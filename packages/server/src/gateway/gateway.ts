@@ -4,7 +4,7 @@ import type { Snapshot } from '@understudy/core/snapshot';
 import type { Clock } from '../clock.ts';
 import { type SilentConnections, watchSilentConnections } from '../silent-connections.ts';
 import { type Admission, openAdmission } from './admission.ts';
-import { type Authentication, openAuthentication } from './authentication.ts';
+import { type Authentication, openAuthentication } from '../authentication.ts';
 import { drainServer } from './drain.ts';
 import { type GatewayCounts, newGatewayCounts } from './gateway-counts.ts';
 import type { GatewayOptions } from './gateway-options.ts';

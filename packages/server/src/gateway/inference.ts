@@ -2,7 +2,7 @@
 import { AppError } from '@understudy/core/errors';
 import type { Clock } from '../clock.ts';
 import type { ArmCall, ArmOutcome } from './arm-outcome.ts';
-import { assertAllowed, type Authentication, type Caller } from './authentication.ts';
+import { assertAllowed, type Authentication, type Caller } from '../authentication.ts';
 import { type Exchange, isOpen } from './exchange.ts';
 import type { GatewayCounts } from './gateway-counts.ts';
 import type { GatewayOptions } from './gateway-options.ts';

@@ -1,6 +1,6 @@
 /** Which headers cross the gateway, in either direction. What is not ours to pass on ends here. */
 import type { AnswerHead } from '../runtimes/upstream-call.ts';
-import { ownTokenOf } from './authentication.ts';
+import { ownTokenOf } from '../authentication.ts';
 import { linesOf } from './header-lines.ts';
 
 // RFC 9110 §7.6.1, and what the next connection sets for itself.

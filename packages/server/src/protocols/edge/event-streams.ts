@@ -22,6 +22,8 @@ export interface EventStreamLimits {
   readonly maxStreams: number;
   /** How much may wait for a stream that does not read before it is cut, besides the last event sent to it. */
   readonly maxPendingBytes?: number;
+  /** Between heartbeats, in milliseconds. */
+  readonly heartbeatMs?: number;
   /** Asked at every heartbeat for every key that streams were opened with. */
   readonly isWelcome?: (secret: string) => Promise<boolean>;
 }
@@ -46,6 +48,7 @@ const RECONNECT_MS = { least: 500, spread: 1000 } as const;
 export function openEventStreams({
   maxStreams,
   maxPendingBytes = MAX_PENDING_BYTES,
+  heartbeatMs = HEARTBEAT_MS,
   isWelcome,
 }: EventStreamLimits): EventStreams {
   const streams = new Set<Stream>();
@@ -59,7 +62,7 @@ export function openEventStreams({
   const heartbeat = setInterval(() => {
     send(HEARTBEAT);
     if (isWelcome !== undefined) void expel(streams, isWelcome);
-  }, HEARTBEAT_MS).unref();
+  }, heartbeatMs).unref();
   return {
     open(reply, first, secret) {
       if (isClosed || streams.size >= maxStreams) {

@@ -6,7 +6,8 @@ import { quoted, tagsOf } from '../edge/entity-tag.ts';
 import { type EventStreams, MAX_STREAMS, openEventStreams } from '../edge/event-streams.ts';
 import { refusalOf, setRefusalHeaders } from '../edge/refusal.ts';
 import type { ProtocolPorts } from '../flag-world.ts';
-import { latestEdition, type SnapshotEdition } from './snapshot-edition.ts';
+import type { Edition } from '../edge/edition.ts';
+import { latestEdition } from './snapshot-edition.ts';
 
 export interface FlagsProtocolOptions {
   readonly maxStreams?: number;
@@ -79,7 +80,7 @@ function addStream(app: FastifyInstance, protocol: Protocol): void {
 }
 
 interface Entered {
-  readonly edition: SnapshotEdition;
+  readonly edition: Edition;
   readonly secret: string;
 }
 

@@ -1,5 +1,5 @@
 /** Reads server-sent events from an answer of `fetch`: an EventSource cannot send keys. Streams of changes depend on it. */
-import type { SdkPorts } from './ports.ts';
+import type { FeedPorts } from './ports.ts';
 
 /** One event. */
 export interface ServerEvent {
@@ -11,7 +11,7 @@ export interface ServerEvent {
 }
 
 /** What reading needs. */
-export interface StreamReader extends Pick<SdkPorts, 'after'> {
+export interface StreamReader extends Pick<FeedPorts, 'after'> {
   /** Ends the reading. */
   readonly signal: AbortSignal;
   /** The longest silence; servers send a comment more often than that. */

@@ -1,5 +1,5 @@
 /** Writes to a storage one at a time, and only the newest of what waits. Whatever keeps last known values depends on it. */
-import { sentenceOf, type TellProblem } from './problem.ts';
+import { sentenceOf, type TellFeedProblem } from './problem.ts';
 import type { SnapshotStorage } from './snapshot-storage.ts';
 
 export interface KeptWriter {
@@ -9,7 +9,7 @@ export interface KeptWriter {
   idle(): Promise<void>;
 }
 
-export function openKeptWriter(storage: Pick<SnapshotStorage, 'write'> | undefined, tell: TellProblem): KeptWriter {
+export function openKeptWriter(storage: Pick<SnapshotStorage, 'write'> | undefined, tell: TellFeedProblem): KeptWriter {
   let waiting: { readonly text: string; readonly id: string } | undefined;
   let working: Promise<void> | undefined;
   const work = async (): Promise<void> => {
@@ -19,7 +19,7 @@ export function openKeptWriter(storage: Pick<SnapshotStorage, 'write'> | undefin
       try {
         await storage?.write(text, id);
       } catch (error) {
-        tell({ code: 'storage.failed', message: `the flags could not be kept for a cold start: ${sentenceOf(error)}` });
+        tell({ code: 'storage.failed', message: `what is new could not be kept for a cold start: ${sentenceOf(error)}` });
       }
     }
     working = undefined;

@@ -1,6 +1,6 @@
-/** Where the last known good snapshot is kept over a restart. `openFlags` reads it when it opens and writes it after each change. */
+/** Where the last known good snapshot is kept over a restart. It is read at the start and written after each change. */
 
-import { sentenceOf, type TellProblem } from './problem.ts';
+import { sentenceOf, type TellFeedProblem } from './problem.ts';
 
 /** Keeps texts. Anything that can is a storage: a folder, a browser's storage, a database of yours. */
 export interface SnapshotStorage {
@@ -21,7 +21,7 @@ export interface KeptTexts {
 
 /** A snapshot as it is kept. */
 export interface KeptSnapshot {
-  /** The server that it is from: another one's flags are not used. */
+  /** The server that it is from: what another one said is not used. */
   readonly url: string;
   readonly id: string;
   readonly keptAtMs: number;
@@ -32,18 +32,18 @@ export interface KeptSnapshot {
 export async function readAllKept(
   storage: Pick<SnapshotStorage, 'read'> | undefined,
   url: string,
-  tell: TellProblem,
+  tell: TellFeedProblem,
 ): Promise<readonly KeptSnapshot[]> {
   try {
     const { texts, problems } = (await storage?.read()) ?? { texts: [], problems: [] };
     for (const problem of problems) tell({ code: 'storage.damaged', message: problem });
     return texts.flatMap((text) => {
       const kept = readKept(text);
-      if (kept === undefined) tell({ code: 'storage.damaged', message: 'what was kept are no flags of this SDK' });
+      if (kept === undefined) tell({ code: 'storage.damaged', message: 'what was kept has another form than what is kept here' });
       return kept?.url === url ? [kept] : [];
     });
   } catch (error) {
-    tell({ code: 'storage.failed', message: `flags that were kept cannot be read: ${sentenceOf(error)}` });
+    tell({ code: 'storage.failed', message: `what was kept cannot be read: ${sentenceOf(error)}` });
     return [];
   }
 }

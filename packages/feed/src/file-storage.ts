@@ -1,13 +1,13 @@
-/** Last known flags in a folder: written whole or not at all, checked when read, with the generation before as a reserve. */
+/** Last known values in a folder: written whole or not at all, checked when read, with the generation before as a reserve. */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SnapshotStorage } from './snapshot-storage.ts';
 
-const HEAD = 'understudy-flags-1';
+const HEAD = 'understudy-kept-1';
 
 /**
- * Keeps the last known good flags in files of a folder, which is created when it is absent. Processes may share a folder
+ * Keeps the last known good values in files of a folder, which is created when it is absent. Processes may share a folder
  * when they ask the same server with keys of the same environment.
  * @param name begins the names of the files, so that several may share a folder
  */

@@ -1,7 +1,7 @@
 /** What the SDK takes from where it runs: the network, the time, chance. Everything with a connection is given these. */
 
 /** Replaceable as a whole in tests; {@link SYSTEM_PORTS} otherwise. */
-export interface SdkPorts {
+export interface FeedPorts {
   readonly fetch: typeof fetch;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
@@ -12,7 +12,7 @@ export interface SdkPorts {
 }
 
 /** The real ones. */
-export const SYSTEM_PORTS: SdkPorts = {
+export const SYSTEM_PORTS: FeedPorts = {
   fetch: (input, init) => fetch(input, init),
   nowMs: () => Date.now(),
   random: () => Math.random(),
@@ -29,7 +29,7 @@ function hasUnref(timer: unknown): timer is { unref(): void } {
 }
 
 /** Resolves after a time, or at once when the signal is aborted. Never rejects. */
-export function pause(ms: number, signal: AbortSignal, ports: Pick<SdkPorts, 'after'>): Promise<void> {
+export function pause(ms: number, signal: AbortSignal, ports: Pick<FeedPorts, 'after'>): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) {
       resolve();

@@ -1,5 +1,5 @@
 /** Keeps something up to date: a stream while there can be one, polls where streams are cut, patience while nobody answers. */
-import { pause, type SdkPorts } from './ports.ts';
+import { pause, type FeedPorts } from './ports.ts';
 
 /** How an attempt went. */
 export type Attempt =
@@ -62,7 +62,7 @@ export async function keepUp(upstream: Upstream, { pollMs }: UpkeepTimes, { sign
 }
 
 /** What keeping up needs. */
-export interface UpkeepPorts extends Pick<SdkPorts, 'after' | 'random' | 'nowMs'> {
+export interface UpkeepPorts extends Pick<FeedPorts, 'after' | 'random' | 'nowMs'> {
   readonly signal: AbortSignal;
 }
 
@@ -77,7 +77,7 @@ async function pollWhileGood(upstream: Upstream, pollMs: number, ports: UpkeepPo
 }
 
 /** Full jitter. */
-export function backoffMs(failures: number, { random }: Pick<SdkPorts, 'random'>): number {
+export function backoffMs(failures: number, { random }: Pick<FeedPorts, 'random'>): number {
   return random() * Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** Math.min(failures - 1, 20));
 }
 

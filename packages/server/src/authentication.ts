@@ -1,8 +1,8 @@
-/** Who sends a request, by its bearer token and the hashes in the snapshot. Every endpoint that predicts asks here. */
+/** Who sends a request, by its bearer token and the hashes in the snapshot. Gateways and what serves them ask here. */
 import { AppError } from '@understudy/core/errors';
 import { allows, type Scope, type Token } from '@understudy/core/token';
-import type { Clock } from '../clock.ts';
-import { isDigestOf, parseToken } from '../token-secret.ts';
+import type { Clock } from './clock.ts';
+import { isDigestOf, parseToken } from './token-secret.ts';
 
 /** The sender of a request. */
 export interface Caller {
