@@ -36,8 +36,8 @@ const leavePackage: ImportBan = {
   message: `import another package by its name. ${WHY}`,
 };
 const wiring: ImportBan = {
-  regex: '^\\.\\.?/(.*/)?(compose|main|serve|demo-command|import-command|store-commands)\\.ts$',
-  message: `compose.ts, main.ts, serve.ts, demo-command.ts, import-command.ts and store-commands.ts are the top: they import the folders, nothing imports them. ${WHY}`,
+  regex: '^\\.\\.?/(.*/)?(compose|compose-control|compose-gateway|main|serve|demo-command|import-command|store-commands)\\.ts$',
+  message: `compose*.ts, main.ts, serve.ts, demo-command.ts, import-command.ts and store-commands.ts are the top: they import the folders, nothing imports them. ${WHY}`,
 };
 const drivers: ImportBan = {
   regex: '^(better-sqlite3|node:sqlite|kysely|pg|ioredis|redis)(/|$)',
@@ -50,7 +50,7 @@ const environment: ImportBan = {
 
 const rootLeaf: ImportBan = {
   regex: `^\\./(${Object.keys(SERVER_FOLDERS).join('|')})(/|$)`,
-  message: `only compose.ts, main.ts, serve.ts, demo-command.ts, import-command.ts and store-commands.ts may import the folders. ${WHY}`,
+  message: `only compose*.ts, main.ts, serve.ts, demo-command.ts, import-command.ts and store-commands.ts may import the folders. ${WHY}`,
 };
 
 function folderBans(folder: string, below: readonly string[]): ImportBan[] {
@@ -178,7 +178,7 @@ export default defineConfig({
     // Root files other than the wiring (clock.ts, config.ts, log.ts …) are leaves that every folder may import.
     imports(['packages/server/src/*.ts'], [serverPackages, leavePackage, wiring, environment, drivers, rootLeaf]),
     imports(
-      ['packages/server/src/{compose,main,serve,demo-command,import-command,store-commands}.ts'],
+      ['packages/server/src/{compose,compose-control,compose-gateway,main,serve,demo-command,import-command,store-commands}.ts'],
       [serverPackages, leavePackage, environment],
     ),
     ...Object.entries(SERVER_FOLDERS).map(([folder, below]) =>

@@ -62,7 +62,7 @@ export async function openHotPath(): Promise<HotPath> {
   const counters = openRequestCounters();
   const ids = openRequestIds(new Uint8Array(32).fill(7), 'benchmark');
   const recorder = openRecorder(
-    { gateway: 'bench', boot: 'bench', flushEveryMs: 1000, state: () => ({ revision: 1, readiness: [] }) },
+    { gateway: 'bench', boot: 'bench', flushEveryMs: 1000, state: () => ({ revision: 1, readiness: [], standing: undefined }) },
     { reports: () => Promise.resolve(), clock: systemClock, timers: systemTimers },
   );
   const trials = { lease: openLease(0), counts: newGatewayCounts(), log: () => {}, random: Math.random };
@@ -78,11 +78,9 @@ export async function openHotPath(): Promise<HotPath> {
       trials,
       shadows: openShadowLanes(GATEWAY_DEFAULTS),
     }),
-    onRefused: (reason) => {
-      throw new Error(`the snapshot of the benchmark was refused: ${reason}`);
-    },
   });
-  table.apply(SNAPSHOT);
+  const refusal = table.apply(SNAPSHOT);
+  if (refusal !== undefined) throw new Error(`the snapshot of the benchmark was refused: ${refusal}`);
   await new Promise((resolve) => setImmediate(resolve));
   let count = 0;
   return {

@@ -57,8 +57,8 @@ await openGateway(
   },
   {
     snapshots: {
-      subscribe(listener) {
-        listener(snapshot);
+      subscribe(follower) {
+        follower.take(snapshot);
         return () => {};
       },
     },

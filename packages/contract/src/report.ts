@@ -18,10 +18,11 @@ import {
   type SegmentTally,
 } from '@understudy/core/pairs';
 import { MAX_BINS } from '@understudy/core/prediction-bins';
+import type { GatewayKills, LocalKill } from '@understudy/core/local-kill';
 import type { Probe } from '@understudy/core/standby';
 import { z } from 'zod';
 import { MeasurementSchema } from './checks.ts';
-import { Name } from './documents.ts';
+import { AtMs, Name, Person, Reason } from './documents.ts';
 
 /** How many names a block may have: gateways keep blocks apart that would have more together. */
 export const MAX_NAMES = {
@@ -185,6 +186,31 @@ export const ReadinessSchema = z.strictObject({
 });
 export type Readiness = z.infer<typeof ReadinessSchema>;
 
+export const LocalKillSchema: z.ZodType<LocalKill> = z.strictObject({ model: Name, atMs: AtMs, by: Person, reason: Reason });
+
+/** More models than one gateway serves. */
+const MAX_KILLS = 1000;
+
+/** What is stored of a gateway: nothing, once none of its models is killed any more. */
+export const GatewayKillsSchema: z.ZodType<GatewayKills> = z.strictObject({
+  gateway: Name,
+  kills: z.array(LocalKillSchema).min(1).max(MAX_KILLS),
+});
+
+/** How a gateway stands to the control plane. */
+export const StandingSchema = z.strictObject({
+  release: z.string().max(100),
+  /** Where the snapshot that it routes by came from. */
+  origin: z.enum(['control-plane', 'last-known-good']),
+  /** Since when nobody has told it that its snapshot is the present one. */
+  heardAtMs: AtMs,
+  /** The newest snapshot that it refused, as long as it has taken none since. */
+  refused: z.strictObject({ reason: z.string().max(2000), atMs: AtMs }).exactOptional(),
+  /** Models that were killed on its own machine. */
+  kills: z.array(LocalKillSchema).max(MAX_KILLS),
+});
+export type Standing = z.infer<typeof StandingSchema>;
+
 /** A report is idempotent by gateway, boot and sequence: sent twice or out of order it counts once. */
 export const GatewayReportSchema = z.strictObject({
   gateway: Name,
@@ -194,6 +220,8 @@ export const GatewayReportSchema = z.strictObject({
   /** The revision of the snapshot that the gateway routes by. */
   revision: Count,
   readiness: z.array(ReadinessSchema).max(10_000),
+  /** Absent in reports of releases that did not tell. */
+  standing: StandingSchema.exactOptional(),
   blocks: z
     .array(EvidenceBlockSchema)
     .max(10_000)
@@ -205,7 +233,7 @@ export type GatewayReport = z.infer<typeof GatewayReportSchema>;
  * What a service says that decides by flag: evidence, and nothing about a gateway's state. It makes no gateway known. Its
  * `gateway` begins with {@link SERVICE_PREFIX}, which no gateway's name can.
  */
-export type ServiceReport = Omit<GatewayReport, 'revision' | 'readiness'>;
+export type ServiceReport = Omit<GatewayReport, 'revision' | 'readiness' | 'standing'>;
 
 /** Told apart from gateways by the colon. */
 export const SERVICE_PREFIX = 'service:';

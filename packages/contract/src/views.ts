@@ -12,7 +12,7 @@ import {
 } from './rollout-documents.ts';
 import { CopiesView } from './copies-view.ts';
 import { GoldenSetSchema } from './golden-documents.ts';
-import { ReadinessSchema } from './report.ts';
+import { ReadinessSchema, StandingSchema } from './report.ts';
 import { TallyView } from './tally-view.ts';
 
 /** The watch over a champion, as the engine last saw it. */
@@ -192,6 +192,8 @@ export const GatewayView = z.strictObject({
   /** Heard of within the last ten seconds. */
   isConnected: z.boolean(),
   readiness: z.array(ReadinessSchema),
+  /** Absent for gateways of releases that did not tell. */
+  standing: StandingSchema.exactOptional(),
 });
 export type GatewayView = z.infer<typeof GatewayView>;
 

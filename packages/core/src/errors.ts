@@ -25,6 +25,7 @@ export const ERROR_STATUS = {
   'flag.reserved': 409,
   'freeze.active': 409,
   'freeze.not_found': 404,
+  'gateway.unreachable': 503,
   'hook.already_exists': 409,
   'hook.forbidden_address': 400,
   'hook.not_found': 404,

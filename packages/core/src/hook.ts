@@ -20,6 +20,8 @@ export type HookEvent =
   | 'model.alarmed'
   | 'model.killed'
   | 'model.unkilled'
+  | 'gateway.killed'
+  | 'gateway.unkilled'
   | 'line.stopped'
   | 'line.resumed';
 
@@ -45,6 +47,8 @@ export const HOOK_EVENTS: Readonly<
   'model.alarmed': { title: 'no last known good', severity: 'error' },
   'model.killed': { title: 'killed', severity: 'error' },
   'model.unkilled': { title: 'kill undone', severity: 'info' },
+  'gateway.killed': { title: 'killed on one gateway', severity: 'error' },
+  'gateway.unkilled': { title: 'kill on one gateway undone', severity: 'info' },
   'line.stopped': { title: 'line stopped', severity: 'warning' },
   'line.resumed': { title: 'line resumed', severity: 'info' },
 };

@@ -12,13 +12,28 @@ const Switch = z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transfo
 
 /** Each setting with its default; `docs/configuration.md` is compared with it. */
 export const ConfigSchema = z.strictObject({
+  role: z.enum(['all', 'control', 'gateway']).default('all').meta({
+    description:
+      'What this process is: a control plane with a gateway, a control plane, or a gateway that lives on control planes elsewhere.',
+  }),
+  controlUrl: z.string().optional().meta({
+    description: 'Role gateway: addresses of the control planes, with commas between them. Any of them will do.',
+  }),
+  controlTokenFile: z.string().min(1).optional().meta({
+    description:
+      'Role gateway: file with a token that has the scope gateway. Without it the token is read from UNDERSTUDY_CONTROL_TOKEN.',
+  }),
+  forgetSnapshot: Switch.default(false).meta({
+    description:
+      'Role gateway: begin without the last known good snapshot. For the first start after the store came back from a backup.',
+  }),
   store: z.string().default('sqlite:./understudy-data').meta({
     description:
       'Where state is kept: `sqlite:DIRECTORY`, or `postgres://USER@HOST/DATABASE` or `redis://USER@HOST/NUMBER` for several processes.',
   }),
   data: z.string().min(1).optional().meta({
     description:
-      'Folder of the model files, shared by all processes on one store. Unless told, the directory of a `sqlite:` store, else `./understudy-data`.',
+      'Folder of the model files, shared by all control planes on one store; of a gateway, its own folder. Unless told, the directory of a `sqlite:` store, else `./understudy-data`.',
   }),
   environment: Name.default('production').meta({ description: 'The environment that this process serves.' }),
   host: z.string().default('127.0.0.1').meta({ description: 'Address to listen on; 0.0.0.0 for every interface.' }),
@@ -28,6 +43,10 @@ export const ConfigSchema = z.strictObject({
   gatewayPort: Port.default(7071).meta({ description: 'Port of the gateway: predictions. 0 picks a free one.' }),
   gatewayName: Name.default(nameOf(hostname())).meta({
     description: 'Name of the gateway in reports; the host name unless told.',
+  }),
+  socket: z.string().min(1).optional().meta({
+    description:
+      'Unix socket on which whoever is on the machine asks the gateway and throws its kill switch; `gateway.sock` in the folder --data unless told, `none` for none.',
   }),
   stratum: Name.optional().meta({
     description: 'Gateways whose users differ, such as regions, are told apart by this name; their evidence is never added up.',

@@ -8,6 +8,7 @@ import { EVALUATION_COMMANDS } from './evaluation-commands.ts';
 import { FEEDBACK_COMMANDS } from './feedback-commands.ts';
 import { FLAG_COMMANDS } from './flag-commands.ts';
 import { FREEZE_COMMANDS } from './freeze-commands.ts';
+import { GATEWAY_COMMANDS } from './gateway-commands.ts';
 import { HOOK_COMMANDS } from './hook-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
 import { PLAN_COMMANDS } from './plan-commands.ts';
@@ -52,6 +53,7 @@ export function allCommands(extra: readonly Command[]): readonly Command[] {
   const commands: readonly Command[] = [
     ...extra,
     ...ENVIRONMENT_COMMANDS,
+    ...GATEWAY_COMMANDS,
     ...MODEL_COMMANDS,
     ...WAY_BACK_COMMANDS,
     ...VERSION_COMMANDS,

@@ -1,12 +1,11 @@
-/** Commands on the environment as a whole: status, gateways, journal, and the kill switch. */
-import type { Readiness } from '@understudy/contract/report';
+/** Commands on the environment as a whole: status, journal, and the kill switch. */
 import { formatDuration } from '@understudy/core/duration';
 import type { Command, Input } from './command.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { numberOf } from './input-values.ts';
 import { MODEL_COLUMNS } from './model-commands.ts';
 import type { Session } from './session.ts';
-import { agoWords, shellWord, showList, showOutcome, timeWords } from './show.ts';
+import { shellWord, showList, showOutcome, timeWords } from './show.ts';
 import { renderTable } from './table.ts';
 
 const MODEL = { name: 'model', about: 'name of the model', kind: 'model' } as const;
@@ -62,34 +61,7 @@ export const ENVIRONMENT_COMMANDS: readonly Command[] = [
     examples: ['journal verify'],
     run: verifyJournal,
   },
-  {
-    path: 'gateway list',
-    summary: 'Gateways: connected, revision, versions loaded',
-    examples: ['gateway list'],
-    async run(session) {
-      await showList(session, await session.ask('listGateways', {}), {
-        head: ['gateway', 'state', 'revision', 'heard of', 'versions'],
-        row: ({ gateway, isConnected, revision, seenAtMs, readiness }) => [
-          gateway,
-          isConnected ? 'connected' : 'AWAY',
-          `${revision}`,
-          agoWords(session, seenAtMs),
-          readiness.map(readinessWords).join(', '),
-        ],
-        name: ({ gateway }) => gateway,
-        empty: 'No gateway has connected yet. `understudy serve` brings one along.',
-      });
-    },
-  },
 ];
-
-/** `fraud/v8 ready, cut off` */
-function readinessWords({ model, version, state, trial, probe }: Readiness): string {
-  const breaker = { closed: [], open: ['CUT OFF'], 'half-open': ['CUT OFF, trying'] }[trial?.breaker.state ?? 'closed'];
-  const lease = trial?.leaseOverSinceMs === undefined ? [] : ['LEASE OVER'];
-  const failed = probe?.outcome === 'failed' ? ['PROBE FAILED'] : [];
-  return [`${model}/${version} ${state}`, ...failed, ...breaker, ...lease].join(', ');
-}
 
 async function showStatus(session: Session): Promise<void> {
   const { io, clock } = session.deps;

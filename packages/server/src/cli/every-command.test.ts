@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Answers, Ran } from './test-cli.ts';
 import { allCommands } from './commands.ts';
-import { emptyFolder, openFixture, run } from './test-cli.ts';
+import { emptyFolder, openFixture, openLocalFixture, run } from './test-cli.ts';
 import { answers } from './test-data.ts';
 import { LINES, prepareLine } from './test-lines.ts';
 
@@ -23,9 +23,10 @@ const NAUGHTY = [
 // What must never reach a terminal raw; a line feed is ours.
 const HAZARD = /(?!\n)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
 
-async function runLine(path: string, options: { more?: Answers; words?: readonly string[] } = {}): Promise<Ran> {
+async function runLine(path: string, options: { more?: Answers; local?: string; words?: readonly string[] } = {}): Promise<Ran> {
   await using fixture = await openFixture(options.more);
   const folder = await emptyFolder();
+  await using _gateway = await openLocalFixture(folder, options.local);
   const words = await prepareLine(LINES[path] ?? [], folder, fixture.url);
   return await run([...(options.words ?? []), ...words], { url: fixture.url, cwd: folder, stdin: 'us_token\n' });
 }
@@ -45,7 +46,7 @@ describe.each(COMMANDS)('$path', ({ command, path }) => {
   });
 
   it.each(FORMS)('lets nothing of the server act on the terminal as %s', async (form) => {
-    const { code, stdout, stderr } = await runLine(path, { more: answers(NAUGHTY), words: ['-o', form] });
+    const { code, stdout, stderr } = await runLine(path, { more: answers(NAUGHTY), local: NAUGHTY, words: ['-o', form] });
     expect(code, stderr).toBe(path === 'rollout wait' ? 8 : 0);
     expect(stdout).not.toMatch(HAZARD);
     expect(stderr).not.toMatch(HAZARD);

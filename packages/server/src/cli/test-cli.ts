@@ -1,5 +1,5 @@
 /** Runs command lines in this process against a small control plane that answers from a table; for tests of the command line. */
-import { mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { AppError } from '@understudy/core/errors';
 import type { Environment } from './io.ts';
 import { runCli } from './run-cli.ts';
 import type { ProgramDeps } from './program.ts';
-import { answers, NOW_MS } from './test-data.ts';
+import { answers, localAnswers, NOW_MS } from './test-data.ts';
 
 /** A request that arrived. */
 export interface Seen {
@@ -28,6 +28,22 @@ export interface Fixture extends AsyncDisposable {
   readonly seen: readonly Seen[];
   /** Replaces answers from now on. */
   set(more: Answers): void;
+}
+
+/** The gateway on this machine, at the usual place below a folder. */
+export async function openLocalFixture(folder: string, text?: string): Promise<AsyncDisposable> {
+  const answersOf = localAnswers(text);
+  const server = createServer((request, response) => {
+    response.end(JSON.stringify(answersOf[request.url ?? '']));
+  });
+  await mkdir(path.join(folder, 'understudy-data'));
+  await new Promise<void>((resolve) => server.listen(path.join(folder, 'understudy-data/gateway.sock'), resolve));
+  return {
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
 }
 
 export async function openFixture(more: Answers = {}): Promise<Fixture> {

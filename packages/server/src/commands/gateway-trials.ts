@@ -14,7 +14,7 @@ import { isConnected } from './readiness.ts';
  * @returns undefined when none has cut it off
  */
 export function cutOffBecause(gateways: readonly GatewayStatus[], rollout: Rollout, atMs: number): string | undefined {
-  const sentences = cutOffSentences(gateways, rollout, atMs);
+  const sentences = [...cutOffSentences(gateways, rollout, atMs), ...killedSentences(gateways, rollout, atMs)];
   return sentences.length === 0 ? undefined : sentences.join('; ');
 }
 
@@ -27,6 +27,29 @@ function cutOffSentences(gateways: readonly GatewayStatus[], rollout: Rollout, a
     const since = `gateway ${gateway} has cut ${rollout.challenger} off since ${timeOf(breaker.sinceMs)}: ${counts}`;
     return breaker.state === 'open' ? [since] : [`${since}; it is trying single requests, ${breaker.successes} succeeded so far`];
   });
+}
+
+/** One sentence for each connected gateway on whose machine somebody has killed the model. */
+function killedSentences(gateways: readonly GatewayStatus[], { model }: Rollout, atMs: number): readonly string[] {
+  return gateways
+    .filter((gateway) => isConnected(gateway, atMs))
+    .flatMap(({ gateway, standing }) => {
+      const kill = standing?.kills.find((one) => one.model === model);
+      return kill === undefined
+        ? []
+        : [`${kill.by} has killed ${model} on gateway ${gateway} since ${timeOf(kill.atMs)}: ${kill.reason}`];
+    });
+}
+
+/** Connected gateways that go on with an old snapshot because they refuse the newer one, one sentence each. */
+export function refusalWarnings(gateways: readonly GatewayStatus[], atMs: number): readonly string[] {
+  return gateways
+    .filter((gateway) => isConnected(gateway, atMs))
+    .flatMap(({ gateway, revision, standing }) =>
+      standing?.refused === undefined
+        ? []
+        : [`gateway ${gateway} goes on with revision ${revision} and refuses what came since: ${standing.refused.reason}`],
+    );
 }
 
 /** Gateways on which the share is not what the step says because nobody can be asked, one sentence each. */

@@ -3,6 +3,7 @@ import { ModelSchema, ModelVersionSchema, TokenSchema } from '@understudy/contra
 import { PlanSchema, RolloutSchema } from '@understudy/contract/rollout-documents';
 import { FlagSchema, SegmentSchema } from '@understudy/contract/flag-documents';
 import { FreezeRulesSchema, HookSchema } from '@understudy/contract/people-documents';
+import { GatewayKillsSchema } from '@understudy/contract/report';
 import { describeProblems } from '@understudy/contract/problems';
 import { AppError, type ErrorCode } from '@understudy/core/errors';
 import type { Model } from '@understudy/core/model';
@@ -37,6 +38,7 @@ const SCHEMAS = {
   segment: SegmentSchema,
   freeze: FreezeRulesSchema,
   hook: HookSchema,
+  gateway: GatewayKillsSchema,
 } as const satisfies Record<DocumentKind, z.ZodType>;
 
 type BodyOf<Kind extends DocumentKind> = z.output<(typeof SCHEMAS)[Kind]>;

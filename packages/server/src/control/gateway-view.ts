@@ -5,8 +5,8 @@ import { isConnected, type VersionName } from '../commands/readiness.ts';
 import type { GatewayStatus } from '../storage/store.ts';
 
 export function gatewayView(status: GatewayStatus, atMs: number): GatewayView {
-  const { gateway, boot, revision, seenAtMs, readiness } = status;
-  return { gateway, boot, revision, seenAtMs, readiness: [...readiness], isConnected: isConnected(status, atMs) };
+  const { readiness, ...rest } = status;
+  return { ...rest, readiness: [...readiness], isConnected: isConnected(status, atMs) };
 }
 
 /** What each connected gateway says about a version, by gateway; one that has not heard of it is left out. */

@@ -65,7 +65,8 @@ export type RenderMetrics = (gateway: GatewayNumbers | undefined) => Promise<Ren
 export interface MetricsSources {
   /** Upper bounds of the latency buckets, in milliseconds. */
   readonly latencyBoundsMs: readonly number[];
-  readonly environment: () => Promise<EnvironmentState>;
+  /** Absent where there is no store. */
+  readonly environment?: () => Promise<EnvironmentState>;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -77,7 +78,7 @@ export function openMetricsPage(sources: MetricsSources): RenderMetrics {
   collectDefaultMetrics({ register: processMetrics });
   return async (gateway) => {
     const registry = new Registry();
-    addEnvironment(registry, await sources.environment());
+    if (sources.environment !== undefined) addEnvironment(registry, await sources.environment());
     const parts = [await processMetrics.metrics()];
     if (gateway !== undefined) {
       addGateway(registry, gateway);

@@ -8,7 +8,7 @@ import { provisionalUntil } from '@understudy/core/provisional';
 import { decide, isLive, type Rollout, shadowStepOf } from '@understudy/core/rollout';
 import { frozenBecause, holdFreezes } from '../commands/freezes.ts';
 import { getModel, getVersions } from '../commands/queries.ts';
-import { cutOffBecause, leaseWarnings } from '../commands/gateway-trials.ts';
+import { cutOffBecause, leaseWarnings, refusalWarnings } from '../commands/gateway-trials.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
 import type { GatewayStatus } from '../storage/store.ts';
 import type { HandlerContext } from './call.ts';
@@ -60,6 +60,7 @@ export async function viewRollout(context: HandlerContext, rollout: Rollout): Pr
       ? []
       : [
           ...warningsOf(rollout, model, versions),
+          ...refusalWarnings(gateways, atMs),
           ...leaseWarnings(gateways, rollout, atMs),
           ...warningsOfShadow(rollout, seen.shadow),
         ],

@@ -1,4 +1,5 @@
 import type { Snapshot } from '@understudy/core/snapshot';
+import type { SnapshotFollower } from '@understudy/core/snapshot-follower';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { killModel, promoteVersion } from '../commands/models.ts';
 import { HUMAN, openTestWorld, type TestWorld } from '../commands/test-world.ts';
@@ -7,17 +8,24 @@ import { openSnapshotFeed, type SnapshotFeed } from './snapshot-feed.ts';
 let world: TestWorld;
 let feed: SnapshotFeed;
 let seen: Snapshot[];
+let confirmed: number[];
 let failures: unknown[];
+const follower: SnapshotFollower = {
+  take: (snapshot) => void seen.push(snapshot),
+  present: (revision) => void confirmed.push(revision),
+  refuse: (reason) => void failures.push(reason),
+};
 beforeEach(async () => {
   world = await openTestWorld();
   seen = [];
+  confirmed = [];
   failures = [];
   feed = await openSnapshotFeed({ store: world.store, environment: 'production', onFailure: (error) => failures.push(error) });
 });
 
 describe('the snapshot feed', () => {
   it('gives the present snapshot at once, and a new one after each commit', async () => {
-    feed.subscribe((snapshot) => seen.push(snapshot));
+    feed.subscribe(follower);
     expect(seen.map((snapshot) => snapshot.models[0]?.champion)).toEqual(['v1']);
     await promoteVersion(world.context, HUMAN, { model: 'fraud', version: 'v2', reason: 'better' });
     await feed.refresh();
@@ -26,14 +34,15 @@ describe('the snapshot feed', () => {
   });
 
   it('says nothing when nothing has changed', async () => {
-    feed.subscribe((snapshot) => seen.push(snapshot));
+    feed.subscribe(follower);
     await feed.refresh();
     await feed.refresh();
     expect(seen).toHaveLength(1);
+    expect(confirmed).toEqual([seen[0]?.revision, seen[0]?.revision]);
   });
 
   it('never goes back in revisions, however many commits come at once', async () => {
-    feed.subscribe((snapshot) => seen.push(snapshot));
+    feed.subscribe(follower);
     await Promise.all(
       ['v2', 'v3'].map((version) => promoteVersion(world.context, HUMAN, { model: 'fraud', version, reason: 'r' })),
     );
@@ -45,9 +54,9 @@ describe('the snapshot feed', () => {
   });
 
   it('ends with its subscription, and with itself', async () => {
-    const unsubscribe = feed.subscribe((snapshot) => seen.push(snapshot));
+    const unsubscribe = feed.subscribe(follower);
     unsubscribe();
-    feed.subscribe((snapshot) => seen.push(snapshot));
+    feed.subscribe(follower);
     feed.close();
     await promoteVersion(world.context, HUMAN, { model: 'fraud', version: 'v2', reason: 'better' });
     await feed.refresh();
@@ -61,7 +70,7 @@ describe('the snapshot feed', () => {
       revision: (environment: string) => (isDown ? Promise.reject(new Error('gone')) : world.store.revision(environment)),
     };
     feed = await openSnapshotFeed({ store, environment: 'production', onFailure: (error) => failures.push(error) });
-    feed.subscribe((snapshot) => seen.push(snapshot));
+    feed.subscribe(follower);
     isDown = true;
     await promoteVersion(world.context, HUMAN, { model: 'fraud', version: 'v2', reason: 'better' });
     await feed.refresh();

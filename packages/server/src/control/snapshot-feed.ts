@@ -1,15 +1,11 @@
 /** Compiles a snapshot after each commit and hands it to whoever lives on snapshots. The gateways of this process depend on it. */
-import { compileSnapshot, type Snapshot } from '@understudy/core/snapshot';
+import { compileSnapshot } from '@understudy/core/snapshot';
+import type { SnapshotFollower, SnapshotSource } from '@understudy/core/snapshot-follower';
 import { loadEnvironment } from '../commands/queries.ts';
 import type { Store } from '../storage/store.ts';
 
 /** Snapshots of one environment, newest only. */
-export interface SnapshotFeed {
-  /**
-   * Calls back at once with the present snapshot, and after each change.
-   * @param onPresent called whenever the store has confirmed that this revision is the present one
-   */
-  subscribe(listener: (snapshot: Snapshot) => void, onPresent?: (revision: number) => void): () => void;
+export interface SnapshotFeed extends SnapshotSource {
   /** Compiles now what is stored; for commits of other processes. Resolves when subscribers have it. */
   refresh(): Promise<void>;
   close(): void;
@@ -23,19 +19,18 @@ export interface FeedOptions {
 }
 
 export async function openSnapshotFeed({ store, environment, onFailure }: FeedOptions): Promise<SnapshotFeed> {
-  const listeners = new Set<(snapshot: Snapshot) => void>();
-  const confirmed = new Set<(revision: number) => void>();
+  const followers = new Set<SnapshotFollower>();
   let current = compileSnapshot(await loadEnvironment({ store, environment }));
   let working: Promise<void> = Promise.resolve();
 
   async function bringUpToDate(): Promise<void> {
     // Several commits in a row are one compilation: those that follow find nothing newer.
     if ((await store.revision(environment)) === current.revision) {
-      for (const confirm of confirmed) confirm(current.revision);
+      for (const follower of followers) follower.present(current.revision);
       return;
     }
     current = compileSnapshot(await loadEnvironment({ store, environment }));
-    for (const listener of listeners) listener(current);
+    for (const follower of followers) follower.take(current);
   }
 
   function refresh(): Promise<void> {
@@ -48,20 +43,15 @@ export async function openSnapshotFeed({ store, environment, onFailure }: FeedOp
   });
 
   return {
-    subscribe(listener, onPresent) {
-      listeners.add(listener);
-      if (onPresent !== undefined) confirmed.add(onPresent);
-      listener(current);
-      return () => {
-        listeners.delete(listener);
-        if (onPresent !== undefined) confirmed.delete(onPresent);
-      };
+    subscribe(follower) {
+      followers.add(follower);
+      follower.take(current);
+      return () => void followers.delete(follower);
     },
     refresh,
     close() {
       unsubscribe();
-      listeners.clear();
-      confirmed.clear();
+      followers.clear();
     },
   };
 }

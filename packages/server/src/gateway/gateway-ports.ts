@@ -1,9 +1,11 @@
 /** Everything that a gateway is given by `compose.ts`, and what it tells about itself. */
 import type { AddressInfo } from 'node:net';
-import type { Readiness } from '@understudy/contract/report';
+import type { Readiness, Standing } from '@understudy/contract/report';
+import type { SnapshotSource } from '@understudy/core/snapshot-follower';
 import type { Clock } from '../clock.ts';
 import type { MetricsPage } from './information.ts';
-import type { OpenRuntime, ReportSink, SnapshotSource } from './ports.ts';
+import type { LocalSwitch } from './local-switch.ts';
+import type { OpenRuntime, ReportSink } from './ports.ts';
 import type { RequestTotals } from './request-counters.ts';
 import type { ShadowTotals } from './shadow-lane.ts';
 import type { Timers } from './timers.ts';
@@ -12,6 +14,8 @@ export interface GatewayPorts {
   readonly snapshots: SnapshotSource;
   readonly reports: ReportSink;
   readonly openRuntime: OpenRuntime;
+  /** Absent where nobody can throw one. */
+  readonly localSwitch?: LocalSwitch;
   readonly clock: Clock;
   readonly timers: Timers;
   /** Uniform in [0, 1): routes requests without a subject, spreads retries. */
@@ -26,7 +30,7 @@ export interface GatewayPorts {
 export interface GatewayStats {
   /** -1 before the first snapshot. */
   readonly revision: number;
-  /** Time since a snapshot was last heard of; undefined before the first. */
+  /** Time since a control plane last said that the snapshot in use is the present one; undefined before the first. */
   readonly snapshotAgeMs: number | undefined;
   readonly inFlight: number;
   readonly isDraining: boolean;
@@ -78,6 +82,8 @@ export interface Gateway {
   readonly address: AddressInfo;
   stats(): GatewayStats;
   readiness(): readonly Readiness[];
+  /** How it stands to the control plane; undefined before the first snapshot. */
+  standing(): Standing | undefined;
   /** Why `/readyz` says 503; empty when it says 200. */
   problems(): readonly string[];
   /** Ends every request, reports what is left, closes. @returns whether every request could end by itself */

@@ -7,6 +7,7 @@ import { EMPTY_TALLY, type EvidenceBlock, mergeTallies, type Tally } from '@unde
 import { DEFAULT_ROUTING } from '@understudy/core/model';
 import type { Signature } from '@understudy/core/model-version';
 import type { Snapshot, SnapshotModel, SnapshotVersion } from '@understudy/core/snapshot';
+import type { SnapshotFacts, SnapshotFollower } from '@understudy/core/snapshot-follower';
 import type { Scope, Token } from '@understudy/core/token';
 import { request } from 'undici';
 import { openOnnxRuntime } from '../runtimes/onnx-runtime.ts';
@@ -16,6 +17,7 @@ import { openUpstream } from '../runtimes/upstream-runtime.ts';
 import { openGateway } from './gateway.ts';
 import { GATEWAY_DEFAULTS, type GatewayOptions } from './gateway-options.ts';
 import type { Gateway } from './gateway-ports.ts';
+import type { LocalSwitch } from './local-switch.ts';
 import type { OpenRuntime } from './ports.ts';
 import type { Timers } from './timers.ts';
 
@@ -166,7 +168,10 @@ export interface Rig extends AsyncDisposable {
   readonly logged: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[];
   /** What the next reports meet; resolves unless set. */
   sink: (report: GatewayReport) => Promise<void>;
-  apply(snapshot: Snapshot): void;
+  /** @returns why it was refused */
+  apply(snapshot: Snapshot, facts?: SnapshotFacts): string | undefined;
+  /** Something comes that is no snapshot. */
+  refuse(reason: string): void;
   /** The control plane says that a revision is the present one. */
   present(revision: number): void;
   post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
@@ -184,6 +189,7 @@ export interface RigOptions {
   readonly openRuntime?: OpenRuntime;
   readonly random?: () => number;
   readonly snapshot?: Snapshot;
+  readonly localSwitch?: LocalSwitch;
 }
 
 /** Waits for something that other turns of the event loop bring about. */
@@ -198,12 +204,11 @@ export async function until(isSo: () => boolean, what: string): Promise<void> {
 }
 
 /** Opens a rig; with a snapshot it waits until every version is loaded. */
-export async function openRig({ options, openRuntime, random, snapshot }: RigOptions = {}): Promise<Rig> {
+export async function openRig({ options, openRuntime, random, snapshot, localSwitch }: RigOptions = {}): Promise<Rig> {
   const time = openManualTime();
   const reports: GatewayReport[] = [];
   const logged: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
-  let present: (revision: number) => void = () => {};
-  let listener: (next: Snapshot) => void = () => {};
+  let follower: SnapshotFollower | undefined;
   const doubles: OpenRuntime = (_model, { version }) => Promise.resolve<Runtime>(sumRuntime(version === 'v1' ? 0 : 1000));
   const gateway = await openGateway(
     {
@@ -218,9 +223,8 @@ export async function openRig({ options, openRuntime, random, snapshot }: RigOpt
     },
     {
       snapshots: {
-        subscribe(next, onPresent) {
-          listener = next;
-          present = onPresent;
+        subscribe(next) {
+          follower = next;
           return () => {};
         },
       },
@@ -229,6 +233,7 @@ export async function openRig({ options, openRuntime, random, snapshot }: RigOpt
       clock: time,
       timers: time,
       random: random ?? (() => 0.5),
+      ...(localSwitch === undefined ? {} : { localSwitch }),
       log: (event, fields) => logged.push({ event, fields }),
     },
   );
@@ -249,8 +254,9 @@ export async function openRig({ options, openRuntime, random, snapshot }: RigOpt
       reports.push(report);
       return Promise.resolve();
     },
-    apply: (next) => listener(next),
-    present: (revision) => present(revision),
+    apply: (next, facts) => follower?.take(next, facts),
+    present: (revision) => follower?.present(revision),
+    refuse: (reason) => follower?.refuse(reason),
     post: (path, body, headers) =>
       send(`${url}${path}`, {
         method: 'POST',

@@ -1,6 +1,6 @@
 /** Opens the gateway: the data plane that answers predictions. `compose.ts` gives it its ports; nothing else depends on it. */
 import type { Server } from 'node:http';
-import type { Snapshot } from '@understudy/core/snapshot';
+import type { Standing } from '@understudy/contract/report';
 import type { Clock } from '../clock.ts';
 import { type SilentConnections, watchSilentConnections } from '../silent-connections.ts';
 import { type Admission, openAdmission } from './admission.ts';
@@ -9,6 +9,7 @@ import { drainServer } from './drain.ts';
 import { type GatewayCounts, newGatewayCounts } from './gateway-counts.ts';
 import type { GatewayOptions } from './gateway-options.ts';
 import type { Gateway, GatewayPorts, GatewayStats } from './gateway-ports.ts';
+import { openGatewayFollower, type SnapshotStanding } from './gateway-follower.ts';
 import { addressOf, listen } from './http-server.ts';
 import { type Lease, openLease, openLeaseWatch } from './lease.ts';
 import { openRecorder, type Recorder, type RecorderState } from './recorder.ts';
@@ -22,24 +23,13 @@ import { openStandbyProbes, type StandbyProbes } from './standby-probes.ts';
 /** Listens, subscribes to snapshots and reports. Serves as soon as a snapshot has come and its champions are loaded. */
 export async function openGateway(options: GatewayOptions, ports: GatewayPorts): Promise<Gateway> {
   const parts = openParts(options, ports);
-  const { table, recorder, standbys, authentication, life, lease } = parts;
+  const { table, recorder, standbys, life, standing } = parts;
   const { clock, timers } = ports;
   const server = await listen(openRequestHandler(handlerContextOf(parts, options, ports)), options);
   const silent = watchSilentConnections(server);
-  const unsubscribe = ports.snapshots.subscribe(
-    (snapshot: Snapshot) => {
-      const isFirst = table.revision < 0;
-      if (!table.apply(snapshot)) return;
-      life.snapshotAtMs = clock.nowMs();
-      lease.heard(clock.nowMs());
-      authentication.use(snapshot.tokens);
-      // The control plane should know of us at once. Not with every snapshot: a report may be what makes the next one.
-      if (isFirst) void recorder.flush();
-    },
-    (revision) => {
-      if (revision === table.revision) lease.heard(clock.nowMs());
-    },
-  );
+  // The control plane should know of us, and of what was done here, at once. Not with every snapshot: a report may make the next one.
+  const onNews = (): void => void recorder.flush();
+  const unsubscribe = ports.snapshots.subscribe(openGatewayFollower({ ...parts, ...ports, onNews }));
   const endReports = (): Promise<void> => {
     unsubscribe();
     standbys.close();
@@ -48,6 +38,7 @@ export async function openGateway(options: GatewayOptions, ports: GatewayPorts):
   const views = {
     stats: () => statsOf(parts, clock),
     readiness: () => table.readiness(clock.nowMs()),
+    standing: () => standingOf(options.release, standing, ports),
     problems: () => table.problems(),
   };
   return gatewayOf({ server, silent, life, options, timers, endReports, closeVersions: () => table.close() }, views);
@@ -64,6 +55,7 @@ interface Parts {
   readonly standbys: StandbyProbes;
   readonly life: Life;
   readonly lease: Lease;
+  readonly standing: SnapshotStanding;
   readonly authentication: Authentication;
   readonly admission: Admission;
 }
@@ -76,9 +68,15 @@ function openParts(options: GatewayOptions, ports: GatewayPorts): Parts {
   const ids = openRequestIds(options.requestIdKey, `${options.gateway} ${options.boot}`);
   const lease = openLease(clock.nowMs());
   const onDelivered = (): void => lease.acknowledged(clock.nowMs());
-  const state = (): RecorderState => ({ revision: Math.max(0, table.revision), readiness: table.readiness(clock.nowMs()) });
+  const standing: SnapshotStanding = { heardAtMs: undefined, origin: 'control-plane', refused: undefined };
+  const state = (): RecorderState => ({
+    revision: Math.max(0, table.revision),
+    readiness: table.readiness(clock.nowMs()),
+    standing: standingOf(options.release, standing, ports),
+  });
   const onInterval = openLeaseWatch(() => table.trials(clock.nowMs()), ports.log);
-  const recorder = openRecorder({ ...options, state, onInterval, onDelivered }, ports);
+  const onRefused = (reason: string): void => ports.log('gateway.report_refused', { reason });
+  const recorder = openRecorder({ ...options, state, onInterval, onDelivered, onRefused }, ports);
   const trials = { lease, counts, log: ports.log, random: ports.random };
   const table: RoutingTable = openRoutingTable({
     openRuntime: ports.openRuntime,
@@ -86,16 +84,12 @@ function openParts(options: GatewayOptions, ports: GatewayPorts): Parts {
     random: ports.random,
     makersFor: (environment) => ({ environment, recorder, counters, ids, trials, shadows }),
     probeOf: (loaded) => standbys.probeOf(loaded),
-    onRefused(reason) {
-      counts.refusedSnapshots++;
-      ports.log('gateway.snapshot_refused', { reason });
-    },
   });
   const standbys: StandbyProbes = openStandbyProbes({ clock, timers, log: ports.log, standbys: () => table.standbys() });
-  const life: Life = { phase: 'serving', snapshotAtMs: undefined };
+  const life: Life = { phase: 'serving' };
   const authentication = openAuthentication(clock, options.allowAnonymous);
   const admission = openAdmission(options.maxInFlight);
-  return { counts, counters, shadows, ids, recorder, table, standbys, life, lease, authentication, admission };
+  return { counts, counters, shadows, ids, recorder, table, standbys, life, lease, standing, authentication, admission };
 }
 
 function handlerContextOf(parts: Parts, options: GatewayOptions, ports: GatewayPorts): HandlerContext {
@@ -119,10 +113,10 @@ function handlerContextOf(parts: Parts, options: GatewayOptions, ports: GatewayP
 }
 
 function statsOf(parts: Parts, clock: Clock): GatewayStats {
-  const { table, standbys, life, admission, counters, shadows, counts, recorder } = parts;
+  const { table, standbys, life, standing, admission, counters, shadows, counts, recorder } = parts;
   return {
     revision: table.revision,
-    snapshotAgeMs: life.snapshotAtMs === undefined ? undefined : clock.nowMs() - life.snapshotAtMs,
+    snapshotAgeMs: standing.heardAtMs === undefined ? undefined : Math.max(0, clock.nowMs() - standing.heardAtMs),
     inFlight: admission.inFlight,
     isDraining: life.phase !== 'serving',
     requests: counters.totals(),
@@ -146,7 +140,16 @@ function statsOf(parts: Parts, clock: Clock): GatewayStats {
 /** What changes about the gateway as a whole. */
 interface Life {
   phase: 'serving' | 'draining' | 'closing';
-  snapshotAtMs: number | undefined;
+}
+
+function standingOf(
+  release: string,
+  { heardAtMs, origin, refused }: SnapshotStanding,
+  ports: GatewayPorts,
+): Standing | undefined {
+  if (heardAtMs === undefined) return undefined;
+  const kills = [...(ports.localSwitch?.kills() ?? [])];
+  return { release, origin, heardAtMs, ...(refused === undefined ? {} : { refused }), kills };
 }
 
 interface Ending {
@@ -162,7 +165,7 @@ interface Ending {
 /** The gateway's own end; both ways may be called more than once. */
 function gatewayOf(
   { server, silent, life, options, timers, endReports, closeVersions }: Ending,
-  views: Pick<Gateway, 'stats' | 'readiness' | 'problems'>,
+  views: Pick<Gateway, 'stats' | 'readiness' | 'standing' | 'problems'>,
 ): Gateway {
   let ending: Promise<boolean> | undefined;
   const drain = async (): Promise<boolean> => {

@@ -30,7 +30,13 @@ function openBench({ startMs, earlyMs = 0, ...options }: BenchOptions = {}): Ben
     sent,
     isUp: true,
     recorder: openRecorder(
-      { gateway: 'g', boot: 'b', flushEveryMs: 1000, state: () => ({ revision: 3, readiness: [] }), ...options },
+      {
+        gateway: 'g',
+        boot: 'b',
+        flushEveryMs: 1000,
+        state: () => ({ revision: 3, readiness: [], standing: undefined }),
+        ...options,
+      },
       {
         clock: time,
         timers: { after: (ms, run) => time.after(ms - earlyMs, run) },
@@ -196,7 +202,7 @@ it('gives up an attempt that is not answered', async () => {
   const time = openManualTime();
   const signals: AbortSignal[] = [];
   const recorder = openRecorder(
-    { gateway: 'g', boot: 'b', flushEveryMs: 1000, state: () => ({ revision: 0, readiness: [] }) },
+    { gateway: 'g', boot: 'b', flushEveryMs: 1000, state: () => ({ revision: 0, readiness: [], standing: undefined }) },
     {
       clock: time,
       timers: time,

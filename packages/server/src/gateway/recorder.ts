@@ -1,5 +1,5 @@
 /** Counts what every version did and reports it once a second. Memory is fixed by the number of arms, never by traffic. */
-import type { GatewayReport, Readiness } from '@understudy/contract/report';
+import type { GatewayReport, Readiness, Standing } from '@understudy/contract/report';
 import type { EvidenceBlock } from '@understudy/core/evidence';
 import { INTERVAL_MS } from '@understudy/core/evidence-pool';
 import type { Clock } from '../clock.ts';
@@ -19,6 +19,8 @@ export interface RecorderOptions {
   readonly onInterval?: () => void;
   /** Called when the control plane has taken a report. */
   readonly onDelivered?: () => void;
+  /** Called when a report will never be taken; it is given up. */
+  readonly onRefused?: (reason: string) => void;
   /** State of the gateway at the moment of a report. */
   readonly state: () => RecorderState;
 }
@@ -26,6 +28,8 @@ export interface RecorderOptions {
 export interface RecorderState {
   readonly revision: number;
   readonly readiness: readonly Readiness[];
+  /** Absent before the first snapshot. */
+  readonly standing: Standing | undefined;
 }
 
 export interface RecorderPorts {
@@ -52,12 +56,19 @@ export function openRecorder(options: RecorderOptions, ports: RecorderPorts): Re
   const { clock, timers } = ports;
   const stratum = options.stratum === undefined ? {} : { stratum: options.stratum };
   const live = new Set<EvidenceCell>();
-  const outbox = openReportOutbox(ports.reports, timers, options.onDelivered);
+  const outbox = openReportOutbox(ports.reports, timers, options);
   let startMs = wholeSecond(clock.nowMs());
 
   const reportOf = (sequence: number): Omit<GatewayReport, 'blocks'> => {
-    const { revision, readiness } = options.state();
-    return { gateway: options.gateway, boot: options.boot, sequence, revision, readiness: readiness.slice(0, 10_000) };
+    const { revision, readiness, standing } = options.state();
+    return {
+      gateway: options.gateway,
+      boot: options.boot,
+      sequence,
+      revision,
+      readiness: readiness.slice(0, 10_000),
+      ...(standing === undefined ? {} : { standing }),
+    };
   };
   const flush = (): Promise<void> => {
     options.onInterval?.();

@@ -1,6 +1,7 @@
 /** Reports on their way to the control plane: bounded, in order, each with one sequence for all of its attempts. */
 import { type GatewayReport, MAX_NAMES } from '@understudy/contract/report';
 import { type EvidenceBlock, mergeTallies, type Tally } from '@understudy/core/evidence';
+import { ReportRefused } from '../report-refused.ts';
 import type { ReportSink } from './ports.ts';
 import type { Timers } from './timers.ts';
 
@@ -21,15 +22,23 @@ const MAX_WAITING = 60;
 const MAX_BLOCKS = 10_000;
 const ATTEMPT_MS = 5000;
 
+/** Who wants to know what becomes of reports. */
+export interface OutboxListeners {
+  readonly onDelivered?: () => void;
+  readonly onRefused?: (reason: string) => void;
+}
+
 /**
  * Opens an outbox. A report that was attempted may have arrived, so it never changes again and keeps its sequence; only
- * reports that were never attempted are merged when too many wait. Counts are lost only beyond 10 000 different keys.
+ * reports that were never attempted are merged when too many wait. Counts are lost beyond 10 000 different keys, and with a
+ * report that will never be taken.
  */
-export function openReportOutbox(sink: ReportSink, timers: Timers, onDelivered?: () => void): ReportOutbox {
+export function openReportOutbox(sink: ReportSink, timers: Timers, listeners: OutboxListeners = {}): ReportOutbox {
   const queue = openBlockQueue();
   let present: AbortController | undefined;
   let attempted: GatewayReport | undefined;
   let sequence = 0;
+  let refusedBlocks = 0;
   let sending: Promise<void> | undefined;
   let following: Promise<void> | undefined;
 
@@ -41,9 +50,14 @@ export function openReportOutbox(sink: ReportSink, timers: Timers, onDelivered?:
         attempted = { ...header(sequence++), blocks: [...blocks] };
       }
       present = new AbortController();
-      if (!(await isDelivered(sink, timers, { report: attempted, controller: present }))) return;
+      const end = await attempt(sink, timers, { report: attempted, controller: present });
+      if (end === 'failed') return;
+      if (end === 'delivered') listeners.onDelivered?.();
+      else {
+        refusedBlocks += attempted.blocks.length;
+        listeners.onRefused?.(end.refused);
+      }
       attempted = undefined;
-      onDelivered?.();
     }
   };
 
@@ -62,7 +76,10 @@ export function openReportOutbox(sink: ReportSink, timers: Timers, onDelivered?:
       following ??= sending.then(start);
       return following;
     },
-    stats: () => ({ pendingReports: queue.length + (attempted === undefined ? 0 : 1), lostBlocks: queue.lostBlocks }),
+    stats: () => ({
+      pendingReports: queue.length + (attempted === undefined ? 0 : 1),
+      lostBlocks: queue.lostBlocks + refusedBlocks,
+    }),
     close() {
       present?.abort(new Error('the gateway is closed'));
     },
@@ -108,16 +125,20 @@ interface Attempt {
   readonly controller: AbortController;
 }
 
-/** Whether the control plane took the report; it may have done so even when this says no. */
-async function isDelivered(sink: ReportSink, timers: Timers, { report, controller }: Attempt): Promise<boolean> {
+/** What came of sending; the control plane may have taken the report even when this says that it failed. */
+async function attempt(
+  sink: ReportSink,
+  timers: Timers,
+  { report, controller }: Attempt,
+): Promise<'delivered' | 'failed' | { readonly refused: string }> {
   const { signal } = controller;
   const cancel = timers.after(ATTEMPT_MS, () => controller.abort(new Error(`no answer within ${ATTEMPT_MS} ms`)));
   try {
     await Promise.race([sink(report, signal), rejectionOf(signal)]);
-    return true;
-  } catch {
-    // The control plane is away; the next interval tries again with the same sequence.
-    return false;
+    return 'delivered';
+  } catch (error) {
+    // Otherwise the control plane is away; the next interval tries again with the same sequence.
+    return error instanceof ReportRefused ? { refused: error.message } : 'failed';
   } finally {
     cancel();
   }

@@ -26,6 +26,8 @@ export type RequestIdMint = (atMs: number) => string;
 /** Makes and opens request ids under one key. */
 export interface RequestIds {
   mintFor(origin: RequestOrigin): RequestIdMint;
+  /** Signs with another key from now on, mints that are open already too. */
+  use(key: Uint8Array): void;
 }
 
 const BLOCK_BYTES = 64;
@@ -48,10 +50,13 @@ const ARMS: readonly Arm[] = ['champion', 'challenger', 'shadow'];
  * @param instance tells the counters of gateways and boots apart; any text
  */
 export function openRequestIds(key: Uint8Array, instance: string): RequestIds {
-  const sign = openSigner(key);
+  let sign = openSigner(key);
   const salt = hash('sha256', instance, 'base64url').slice(0, 6);
   let pair = 0;
   return {
+    use(next) {
+      sign = openSigner(next);
+    },
     mintFor(origin) {
       const prefix = `${prefixOf(origin)}.${salt}`;
       let twin = '';

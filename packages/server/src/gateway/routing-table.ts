@@ -9,8 +9,8 @@ import { refusalOf } from './snapshot-check.ts';
 import type { Standby } from './standby-probes.ts';
 
 export interface RoutingTable {
-  /** Takes a snapshot in; one that does not fit is refused, changes nothing and gives false. */
-  apply(snapshot: Snapshot): boolean;
+  /** Takes a snapshot in; one that does not fit is refused and changes nothing. @returns why it is refused */
+  apply(snapshot: Snapshot): string | undefined;
   find(model: string): ModelEntry | undefined;
   /** The only model's name; undefined when there are none or several. */
   readonly onlyModel: string | undefined;
@@ -43,8 +43,6 @@ export interface RoutingTablePorts extends LoadingPorts {
   makersFor(environment: string): SeatMakers;
   /** The newest try of a version that answers nobody. */
   probeOf?(loaded: LoadedVersion): Probe | undefined;
-  /** Told about a snapshot that was refused. */
-  onRefused(reason: string): void;
 }
 
 /** What the newest snapshot wants, beside what is served meanwhile. */
@@ -64,14 +62,11 @@ export function openRoutingTable(ports: RoutingTablePorts): RoutingTable {
   return {
     apply(snapshot) {
       const refusal = refusalOf(state.applied?.snapshot, snapshot);
-      if (refusal !== undefined) {
-        ports.onRefused(refusal);
-        return false;
-      }
+      if (refusal !== undefined) return refusal;
       state.applied = { snapshot, makers: ports.makersFor(snapshot.environment) };
       loadWanted(state, ports, snapshot);
       update(state);
-      return true;
+      return undefined;
     },
     find: (model) => state.entries.get(model),
     get onlyModel() {

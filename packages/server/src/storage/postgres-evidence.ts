@@ -6,7 +6,7 @@ import { jsonText } from './canonical-json.ts';
 import { durable, type PostgresPlantedBugs } from './postgres-commit-sql.ts';
 import type { PostgresConnection, Statement } from './postgres-connection.ts';
 import { openReportBatches, type PendingReport } from './report-batches.ts';
-import { evidenceOfRow, gatewayOfRow } from './rows.ts';
+import { evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
 import type { Store } from './store.ts';
 
 // Some milliseconds of deleting, after which others get their turn.
@@ -125,6 +125,6 @@ function appendStatement(schema: string, planted: PostgresPlantedBugs) {
 
 function columnsOf(report: GatewayReport | ServiceReport, place: number, seenAtMs: number): readonly unknown[] {
   const { gateway, boot, sequence } = report;
-  const status = 'readiness' in report ? [report.revision, jsonText(report.readiness)] : [null, null];
+  const status = 'readiness' in report ? [report.revision, gatewayStateText(report)] : [null, null];
   return [place, gateway, boot, sequence, seenAtMs, ...status];
 }

@@ -6,7 +6,7 @@ import type { RedisLink, RedisRead, ScriptRun } from './redis-link.ts';
 import type { ReplicaWait } from './redis-replicas.ts';
 import { byBytes, hashOf, jsonOf, numberOf, scoreOf, type StreamEntry, streamOf, textsOf } from './redis-replies.ts';
 import { REPORT_SCRIPT } from './redis-scripts.ts';
-import { evidenceOfRow, gatewayOfRow } from './rows.ts';
+import { evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
 import type { EvidenceQuery, GatewayStatus, Store, StoredEvidence } from './store.ts';
 
 export function openEvidence(
@@ -37,7 +37,7 @@ function reportRun(environment: string, report: GatewayReport | ServiceReport, s
   const { gateway, boot, sequence, blocks } = report;
   const status =
     'readiness' in report
-      ? jsonText({ boot, revision: report.revision, seen_at_ms: seenAtMs, readiness: jsonText(report.readiness) })
+      ? jsonText({ boot, revision: report.revision, seen_at_ms: seenAtMs, readiness: gatewayStateText(report) })
       : '';
   return {
     script: REPORT_SCRIPT,

@@ -5,6 +5,7 @@ import type { DocumentKind } from './store.ts';
 const KINDS: Readonly<Record<DocumentKind, DocumentKind>> = {
   flag: 'flag',
   freeze: 'freeze',
+  gateway: 'gateway',
   hook: 'hook',
   model: 'model',
   plan: 'plan',

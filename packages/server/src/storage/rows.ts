@@ -2,8 +2,9 @@
 import { AppError } from '@understudy/core/errors';
 import { cohortOf, type FeedbackMark, type FeedbackSum, lagClassOf } from '@understudy/core/feedback';
 import { DecisionSchema } from '@understudy/contract/rollout-documents';
-import { EvidenceBlockSchema, ReadinessSchema } from '@understudy/contract/report';
+import { EvidenceBlockSchema, type GatewayReport, ReadinessSchema, StandingSchema } from '@understudy/contract/report';
 import { z } from 'zod';
+import { jsonText } from './canonical-json.ts';
 import type {
   DocumentKind,
   GatewayStatus,
@@ -26,6 +27,7 @@ const KindSchema: z.ZodType<DocumentKind> = z.enum([
   'segment',
   'freeze',
   'hook',
+  'gateway',
 ]);
 // What JSON.parse returns is JSON; the schemas above this level say which.
 const JsonSchema = z.custom<Json>((value) => value !== undefined);
@@ -101,15 +103,26 @@ const FeedbackSumRow = z
     return { ...rest, ...trial, moments: { count, sum, sumSquares } };
   });
 
+/** Earlier releases kept the readiness alone. */
+const GatewayState = z.union([
+  z.array(ReadinessSchema).transform((readiness) => ({ readiness })),
+  z.strictObject({ readiness: z.array(ReadinessSchema), standing: StandingSchema.exactOptional() }),
+]);
+
 const GatewayRow = z
   .strictObject({
     gateway: z.string(),
     boot: z.string(),
     revision: z.int().nonnegative(),
     seen_at_ms: z.number(),
-    readiness: JsonText.pipe(z.array(ReadinessSchema)),
+    readiness: JsonText.pipe(GatewayState),
   })
-  .transform(({ seen_at_ms: seenAtMs, ...rest }) => ({ ...rest, seenAtMs }));
+  .transform(({ seen_at_ms: seenAtMs, readiness: state, ...rest }): GatewayStatus => ({ ...rest, seenAtMs, ...state }));
+
+/** The text of a gateway's state, as its row has it. */
+export function gatewayStateText({ readiness, standing }: GatewayReport): string {
+  return jsonText(standing === undefined ? { readiness } : { readiness, standing });
+}
 
 const IdempotencyRow = z.strictObject({ key: z.string(), request: z.string(), answer: JsonText.pipe(JsonSchema) });
 const HeadRow = z.strictObject({ revision: z.int().positive(), hash: Sha });

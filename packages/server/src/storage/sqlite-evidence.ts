@@ -4,7 +4,7 @@ import type { GatewayReport, ServiceReport } from '@understudy/contract/report';
 import { cohortOf } from '@understudy/core/feedback';
 import { jsonText } from './canonical-json.ts';
 import type { Connection } from './sqlite-connection.ts';
-import { evidenceOfRow, gatewayOfRow } from './rows.ts';
+import { evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
 import type { Store } from './store.ts';
 
 // A few milliseconds of deleting, after which requests get their turn.
@@ -78,7 +78,7 @@ function prepareAppend({ database }: Connection) {
     const evidenceSeenAtMs = Math.max(seenAtMs, Number(newestSeen.get(environment) ?? -Infinity));
     for (const one of blocks) block.run(environment, one.model, one.startMs, evidenceSeenAtMs, jsonText(one));
     if ('readiness' in report) {
-      status.run(environment, gateway, boot, sequence, report.revision, seenAtMs, jsonText(report.readiness));
+      status.run(environment, gateway, boot, sequence, report.revision, seenAtMs, gatewayStateText(report));
     }
     return 'stored';
   };

@@ -5,10 +5,20 @@
 import type { StoredBlock } from '@understudy/core/evidence-pool';
 import type { FeedbackMark, FeedbackSum } from '@understudy/core/feedback';
 import type { Decision } from '@understudy/core/rollout';
-import type { GatewayReport, Readiness, ServiceReport } from '@understudy/contract/report';
+import type { GatewayReport, Readiness, ServiceReport, Standing } from '@understudy/contract/report';
 
 /** The kinds of documents an environment is made of. */
-export type DocumentKind = 'model' | 'version' | 'rollout' | 'plan' | 'token' | 'flag' | 'segment' | 'freeze' | 'hook';
+export type DocumentKind =
+  | 'model'
+  | 'version'
+  | 'rollout'
+  | 'plan'
+  | 'token'
+  | 'flag'
+  | 'segment'
+  | 'freeze'
+  | 'hook'
+  | 'gateway';
 
 /** Anything that JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -150,6 +160,8 @@ export interface GatewayStatus {
   readonly revision: number;
   readonly seenAtMs: number;
   readonly readiness: readonly Readiness[];
+  /** Absent for gateways of releases that did not tell. */
+  readonly standing?: Standing;
 }
 
 /** All documents of an environment as they are at one revision. */
