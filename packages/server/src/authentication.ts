@@ -16,7 +16,7 @@ export interface Authentication {
   /**
    * The sender, who may do what is needed.
    * @param authorization the header's text
-   * @throws AppError `auth.missing_token`, `auth.invalid_token`, `auth.forbidden`
+   * @throws AppError `auth.missing_token`, `auth.invalid_token`, `auth.forbidden`; `snapshot.missing` before the first snapshot
    */
   authenticate(authorization: string | undefined, needed: Scope): Caller;
 }
@@ -29,11 +29,18 @@ const NO_DIGEST = '0'.repeat(64);
 
 /** @param allowAnonymous whether requests without one of our tokens may predict; a wrong token is refused all the same */
 export function openAuthentication(clock: Clock, allowAnonymous: boolean): Authentication {
-  let tokens: ReadonlyMap<string, Token> = new Map();
+  // Undefined before the first snapshot: then nobody knows yet whose tokens are good.
+  let tokens: ReadonlyMap<string, Token> | undefined;
   // Proven header texts: at most one for each token, so its size is the snapshot's.
   const proven = new Map<string, Caller>();
 
   const prove = (authorization: string): Caller => {
+    if (tokens === undefined) {
+      throw new AppError(
+        'snapshot.missing',
+        'cannot serve yet: there is no snapshot that says which tokens are good. Try again in a moment',
+      );
+    }
     const parts = parseToken(ownTokenOf(authorization) ?? '');
     if (parts === undefined) throw invalidToken();
     const token = tokens.get(parts.id);

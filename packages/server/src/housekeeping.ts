@@ -19,8 +19,8 @@ export interface Housekeeping {
 }
 
 const TICK_MS = 1000;
-// Commits of this process are seen at once; this is for those of others.
-const REFRESH_EVERY_TICKS = 5;
+// Commits of this process are seen at once; this is for those of others, and tells gateways that what they have is the newest.
+const REFRESH_EVERY_TICKS = 1;
 const PRUNE_EVERY_TICKS = 3600;
 const DAY_MS = 86_400_000;
 

@@ -2,17 +2,17 @@
  * A gateway's connection to control planes that are elsewhere: the snapshot by stream or poll, kept on disk for a start without
  * them; reports; model files. Any of the control planes will do.
  */
-import { describeProblems } from '@understudy/contract/problems';
-import { GatewayDocument, type GatewayDocument as Document } from '@understudy/contract/gateway-feed';
 import type { GatewayReport } from '@understudy/contract/report';
 import type { SnapshotFacts, SnapshotFollower, SnapshotSource } from '@understudy/core/snapshot-follower';
 import { type DocumentNews, openDocumentUpstream } from '@understudy/feed/document-upstream';
 import { openKeptWriter } from '@understudy/feed/kept-writer';
 import type { FeedPorts } from '@understudy/feed/ports';
-import { type FeedProblem, type TellFeedProblem, tellOnce } from '@understudy/feed/problem';
+import { type FeedProblem, sentenceOf, type TellFeedProblem, tellOnce } from '@understudy/feed/problem';
 import { readAllKept, type SnapshotStorage, writeKept } from '@understudy/feed/snapshot-storage';
 import { keepUp, type Upstream } from '@understudy/feed/upkeep';
+import { ReportRefused } from '../report-refused.ts';
 import { fetchArtifact } from './artifact-download.ts';
+import { readGatewayDocument } from './gateway-document.ts';
 import { openReportPost } from './report-post.ts';
 import { rotating } from './rotating-upstream.ts';
 
@@ -50,7 +50,10 @@ const KEPT_FROM = 'control-plane';
 
 export async function openControlLink(options: ControlLinkOptions): Promise<ControlLink> {
   const { urls, token, release, storage, forget, ports, log } = options;
-  const problems = tellOnce<FeedProblem>(({ code, message }) => log('control.problem', { code, message }));
+  const tell = ({ code, message }: FeedProblem): void => log('control.problem', { code, message });
+  const problems = tellOnce<FeedProblem>(tell);
+  const reportProblems = tellOnce<FeedProblem>(tell);
+  const post = openReportPost({ urls, token, fetch: ports.fetch });
   const kept = forget ? [] : await readAllKept(storage, KEPT_FROM, problems.tell);
   const closing = new AbortController();
   const writer = openKeptWriter(storage, problems.tell);
@@ -82,7 +85,17 @@ export async function openControlLink(options: ControlLinkOptions): Promise<Cont
       running = keepUp(upstream, { pollMs: POLL_MS }, { ...ports, signal: closing.signal });
       return () => closing.abort();
     },
-    report: openReportPost({ urls, token, fetch: ports.fetch }),
+    async report(report, signal) {
+      try {
+        await post(report, signal);
+      } catch (error) {
+        if (!(error instanceof ReportRefused)) {
+          reportProblems.tell({ code: 'server.unreachable', message: `a report waits: ${sentenceOf(error)}` });
+        }
+        throw error;
+      }
+      reportProblems.isOver();
+    },
     artifact: (sha256) => fetchArtifact({ urls, token, fetch: ports.fetch }, sha256),
     async close() {
       closing.abort();
@@ -122,7 +135,7 @@ function openState(follower: SnapshotFollower, { nowMs }: Pick<FeedPorts, 'nowMs
       return current?.id;
     },
     take(id, body, facts) {
-      const reading = readDocument(body);
+      const reading = readGatewayDocument(body);
       if (typeof reading === 'string') {
         follower.refuse(reading);
         return false;
@@ -138,16 +151,4 @@ function openState(follower: SnapshotFollower, { nowMs }: Pick<FeedPorts, 'nowMs
       if (current !== undefined) follower.present(current.revision);
     },
   };
-}
-
-/** @returns what is wrong with it when it is no document. Never throws. */
-function readDocument(body: string): Document | string {
-  try {
-    const parsed = GatewayDocument.safeParse(JSON.parse(body));
-    return parsed.success
-      ? parsed.data
-      : `what came is no snapshot that this gateway can read: ${describeProblems(parsed.error)}`;
-  } catch (error) {
-    return `what came cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-  }
 }
