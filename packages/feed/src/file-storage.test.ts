@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fileStorage } from './file-storage.ts';
 
@@ -58,4 +59,37 @@ describe('a damaged file', () => {
 
 it('refuses a name that is a path', () => {
   expect(() => fileStorage(folder, '../elsewhere')).toThrow('cannot begin a file');
+});
+
+it('gives only what was written whole, whatever becomes of the files (F21)', async () => {
+  const storage = fileStorage(folder);
+  const texts = ['older å', 'newest 🙂'.repeat(20)];
+  for (const text of texts) await storage.write(text, text);
+  const names = ['flags.snapshot', 'flags.previous.snapshot'];
+  const whole = new Map<string, Buffer>();
+  for (const name of names) whole.set(name, await readFile(join(folder, name)));
+  const damage = fc.record({
+    name: fc.constantFrom(...names),
+    at: fc.double({ min: 0, max: 1, noNaN: true }),
+    kind: fc.constantFrom('cut', 'flip', 'zero', 'swap' as const),
+    bit: fc.nat(7),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async (damages) => {
+      const files = new Map([...whole].map(([name, bytes]) => [name, Buffer.from(bytes)]));
+      for (const { name, at, kind, bit } of damages) {
+        const bytes = files.get(name) ?? Buffer.alloc(0);
+        const place = Math.min(Math.floor(at * bytes.length), Math.max(0, bytes.length - 1));
+        if (kind === 'cut') files.set(name, bytes.subarray(0, place));
+        if (kind === 'flip' && bytes.length > 0) bytes[place] = (bytes[place] ?? 0) ^ (1 << bit);
+        if (kind === 'zero') bytes.subarray(place, place + 16).fill(0);
+        if (kind === 'swap') files.set(name, Buffer.from(whole.get(names.find((other) => other !== name) ?? '') ?? ''));
+      }
+      for (const [name, bytes] of files) await writeFile(join(folder, name), bytes);
+      const kept = await fileStorage(folder).read();
+      for (const text of kept.texts) expect(texts).toContain(text);
+      expect(kept.texts.length + kept.problems.length).toBe(2);
+    }),
+    { numRuns: 1000, seed: 21 },
+  );
 });

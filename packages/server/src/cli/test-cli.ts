@@ -10,7 +10,8 @@ import { AppError } from '@understudy/core/errors';
 import type { Environment } from './io.ts';
 import { runCli } from './run-cli.ts';
 import type { ProgramDeps } from './program.ts';
-import { answers, localAnswers, NOW_MS } from './test-data.ts';
+import { answers, NOW_MS } from './test-data.ts';
+import { localAnswers } from './test-local-data.ts';
 
 /** A request that arrived. */
 export interface Seen {
@@ -32,7 +33,7 @@ export interface Fixture extends AsyncDisposable {
 
 /** The gateway on this machine, at the usual place below a folder. */
 export async function openLocalFixture(folder: string, text?: string): Promise<AsyncDisposable> {
-  const answersOf = localAnswers(text);
+  const answersOf = localAnswers(NOW_MS, text);
   const server = createServer((request, response) => {
     response.end(JSON.stringify(answersOf[request.url ?? '']));
   });

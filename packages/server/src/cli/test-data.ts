@@ -1,6 +1,5 @@
 /** Answers of a control plane for tests: one model in the middle of a rollout. Every text in them can be made naughty. */
-import type { LocalOutcome, LocalStatus } from '@understudy/contract/local-socket';
-import type { Standing } from '@understudy/contract/report';
+import { standingOf } from './test-local-data.ts';
 import type { Answer } from '@understudy/contract/client';
 import type { EndpointName } from '@understudy/contract/endpoints';
 import { viewOfTally } from '@understudy/contract/tally-view';
@@ -173,20 +172,6 @@ function outcome(text: string): Answer<'killModel'> {
   return { outcome: 'done', message: `done: ${text}`, revision: 43 };
 }
 
-function standingOf(text: string): Standing {
-  const kills = [{ model: 'digits', atMs: NOW_MS - 60_000, by: text, reason: text }];
-  const refused = { reason: text, atMs: NOW_MS - 5000 };
-  return { release: '0.1.0', origin: 'last-known-good', heardAtMs: NOW_MS - 90_000, refused, kills };
-}
-
-/** What the gateway on this machine answers on its socket, by path. */
-export function localAnswers(text = 'fine'): Readonly<Record<string, LocalStatus | LocalOutcome>> {
-  const readiness = [{ model: 'digits', version: 'v2', state: 'ready' as const, detail: text }];
-  const done: LocalOutcome = { outcome: 'done', message: `done: ${text}` };
-  const status = { gateway: 'eu-1', revision: 42, standing: standingOf(text), readiness, problems: [text], pendingReports: 3 };
-  return { '/status': status, '/kill': done, '/unkill': done };
-}
-
 function environmentAnswers(text: string) {
   const ready = { model: 'digits', version: 'v2', state: 'ready' as const, detail: text };
   const gateway = {
@@ -196,7 +181,7 @@ function environmentAnswers(text: string) {
     seenAtMs: NOW_MS - 1000,
     isConnected: true,
     readiness: [ready],
-    standing: standingOf(text),
+    standing: standingOf(text, NOW_MS),
   };
   const token = { id: 't1', name: text, scopes: ['admin' as const], createdAtMs: NOW_MS, createdBy: text };
   const sdk = { family: 'unleash' as const, sdk: text, application: text, isLocal: true };

@@ -70,6 +70,30 @@ it('keeps the former champion until the next one is loaded', async () => {
   expect(table.find('sum')).toMatchObject({ revision: 2, champion: { version: 'v3' } });
 });
 
+it('waits for the challenger of a rollout once, when it starts, and not for one that fails or is new', async () => {
+  const trial = (step: number) => ({ id: 'sum-1', challenger: 'v2', step, boundary: 100, salt: 's' });
+  const withTrial = (step: number) => modelOf({ rollout: trial(step), versions: [onnxVersion('v1'), onnxVersion('v2')] });
+  const { table, apply, finish } = openBench();
+  apply(snapshotOf(1, [withTrial(0)]));
+  await finish('v1');
+  expect(table.problems()).toEqual([expect.stringContaining('"v2" is loading')]);
+  await finish('v2');
+  expect(table.problems()).toEqual([]);
+  apply(
+    snapshotOf(2, [modelOf({ rollout: { ...trial(0), challenger: 'v3' }, versions: [onnxVersion('v1'), onnxVersion('v3')] })]),
+  );
+  expect(table.problems()).toEqual([]);
+  const other = openBench();
+  other.apply(snapshotOf(1, [withTrial(0)]));
+  await other.finish('v1');
+  other.loading.find(({ version }) => version === 'v2')?.fail(new Error('broken'));
+  await until(() => other.table.problems().length === 0, 'a challenger that failed is not waited for');
+  const preparing = openBench();
+  preparing.apply(snapshotOf(1, [withTrial(-1)]));
+  await preparing.finish('v1');
+  expect(preparing.table.problems()).toEqual([]);
+});
+
 it('is ready when every model has a champion that serves', async () => {
   const { table, apply, finish } = openBench();
   expect(table.problems()).toEqual(['no snapshot yet']);

@@ -54,11 +54,20 @@ interface TableState {
   /** Versions that still have requests. */
   readonly retiring: Set<Promise<void>>;
   isClosed: boolean;
+  /** Whether every model could be served once. */
+  wasReady: boolean;
 }
 
 /** Opens an empty table. Loading goes on in the background; each version that becomes ready updates the entries. */
 export function openRoutingTable(ports: RoutingTablePorts): RoutingTable {
-  const state: TableState = { applied: undefined, entries: new Map(), loaded: new Map(), retiring: new Set(), isClosed: false };
+  const state: TableState = {
+    applied: undefined,
+    entries: new Map(),
+    loaded: new Map(),
+    retiring: new Set(),
+    isClosed: false,
+    wasReady: false,
+  };
   return {
     apply(snapshot) {
       const refusal = refusalOf(state.applied?.snapshot, snapshot);
@@ -183,12 +192,22 @@ function keyOf(model: string, { version, source }: SnapshotVersion): string {
 
 function problemsOf(state: TableState): readonly string[] {
   if (state.applied === undefined) return ['no snapshot yet'];
-  return modelsOf(state).flatMap(({ name, champion }) => {
-    const entry = state.entries.get(name);
-    if (champion === undefined || entry?.champion !== undefined) return [];
-    const readiness = entry?.versions.get(champion)?.readiness;
-    return [`model "${name}": version "${champion}" is ${readiness?.state ?? 'missing'} (${readiness?.detail ?? 'unknown'})`];
-  });
+  const problems = modelsOf(state).flatMap((model) => problemOf(state, model) ?? []);
+  if (problems.length === 0) state.wasReady = true;
+  return problems;
+}
+
+function problemOf(state: TableState, { name, champion, rollout }: SnapshotModel): string | undefined {
+  const entry = state.entries.get(name);
+  const readinessOf = (version: string) => entry?.versions.get(version)?.readiness;
+  if (champion !== undefined && entry?.champion === undefined) {
+    const { state: at = 'missing', detail = 'unknown' } = readinessOf(champion) ?? {};
+    return `model "${name}": version "${champion}" is ${at} (${detail})`;
+  }
+  // Users of the challenger should meet it after a restart, not the champion for a moment. Later on nobody waits for one that is new.
+  const isAwaited = !state.wasReady && rollout !== undefined && rollout.step >= 0;
+  if (!isAwaited || readinessOf(rollout.challenger)?.state !== 'loading') return undefined;
+  return `model "${name}": version "${rollout.challenger}" is loading, and was on trial before the start`;
 }
 
 function summaryOf(state: TableState): readonly string[] {
