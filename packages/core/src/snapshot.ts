@@ -94,13 +94,15 @@ export interface EnvironmentState {
 
 /** Compiles documents into what gateways run on. The same documents always give the same snapshot. */
 export function compileSnapshot(state: EnvironmentState): Snapshot {
-  const models = state.models.map((model) => compileModel(model, state));
+  const versions = Map.groupBy(state.versions, ({ model }) => model);
+  const live = new Map(state.rollouts.filter((rollout) => isLive(rollout.state)).map((rollout) => [rollout.id, rollout]));
+  const models = state.models.map((model) =>
+    compileModel(model, versions.get(model.name) ?? [], live.get(model.liveRollout ?? '')),
+  );
   return { schema: 1, environment: state.environment, revision: state.revision, models, tokens: state.tokens };
 }
 
-function compileModel(model: Model, state: EnvironmentState): SnapshotModel {
-  const versions = state.versions.filter((version) => version.model === model.name);
-  const rollout = state.rollouts.find((candidate) => candidate.id === model.liveRollout && isLive(candidate.state));
+function compileModel(model: Model, versions: readonly ModelVersion[], rollout: Rollout | undefined): SnapshotModel {
   const shadow = shadowOf(model, rollout);
   const standbys = standbysOf(model, versions);
   const wanted = new Set([model.champion, rollout?.challenger, shadow?.version, ...standbys]);

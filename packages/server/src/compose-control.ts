@@ -54,6 +54,7 @@ import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
 import { allowedAddressOf } from './runtimes/upstream-address.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { type ArtifactStore, openArtifactStore } from './storage/artifact-store.ts';
+import { withDocumentCache } from './storage/document-cache.ts';
 import { openStore } from './storage/open-store.ts';
 import type { SecretKeeper } from './storage/secret-keeper.ts';
 import type { Store } from './storage/store.ts';
@@ -144,12 +145,13 @@ interface Closing {
 async function openPlane(config: Config, options: ControlPlaneOptions, opened: Closing[]) {
   const { log, onFatal, clock = systemClock, protocols = FLAG_PROTOCOLS, newAdminToken = false } = options;
   const { environment } = config;
-  const { store, secrets, isShared } = await openStore(config.store, { onFatal, log });
-  opened.unshift(store);
+  const { store: database, secrets, isShared } = await openStore(config.store, { onFatal, log });
+  opened.unshift(database);
+  const store = withDocumentCache(database, environment);
   const files = await openArtifactStore(join(dataDirectory(config), 'artifacts'), { isShared });
   const context = { store, environment, clock };
   const onFailure = (error: unknown): void => log.error({ err: error }, 'snapshot.failed');
-  const feed = await openSnapshotFeed({ store, environment, onFailure });
+  const feed = await openSnapshotFeed({ ...context, onFailure, timers: systemTimers });
   opened.unshift(feed);
   const flags = await openFlagFeed({ ...context, compileRegex, timers: systemTimers, log });
   opened.unshift(flags);

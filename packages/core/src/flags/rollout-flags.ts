@@ -63,9 +63,12 @@ export function flagsOfRollout(model: Model, rollout?: Rollout): RolloutFlags {
 
 /** The flags that follow the models of an environment, each by its newest rollout. */
 export function flagsOfModels(models: readonly Model[], rollouts: readonly Rollout[]): readonly FollowingFlag[] {
+  const newest = new Map<string, Rollout>();
+  for (const rollout of rollouts) {
+    if (rollout.startedAtMs > (newest.get(rollout.model)?.startedAtMs ?? -Infinity)) newest.set(rollout.model, rollout);
+  }
   return models.flatMap((model) => {
-    const [newest] = rollouts.filter((rollout) => rollout.model === model.name).toSorted((a, b) => b.startedAtMs - a.startedAtMs);
-    const { flags, losses } = flagsOfRollout(model, newest);
+    const { flags, losses } = flagsOfRollout(model, newest.get(model.name));
     return flags.map((flag) => ({ flag, model: model.name, losses: losses.filter(({ about }) => about === flag.key) }));
   });
 }

@@ -160,8 +160,16 @@ function bodiesOf<Kind extends DocumentKind>(kind: Kind, documents: readonly Sto
   return documents.filter((document) => document.kind === kind).map((document) => parseBody(kind, document));
 }
 
+/** What stored bodies say, as long as somebody holds them: stores that hold documents give the same object again. */
+const known = new WeakMap<object, unknown>();
+
 function parseBody<Kind extends DocumentKind>(kind: Kind, document: StoredDocument): BodyOf<Kind> {
-  const parsed = SCHEMAS[kind].safeParse(document.body);
+  const { body } = document;
+  const isObject = typeof body === 'object' && body !== null;
+  const before = isObject ? known.get(body) : undefined;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it was put there below, and a body is of one kind
+  if (before !== undefined) return before as BodyOf<Kind>;
+  const parsed = SCHEMAS[kind].safeParse(body);
   if (!parsed.success) {
     const problems = describeProblems(parsed.error);
     throw new AppError(
@@ -169,6 +177,7 @@ function parseBody<Kind extends DocumentKind>(kind: Kind, document: StoredDocume
       `the stored ${kind} "${document.id}" cannot be read (${problems}); restore it from a backup or from the journal`,
     );
   }
+  if (isObject) known.set(body, parsed.data);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- TypeScript cannot see that SCHEMAS[kind] gives BodyOf<Kind>
   return parsed.data as BodyOf<Kind>;
 }

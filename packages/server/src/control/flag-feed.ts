@@ -6,6 +6,7 @@ import { documentsOf, loadFlagLibrary } from '../commands/flag-library.ts';
 import { listBodies } from '../commands/queries.ts';
 import type { Store } from '../storage/store.ts';
 import { type BoundaryPorts, openBoundaryAlarm } from './flag-boundaries.ts';
+import { openPacedRefresh } from './paced-refresh.ts';
 
 /** Everything about the flags of an environment. Replaced as a whole, never changed. */
 export interface CompiledFlags {
@@ -77,8 +78,9 @@ export async function openFlagFeed(options: FlagFeedOptions): Promise<FlagFeed> 
     return working;
   }
 
+  const paced = openPacedRefresh({ ...options, refresh });
   const unsubscribe = store.onCommit((committed) => {
-    if (committed === environment) void refresh();
+    if (committed === environment) paced.soon();
   });
   await refresh();
 
@@ -90,6 +92,7 @@ export async function openFlagFeed(options: FlagFeedOptions): Promise<FlagFeed> 
     close() {
       alarm.close();
       unsubscribe();
+      paced.close();
       news.close();
     },
   };

@@ -3,13 +3,21 @@ import type { SnapshotFollower } from '@understudy/core/snapshot-follower';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { killModel, promoteVersion } from '../commands/models.ts';
 import { HUMAN, openTestWorld, type TestWorld } from '../commands/test-world.ts';
-import { openSnapshotFeed, type SnapshotFeed } from './snapshot-feed.ts';
+import { systemClock } from '../clock.ts';
+import { systemTimers } from '../gateway/timers.ts';
+import { type FeedOptions, openSnapshotFeed, type SnapshotFeed } from './snapshot-feed.ts';
 
 let world: TestWorld;
 let feed: SnapshotFeed;
 let seen: Snapshot[];
 let confirmed: number[];
 let failures: unknown[];
+const feedOptions = (store: FeedOptions['store']) => ({
+  store,
+  environment: 'production',
+  clock: systemClock,
+  timers: systemTimers,
+});
 const follower: SnapshotFollower = {
   take: (snapshot) => void seen.push(snapshot),
   present: (revision) => void confirmed.push(revision),
@@ -20,7 +28,7 @@ beforeEach(async () => {
   seen = [];
   confirmed = [];
   failures = [];
-  feed = await openSnapshotFeed({ store: world.store, environment: 'production', onFailure: (error) => failures.push(error) });
+  feed = await openSnapshotFeed({ ...feedOptions(world.store), onFailure: (error) => failures.push(error) });
 });
 
 describe('the snapshot feed', () => {
@@ -69,7 +77,7 @@ describe('the snapshot feed', () => {
       ...world.store,
       revision: (environment: string) => (isDown ? Promise.reject(new Error('gone')) : world.store.revision(environment)),
     };
-    feed = await openSnapshotFeed({ store, environment: 'production', onFailure: (error) => failures.push(error) });
+    feed = await openSnapshotFeed({ ...feedOptions(store), onFailure: (error) => failures.push(error) });
     feed.subscribe(follower);
     isDown = true;
     await promoteVersion(world.context, HUMAN, { model: 'fraud', version: 'v2', reason: 'better' });

@@ -1,8 +1,10 @@
 /** Compiles a snapshot after each commit and hands it to whoever lives on snapshots. The gateways of this process depend on it. */
 import { compileSnapshot } from '@understudy/core/snapshot';
 import type { SnapshotFollower, SnapshotSource } from '@understudy/core/snapshot-follower';
+import type { Clock } from '../clock.ts';
 import { loadEnvironment } from '../commands/queries.ts';
 import type { Store } from '../storage/store.ts';
+import { openPacedRefresh, type PacedRefreshPorts } from './paced-refresh.ts';
 
 /** Snapshots of one environment, newest only. */
 export interface SnapshotFeed extends SnapshotSource {
@@ -16,9 +18,11 @@ export interface FeedOptions {
   readonly store: Pick<Store, 'read' | 'list' | 'readAll' | 'onCommit' | 'revision'>;
   readonly environment: string;
   readonly onFailure: (error: unknown) => void;
+  readonly clock: Clock;
+  readonly timers: PacedRefreshPorts['timers'];
 }
 
-export async function openSnapshotFeed({ store, environment, onFailure }: FeedOptions): Promise<SnapshotFeed> {
+export async function openSnapshotFeed({ store, environment, onFailure, clock, timers }: FeedOptions): Promise<SnapshotFeed> {
   const followers = new Set<SnapshotFollower>();
   let current = compileSnapshot(await loadEnvironment({ store, environment }));
   let working: Promise<void> = Promise.resolve();
@@ -38,8 +42,9 @@ export async function openSnapshotFeed({ store, environment, onFailure }: FeedOp
     return working;
   }
 
+  const paced = openPacedRefresh({ refresh, clock, timers });
   const unsubscribe = store.onCommit((committed) => {
-    if (committed === environment) void refresh();
+    if (committed === environment) paced.soon();
   });
 
   return {
@@ -51,6 +56,7 @@ export async function openSnapshotFeed({ store, environment, onFailure }: FeedOp
     refresh,
     close() {
       unsubscribe();
+      paced.close();
       followers.clear();
     },
   };

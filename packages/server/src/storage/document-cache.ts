@@ -1,0 +1,150 @@
+/**
+ * A store whose documents of one environment are held in memory. Each read asks the store for its revision first, and takes in what
+ * the journal says has changed since, so that it sees what a read of the store itself would see, without reading it all again.
+ */
+import { AppError } from '@understudy/core/errors';
+import type { DocumentKind, EnvironmentDocuments, JournalEntry, Store, StoredDocument } from './store.ts';
+
+// Beyond that, reading everything is less work than reading what changed.
+const MOST_ENTRIES = 200;
+
+/** The documents at one revision. A document that did not change is the same object at the next. */
+interface Held {
+  readonly revision: number;
+  readonly kinds: ReadonlyMap<DocumentKind, readonly StoredDocument[]>;
+  /** Everything at once, made when it is asked for. */
+  all: readonly StoredDocument[] | undefined;
+}
+
+/** @param environment others are read from the store as ever */
+export function withDocumentCache(store: Store, environment: string): Store {
+  let held: Held | undefined;
+  let working: Promise<unknown> = Promise.resolve();
+
+  async function bringUpToDate(): Promise<Held> {
+    const revision = await store.revision(environment);
+    if (held?.revision === revision) return held;
+    held = (await advanced(store, environment, { held, revision })) ?? heldOf(await store.readAll(environment), held);
+    return held;
+  }
+
+  /** One at a time, and never one that began before the call: what was acknowledged by then must be in it. */
+  function fresh(): Promise<Held> {
+    const next = working.then(bringUpToDate, bringUpToDate);
+    working = next;
+    return next;
+  }
+
+  return {
+    ...store,
+    async read(asked, kind, id) {
+      if (asked !== environment) return store.read(asked, kind, id);
+      const documents = (await fresh()).kinds.get(kind) ?? [];
+      const found = documents[placeOf(documents, id)];
+      return found?.id === id ? found : undefined;
+    },
+    async list(asked, kind, prefix = '') {
+      if (asked !== environment) return store.list(asked, kind, prefix);
+      const documents = (await fresh()).kinds.get(kind) ?? [];
+      return prefix === '' ? documents : startingWith(documents, prefix);
+    },
+    async readAll(asked) {
+      if (asked !== environment) return store.readAll(asked);
+      const present = await fresh();
+      present.all ??= [...present.kinds.keys()].toSorted(byBytes).flatMap((kind) => present.kinds.get(kind) ?? []);
+      return { revision: present.revision, documents: present.all };
+    },
+  };
+}
+
+interface Known {
+  readonly held: Held | undefined;
+  readonly revision: number;
+}
+
+/** What is held with what the journal says since; undefined when it must be read anew. */
+async function advanced(store: Store, environment: string, { held, revision }: Known): Promise<Held | undefined> {
+  if (held === undefined || revision < held.revision || revision - held.revision > MOST_ENTRIES) return undefined;
+  const entries = await store.journal(environment, {
+    afterRevision: held.revision,
+    order: 'oldest-first',
+    limit: MOST_ENTRIES,
+  });
+  const last = entries.at(-1);
+  if (last === undefined || last.revision < revision || entries[0]?.revision !== held.revision + 1) return undefined;
+  return { revision: last.revision, kinds: changed(held.kinds, entries), all: undefined };
+}
+
+function changed(kinds: Held['kinds'], entries: readonly JournalEntry[]): Held['kinds'] {
+  const next = new Map<DocumentKind, StoredDocument[]>();
+  const ofKind = (kind: DocumentKind): StoredDocument[] => {
+    const present = next.get(kind) ?? [...(kinds.get(kind) ?? [])];
+    next.set(kind, present);
+    return present;
+  };
+  for (const { revision, changes } of entries) {
+    for (const { kind, id, after } of changes) {
+      const documents = ofKind(kind);
+      const place = placeOf(documents, id);
+      const isThere = documents[place]?.id === id;
+      if (after === null) documents.splice(place, isThere ? 1 : 0);
+      else documents.splice(place, isThere ? 1 : 0, { kind, id, revision, body: after });
+    }
+  }
+  return new Map([...kinds, ...next]);
+}
+
+/** Documents that were held already stay the objects they are. */
+function heldOf({ revision, documents }: EnvironmentDocuments, before: Held | undefined): Held {
+  const kinds = new Map<DocumentKind, StoredDocument[]>();
+  for (const document of documents) {
+    const known = before?.kinds.get(document.kind) ?? [];
+    const same = known[placeOf(known, document.id)];
+    const one = same?.id === document.id && same.revision === document.revision ? same : document;
+    const ofKind = kinds.get(document.kind);
+    if (ofKind === undefined) kinds.set(document.kind, [one]);
+    else ofKind.push(one);
+  }
+  for (const ofKind of kinds.values()) {
+    ofKind.sort((left, right) => byBytes(left.id, right.id));
+    assertDistinct(ofKind);
+  }
+  return { revision, kinds, all: undefined };
+}
+
+function assertDistinct(documents: readonly StoredDocument[]): void {
+  for (const [index, { kind, id }] of documents.entries()) {
+    if (index > 0 && documents[index - 1]?.id === id) {
+      throw new AppError('store.corrupt', `the store has two documents ${kind} "${id}"; restore it from a backup`);
+    }
+  }
+}
+
+/** Where a document is, or would be. */
+function placeOf(documents: readonly StoredDocument[], id: string): number {
+  let [low, high] = [0, documents.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (byBytes(documents[middle]?.id ?? '', id) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function startingWith(documents: readonly StoredDocument[], prefix: string): readonly StoredDocument[] {
+  const first = placeOf(documents, prefix);
+  let end = first;
+  while (documents[end]?.id.startsWith(prefix) === true) end += 1;
+  return documents.slice(first, end);
+}
+
+/** In the order of UTF-8, as databases sort; that of UTF-16 differs beyond the basic plane. */
+function byBytes(left: string, right: string): number {
+  if (left === right) return 0;
+  return isAscii(left) && isAscii(right) ? (left < right ? -1 : 1) : Buffer.compare(Buffer.from(left), Buffer.from(right));
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) if (text.charCodeAt(index) > 127) return false;
+  return true;
+}
