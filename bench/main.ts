@@ -10,6 +10,7 @@ import { machineLine } from './machine.ts';
 import { isPassing, rowJsonOf } from './row.ts';
 import type { Suite } from './suite.ts';
 import { runSafetySuite } from './safety-suite.ts';
+import { runScaleSuite } from './scale-suite.ts';
 import { tableOf } from './table.ts';
 import { runVerdictsSuite } from './verdicts-suite.ts';
 
@@ -18,6 +19,7 @@ const SUITES: ReadonlyMap<string, Suite> = new Map([
   ['verdicts', runVerdictsSuite],
   ['flags', runFlagsSuite],
   ['safety', runSafetySuite],
+  ['scale', runScaleSuite],
 ]);
 
 const USAGE = `usage: npm run bench -- NAME [options]
@@ -26,7 +28,7 @@ suites: ${[...SUITES.keys()].join(', ')}
 
   --json FILE        also write the rows as JSON
   --only rivals      measure the rivals without ours
-  --rounds N         gateway, safety: measured rounds for each server, 1 to 9 (default 3)
+  --rounds N         gateway, safety, scale: measured rounds for each server, 1 to 9 (default 3)
   --seconds N        gateway, safety: seconds for each round, 1 to 30 (default 4)
   --rollouts N       verdicts: simulated rollouts for each contender and scenario, 1 to 100000 (default 2000)
   --scenarios A,B    verdicts: only these scenarios

@@ -1,7 +1,5 @@
 // How long one control plane takes to decide on many live rollouts, each with new evidence. Started by `decision-time.ts`.
 import { parseArgs } from 'node:util';
-import { EMPTY_TALLY, type EvidenceBlock, type Tally } from '@understudy/core/evidence';
-import { bucketOfLatency, type Histogram } from '@understudy/core/histogram';
 import { BUILT_IN_PLANS } from '@understudy/core/plan';
 import { openFlagFeed } from '../../packages/server/src/control/flag-feed.ts';
 import { openReportIntake } from '../../packages/server/src/control/report-intake.ts';
@@ -18,6 +16,7 @@ import { systemClock } from '../../packages/server/src/clock.ts';
 import { withDocumentCache } from '../../packages/server/src/storage/document-cache.ts';
 import { openStore } from '../../packages/server/src/storage/open-store.ts';
 import type { DocumentKind, Json } from '../../packages/server/src/storage/store.ts';
+import { secondOf } from './evidence.ts';
 
 const { values } = parseArgs({
   options: { store: { type: 'string' }, rollouts: { type: 'string' }, rounds: { type: 'string' }, gateways: { type: 'string' } },
@@ -48,10 +47,12 @@ const flags = await openFlagFeed({ ...context, compileRegex, timers: systemTimer
 const take = openReportIntake(context);
 
 const tickMs: number[] = [];
+let countedFrom = 0;
 const idleMs: number[] = [];
 for (let round = 0; round < Number(rounds) + 2; round += 1) {
   for (let gateway = 0; gateway < Number(gateways); gateway += 1) {
-    const blocks = names.flatMap((model) => blocksOf(model, round * 31 + gateway));
+    const startMs = Math.floor(nowMs / 1000) * 1000 + 9000;
+    const blocks = names.flatMap((model) => secondOf(model, startMs, round * 31 + gateway));
     await take({ gateway: `g${gateway}`, boot: 'b', sequence: round, revision: 0, readiness: [], blocks });
   }
   nowMs += CHECK_EVERY_MS;
@@ -60,14 +61,19 @@ for (let round = 0; round < Number(rounds) + 2; round += 1) {
   await flags.refresh();
   nowMs += 1000;
   const idle = await timed(() => engine.tick());
+  if (round === 1) countedFrom = await store.revision(ENVIRONMENT);
   // The first two have everything to compile and everything to begin.
   if (round >= 2) {
     tickMs.push(due);
     idleMs.push(idle);
   }
 }
-const { models, decided } = await summary();
-console.log(JSON.stringify({ tickMs, idleMs, models, decided, residentMb: process.memoryUsage.rss() / 1e6 }));
+const { rollouts: stored } = await loadEnvironment(context);
+const decided = stored.filter(({ state }) => state.phase === 'stepping').length;
+const committed = ((await store.revision(ENVIRONMENT)) - countedFrom) / Number(rounds);
+console.log(JSON.stringify({ tickMs, idleMs, committed, decided }));
+feed.close();
+flags.close();
 await store.close();
 
 async function timed(run: () => Promise<unknown>): Promise<number> {
@@ -115,30 +121,4 @@ async function copyTo(others: readonly string[]): Promise<void> {
     atMs: nowMs,
   });
   if (result.outcome !== 'committed') throw new Error(`the models could not be made: ${result.outcome}`);
-}
-
-function blocksOf(model: string, seed: number): readonly EvidenceBlock[] {
-  const startMs = Math.floor(nowMs / 1000) * 1000 + 9000;
-  const base = { model, rollout: `${model}-1`, step: 0, startMs };
-  return [
-    { ...base, version: 'v1', arm: 'champion', tally: tallyOf(90, seed) },
-    { ...base, version: 'v2', arm: 'challenger', tally: tallyOf(10, seed + 7) },
-  ];
-}
-
-/** A second of requests around 20 ms, a few of them failed. */
-function tallyOf(requests: number, seed: number): Tally {
-  const counts = new Map<number, number>();
-  for (let index = 0; index < requests; index += 1) {
-    const bucket = bucketOfLatency(12 + ((index * 7919 + seed * 104_729) % 1000) / 50);
-    counts.set(bucket, (counts.get(bucket) ?? 0) + 1);
-  }
-  const latency: Histogram = [...counts].toSorted(([a], [b]) => a - b);
-  return { ...EMPTY_TALLY, requests, errors: seed % 50 === 0 ? 1 : 0, latency };
-}
-
-async function summary(): Promise<{ readonly models: number; readonly decided: number }> {
-  const { models, rollouts: stored } = await loadEnvironment(context);
-  const revisions = stored.filter(({ state }) => state.phase === 'stepping').length;
-  return { models: models.length, decided: revisions };
 }
