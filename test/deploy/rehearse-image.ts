@@ -2,19 +2,17 @@
 // and uses it. It downloads packages, which is why it is not part of `npm test`.
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { createClient } from '@understudy/contract/client';
-import { until } from '../running-understudy.ts';
+import { firstPrediction } from './first-prediction.ts';
 import { buildContext, readRecipe, ROOT, type Stage, type Step } from './image-recipe.ts';
+import { freePort } from './serving-process.ts';
 
 // A shell's words in deploy/Dockerfile that mean the root of the image.
 const ABSOLUTE = /(?<=^|\s)\/(?=(?:app|data|usr)\b)/g;
-const MODEL = join(ROOT, 'examples/models/digits');
 
 interface Built {
   readonly root: string;
@@ -102,7 +100,9 @@ async function use(image: Built): Promise<void> {
   const ended = once(server, 'exit');
   try {
     const token = await tokenOf(server);
-    await predict({ controlUrl: `http://127.0.0.1:${controlPort}`, gatewayUrl: `http://127.0.0.1:${gatewayPort}`, token });
+    const [controlUrl, gatewayUrl] = [`http://127.0.0.1:${controlPort}`, `http://127.0.0.1:${gatewayPort}`];
+    const answer = await firstPrediction({ controlUrl, gatewayUrl, token });
+    say(`digits ${String(answer.version)} answers ${String(answer.body['prediction'])}`);
     const [check = '', ...rest] = image.words.healthcheck ?? [];
     await promisify(execFile)(
       check,
@@ -120,28 +120,6 @@ async function use(image: Built): Promise<void> {
   }
   const [code] = (await ended) as [number | null];
   if (code !== 0) throw new Error(`after SIGTERM the program ended with ${String(code)}, not 0`);
-}
-
-async function predict(at: { readonly controlUrl: string; readonly gatewayUrl: string; readonly token: string }): Promise<void> {
-  const admin = createClient({ url: at.controlUrl, token: at.token });
-  await admin('createModel', { body: { name: 'digits' } });
-  const file = new Uint8Array(readFileSync(join(MODEL, 'v1.onnx')));
-  const { sha256 } = await admin('uploadArtifact', { body: file, query: { name: 'v1.onnx' } });
-  await admin('registerVersion', { params: { model: 'digits' }, body: { version: 'v1', artifact: sha256 } });
-  await admin('promoteVersion', { params: { model: 'digits', version: 'v1' }, body: { reason: 'rehearsal' } });
-  const { features } = JSON.parse(readFileSync(join(MODEL, 'requests.json'), 'utf8')) as { features: number[][] };
-  const ask = async () =>
-    await fetch(`${at.gatewayUrl}/predict/digits`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${at.token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ features: features[0] }),
-      signal: AbortSignal.timeout(20_000),
-    });
-  // 503 until the version is loaded.
-  const response = await until(ask, ({ status }) => status !== 503, 'the version to be loaded');
-  const answer = await response.text();
-  if (response.status !== 200) throw new Error(`the prediction was answered with ${response.status}: ${answer}`);
-  say(`digits ${response.headers.get('x-understudy-version')} answers ${answer}`);
 }
 
 /** @throws Error when the program ends before it shows a token */
@@ -168,15 +146,6 @@ function callersEnvironment(): NodeJS.ProcessEnv {
 /** As in the image: nothing of the caller's. */
 function environmentOf(values: Readonly<Record<string, string>>): Record<string, string> {
   return { PATH: searchPath(), HOME: folder, ...values };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') throw new Error('no free port was given');
-  return address.port;
 }
 
 function megabytes(path: string): string {
