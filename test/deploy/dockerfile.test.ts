@@ -9,9 +9,10 @@ const stages = readRecipe();
 const final = stages.at(-1)?.steps ?? [];
 const sent = buildContext();
 
-function stepsOf<K extends Step['kind']>(kind: K, steps: readonly Step[] = final): Extract<Step, { kind: K }>[] {
-  return steps.filter((step): step is Extract<Step, { kind: K }> => step.kind === kind);
+function stepsOf<K extends Step['kind']>(kind: K, steps: readonly Step[] = final): StepOf<K>[] {
+  return steps.filter((step): step is StepOf<K> => step.kind === kind);
 }
+type StepOf<K extends Step['kind']> = Step extends infer S ? (S extends { kind: infer J } ? (K extends J ? S : never) : never) : never;
 
 describe('deploy/Dockerfile', () => {
   it('has nothing that the linter of Dockerfiles minds', () => {

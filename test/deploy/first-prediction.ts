@@ -16,9 +16,7 @@ export async function firstPrediction(at: Deployment): Promise<Answered> {
   await registerExample(admin, 'digits', 'v1');
   await admin('promoteVersion', { params: { model: 'digits', version: 'v1' }, body: { reason: 'first' } });
   const [features] = await rowsOf('digits');
-  // 404 until the gateway has heard of the model, 503 until the version is loaded.
+  // Refused until the gateway has heard of the model and of its champion, and has loaded that.
   const ask = () => send(at, '/predict/digits', { body: { features } });
-  const answer = await until(ask, ({ status }) => status !== 404 && status !== 503, 'the version to be loaded');
-  if (answer.status !== 200) throw new Error(`a prediction was answered with ${answer.status}: ${JSON.stringify(answer.body)}`);
-  return answer;
+  return await until(ask, ({ status }) => status === 200, 'the first prediction');
 }

@@ -1,6 +1,5 @@
 // HAProxy's configuration, taken by the real HAProxy, in front of control planes and gateways as processes of their own.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -165,7 +164,7 @@ function flagOf(key: string): Flag {
     pins: [],
     rules: [],
     fallthrough: { variant: 'on' },
-    bucketing: { profile: 'understudy', salt: key },
+    bucketing: { profile: 'unleash', salt: key, by: [] },
   };
 }
 

@@ -6,6 +6,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ROOT } from './image-recipe.ts';
 
+const READY_WITHIN_MS = 30_000;
+const MAX_PROBLEMS = 4096;
+
 export interface Serving {
   readonly process: ChildProcess;
   /** What it has written to stdout so far. */
@@ -29,17 +32,28 @@ export async function startServing({ cwd, settings, under = [] }: ServingOptions
   const ports = { UNDERSTUDY_CONTROL_PORT: `${controlPort}`, UNDERSTUDY_GATEWAY_PORT: `${gatewayPort}` };
   const env = { PATH: '/usr/bin:/bin', HOME: cwd, UNDERSTUDY_LOG_LEVEL: 'warn', ...ports, ...settings };
   const [command, ...args] = [...under, process.execPath, join(ROOT, 'packages/server/bin/understudy.js'), 'serve'];
-  const child = spawn(command ?? process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(command ?? process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const killed = (): boolean => child.kill('SIGKILL');
+  // However the tests end, nothing is left behind.
+  process.once('exit', killed);
   const ended = once(child, 'exit') as Promise<[number | null]>;
-  let greeting = '';
+  void ended.then(() => process.off('exit', killed));
+  let [greeting, problems] = ['', ''];
   const started = Promise.withResolvers<void>();
+  // Written at once, so that the rest has come with the first line.
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     greeting += text;
-    // Its last line, or the last one before a token.
-    if (/^gateway .*\n/m.test(greeting)) started.resolve();
+    if (/^(?:control plane|gateway) .*\n/m.test(greeting)) started.resolve();
   });
-  void ended.then(([code]) => started.reject(new Error(`the program ended with ${code} before it was ready`)));
-  await started.promise;
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    problems = (problems + text).slice(-MAX_PROBLEMS);
+  });
+  void ended.then(([code]) => started.reject(new Error(`the program ended with ${code} before it was ready: ${problems}`)));
+  const limit = setTimeout(() => {
+    killed();
+    started.reject(new Error(`the program was not ready within ${READY_WITHIN_MS} ms: ${problems}`));
+  }, READY_WITHIN_MS);
+  await started.promise.finally(() => clearTimeout(limit));
   return {
     process: child,
     get greeting() {
