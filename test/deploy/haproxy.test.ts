@@ -20,7 +20,9 @@ describe('deploy/haproxy.cfg', () => {
   it('is valid, and names the servers of the compose file', () => {
     const { status, stderr, error } = spawnSync(HAPROXY, ['-c', '-f', CONFIGURATION], { encoding: 'utf8' });
     if (error !== undefined) throw error;
-    const warnings = stderr.split('\n').filter((line) => line.includes('[WARNING]') && !line.includes('could not resolve address'));
+    const warnings = stderr
+      .split('\n')
+      .filter((line) => line.includes('[WARNING]') && !line.includes('could not resolve address'));
     expect({ status, warnings }).toEqual({ status: 0, warnings: [] });
     const servers = [...readFileSync(CONFIGURATION, 'utf8').matchAll(/^ +server (\S+) (\S+):(\d+)$/gm)];
     expect(servers.map(([, name, host, port]) => `${name} ${host}:${port}`)).toEqual([
@@ -99,10 +101,13 @@ describe.skipIf(isSkipped)('HAProxy in front of control planes and gateways', ()
     for (const [index, { controlPort }] of controls.entries()) {
       addresses.set(`control-${index + 1}:7070`, `127.0.0.1:${controlPort}`);
     }
-    return [...addresses].reduce((text, [from, to]) => {
-      expect(text.split(from), from).toHaveLength(2);
-      return text.replace(from, to);
-    }, readFileSync(CONFIGURATION, 'utf8'));
+    return [...addresses].reduce(
+      (text, [from, to]) => {
+        expect(text.split(from), from).toHaveLength(2);
+        return text.replace(from, to);
+      },
+      readFileSync(CONFIGURATION, 'utf8'),
+    );
   }
 
   it('spreads predictions over the gateways that are there', { timeout: 60_000 }, async () => {
@@ -116,38 +121,72 @@ describe.skipIf(isSkipped)('HAProxy in front of control planes and gateways', ()
     }
     const before = await Promise.all(gateways.map(answeredBy));
     const traffic = await startRequests(at);
-    await until(async () => traffic.count(), (count) => count >= 400, '400 answers');
+    await until(
+      async () => traffic.count(),
+      (count) => count >= 400,
+      '400 answers',
+    );
     expect(await traffic.stop()).toEqual({ 200: traffic.count() });
     const after = await Promise.all(gateways.map(answeredBy));
     const shares = after.map((count, index) => (count - (before[index] ?? 0)) / traffic.count());
     for (const share of shares) expect(share).toBeGreaterThan(0.25);
   });
 
-  it('carries event streams through, event by event, and lets those go on that it need not end', { timeout: 60_000 }, async () => {
-    const admin = createClient({ url: at.controlUrl, token: at.token });
-    // The one that has fewer gets the next: one on each control plane.
-    const streams = [await openStream(at), await openStream(at)];
-    for (const stream of streams) await until(async () => stream.text(), (text) => text.includes('event:'), 'the first event');
-    const saveFlag = async (key: string) =>
-      await admin('saveFlag', { params: { flag: key }, body: { flag: flagOf(key), revision: 0, reason: 'news' } });
-    await saveFlag('first');
-    for (const stream of streams) await until(async () => stream.text(), (text) => text.includes('"first"'), 'news of a flag');
-    const [leaving] = controls.splice(1, 1);
-    expect(await leaving?.stop()).toBe(0);
-    await until(async () => streams.filter((stream) => stream.isOpen()).length, (count) => count === 1, 'one stream to end');
-    await saveFlag('second');
-    const [left] = streams.filter((stream) => stream.isOpen());
-    await until(async () => left?.text() ?? '', (text) => text.includes('"second"'), 'news on the other stream');
-    for (const stream of streams) stream.close();
-  });
+  it(
+    'carries event streams through, event by event, and lets those go on that it need not end',
+    { timeout: 60_000 },
+    async () => {
+      const admin = createClient({ url: at.controlUrl, token: at.token });
+      // The one that has fewer gets the next: one on each control plane.
+      const streams = [await openStream(at), await openStream(at)];
+      for (const stream of streams)
+        await until(
+          async () => stream.text(),
+          (text) => text.includes('event:'),
+          'the first event',
+        );
+      const saveFlag = async (key: string) =>
+        await admin('saveFlag', { params: { flag: key }, body: { flag: flagOf(key), revision: 0, reason: 'news' } });
+      await saveFlag('first');
+      for (const stream of streams)
+        await until(
+          async () => stream.text(),
+          (text) => text.includes('"first"'),
+          'news of a flag',
+        );
+      const [leaving] = controls.splice(1, 1);
+      expect(await leaving?.stop()).toBe(0);
+      await until(
+        async () => streams.filter((stream) => stream.isOpen()).length,
+        (count) => count === 1,
+        'one stream to end',
+      );
+      await saveFlag('second');
+      const [left] = streams.filter((stream) => stream.isOpen());
+      await until(
+        async () => left?.text() ?? '',
+        (text) => text.includes('"second"'),
+        'news on the other stream',
+      );
+      for (const stream of streams) stream.close();
+    },
+  );
 
   it('loses no prediction when a gateway is stopped under load', { timeout: 60_000 }, async () => {
     const traffic = await startRequests(at);
-    await until(async () => traffic.count(), (count) => count >= 500, '500 answers');
+    await until(
+      async () => traffic.count(),
+      (count) => count >= 500,
+      '500 answers',
+    );
     const [leaving] = gateways.splice(0, 1);
     expect(await leaving?.stop()).toBe(0);
     const gone = traffic.count();
-    await until(async () => traffic.count(), (count) => count >= Math.max(gone + 500, 3000), 'answers without it');
+    await until(
+      async () => traffic.count(),
+      (count) => count >= Math.max(gone + 500, 3000),
+      'answers without it',
+    );
     const statuses = await traffic.stop();
     expect(statuses).toEqual({ 200: traffic.count() });
     expect(traffic.count()).toBeGreaterThanOrEqual(3000);
@@ -178,7 +217,9 @@ async function isReady(url: string): Promise<boolean> {
 /** How many predictions a gateway has answered, from its own metrics. */
 async function answeredBy({ gatewayPort }: Serving): Promise<number> {
   const page = await (await fetch(`http://127.0.0.1:${gatewayPort}/metrics`)).text();
-  const counts = [...page.matchAll(/^understudy_requests_total\{[^}]*outcome="ok"[^}]*\} (\d+)$/gm)].map(([, count]) => Number(count));
+  const counts = [...page.matchAll(/^understudy_requests_total\{[^}]*outcome="ok"[^}]*\} (\d+)$/gm)].map(([, count]) =>
+    Number(count),
+  );
   return counts.reduce((sum, count) => sum + count, 0);
 }
 

@@ -86,7 +86,8 @@ function valuesOf(env: Env): Readonly<Record<string, string>> {
 /** @throws Error unless it is a JSON list: signals would go to a shell */
 function listOf(keyword: string, text: string): string[] {
   const from = text.indexOf('[');
-  if (from < 0) throw new Error(`${keyword} of deploy/Dockerfile is not a JSON list, so that signals would go to a shell; it is: ${text}`);
+  if (from < 0)
+    throw new Error(`${keyword} of deploy/Dockerfile is not a JSON list, so that signals would go to a shell; it is: ${text}`);
   return JSON.parse(text.slice(from)) as string[];
 }
 

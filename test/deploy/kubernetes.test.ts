@@ -111,7 +111,16 @@ describe('types', () => {
       return `export const value${index}: ${type} = ${JSON.stringify(manifest, undefined, 1)};`;
     });
     writeFileSync(join(folder, 'manifests.ts'), lines.join('\n'));
-    const options = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--types', '', '--module', 'nodenext', '--ignoreConfig'];
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--exactOptionalPropertyTypes',
+      '--types',
+      '',
+      '--module',
+      'nodenext',
+      '--ignoreConfig',
+    ];
     try {
       return execFileSync('tsc', [...options, join(folder, 'manifests.ts')], { encoding: 'utf8', cwd: ROOT });
     } catch (error) {
@@ -185,7 +194,9 @@ describe('references', () => {
       expect(selectedBy(spec?.podSelector?.matchLabels)).toEqual([metadata?.name]);
     }
     for (const { name, pod } of workloads) {
-      expect(pod.topologySpreadConstraints?.flatMap(({ labelSelector }) => selectedBy(labelSelector?.matchLabels))).toEqual([name]);
+      expect(pod.topologySpreadConstraints?.flatMap(({ labelSelector }) => selectedBy(labelSelector?.matchLabels))).toEqual([
+        name,
+      ]);
     }
   });
 
@@ -215,7 +226,10 @@ describe('references', () => {
       }
       const secrets = [
         ...(pod.volumes ?? []).map(({ secret }) => ({ name: secret?.secretName, key: 'token' })),
-        ...(container.env ?? []).map(({ valueFrom }) => ({ name: valueFrom?.secretKeyRef?.name, key: valueFrom?.secretKeyRef?.key })),
+        ...(container.env ?? []).map(({ valueFrom }) => ({
+          name: valueFrom?.secretKeyRef?.name,
+          key: valueFrom?.secretKeyRef?.key,
+        })),
       ].filter(({ name }) => name !== undefined);
       expect(secrets).toHaveLength(1);
       for (const { name, key } of secrets) {
@@ -260,7 +274,9 @@ describe('workloads', () => {
 
   it('write only to their volume', () => {
     for (const { container } of workloads) {
-      const writable = (container.volumeMounts ?? []).filter(({ readOnly }) => readOnly !== true).map(({ mountPath }) => mountPath);
+      const writable = (container.volumeMounts ?? [])
+        .filter(({ readOnly }) => readOnly !== true)
+        .map(({ mountPath }) => mountPath);
       expect(writable).toEqual(['/data']);
       expect(container.env).toContainEqual({ name: 'UNDERSTUDY_DATA', value: '/data' });
     }

@@ -46,7 +46,9 @@ function build(): Built {
 
 function buildStage(stage: Stage, root: string, built: ReadonlyMap<string, string>): Built {
   if (!stage.base.startsWith(`node:${process.versions.node}-`)) {
-    throw new Error(`cannot rehearse on ${stage.base}: this is Node ${process.versions.node}; run it with npm run rehearse-image`);
+    throw new Error(
+      `cannot rehearse on ${stage.base}: this is Node ${process.versions.node}; run it with npm run rehearse-image`,
+    );
   }
   // What the base image has.
   mkdirSync(join(root, 'usr/local/bin'), { recursive: true });
@@ -67,7 +69,8 @@ function buildStage(stage: Stage, root: string, built: ReadonlyMap<string, strin
 
 function copy(step: Extract<Step, { kind: 'copy' }>, target: string, built: ReadonlyMap<string, string>): void {
   const from = step.from === undefined ? ROOT : built.get(step.from);
-  if (from === undefined) throw new Error(`deploy/Dockerfile copies from the stage ${String(step.from)}, which does not come before it`);
+  if (from === undefined)
+    throw new Error(`deploy/Dockerfile copies from the stage ${String(step.from)}, which does not come before it`);
   const sent = new Set(buildContext());
   for (const source of step.sources) {
     const isFolder = step.from !== undefined || !sent.has(source);
@@ -83,7 +86,11 @@ function run(command: string, root: string, workdir: string): void {
   say(`RUN ${command}`);
   // Nobody but root gives files away; whose they are then is looked at by the test of the Dockerfile.
   const here = command.replaceAll(ABSOLUTE, `${root}/`).replaceAll(/ -[og] node\b/g, '');
-  execFileSync('sh', ['-ec', here], { cwd: join(root, workdir), stdio: ['ignore', 'ignore', 'inherit'], env: callersEnvironment() });
+  execFileSync('sh', ['-ec', here], {
+    cwd: join(root, workdir),
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: callersEnvironment(),
+  });
 }
 
 /** Starts the image's command, registers a model, asks for a prediction, checks its health, and stops it. */

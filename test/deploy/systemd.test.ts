@@ -31,8 +31,13 @@ function analyze(...args: readonly string[]): { status: number | null; said: str
 /** Every call that systemd counts under a name such as @system-service. */
 function callsOf(set: string): string[] {
   const { said } = analyze('syscall-filter', set);
-  const members = said.split('\n').slice(1).map((line) => line.trim());
-  return members.filter((word) => word !== '' && !word.startsWith('#')).flatMap((word) => (word.startsWith('@') ? callsOf(word) : [word]));
+  const members = said
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim());
+  return members
+    .filter((word) => word !== '' && !word.startsWith('#'))
+    .flatMap((word) => (word.startsWith('@') ? callsOf(word) : [word]));
 }
 
 describe('deploy/systemd/understudy@.service', () => {
@@ -50,7 +55,11 @@ describe('deploy/systemd/understudy@.service', () => {
 
   it('gives each role its own folder and settings, and time for its drain', () => {
     expect(UNIT).toContain('serve --role %i\n');
-    for (const line of ['EnvironmentFile=/etc/understudy/%i.env', 'StateDirectory=understudy/%i', 'WorkingDirectory=%S/understudy/%i']) {
+    for (const line of [
+      'EnvironmentFile=/etc/understudy/%i.env',
+      'StateDirectory=understudy/%i',
+      'WorkingDirectory=%S/understudy/%i',
+    ]) {
       expect(UNIT).toContain(`${line}\n`);
     }
     // 5 s of grace and 30 s for what has begun.
@@ -73,7 +82,9 @@ describe('deploy/systemd/understudy@.service', () => {
     } finally {
       expect(await serving.stop()).toBe(0);
     }
-    const rows = readFileSync(log, 'utf8').split('\n').filter((line) => /^ +\d/.test(line));
+    const rows = readFileSync(log, 'utf8')
+      .split('\n')
+      .filter((line) => /^ +\d/.test(line));
     const made = rows.map((line) => line.trim().split(/ +/).at(-1) ?? '').filter((name) => name !== 'total');
     expect(made).toContain('epoll_create1');
     expect(UNIT.match(/^SystemCallFilter=.*$/gm)).toEqual(['SystemCallFilter=@system-service', 'SystemCallFilter=~@privileged']);
