@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@understudy/contract/client';
 import type { Flag } from '@understudy/core/flags/flag';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { isSkipped, startPostgres, type TestServer } from '../../packages/server/src/storage/postgres-server.contract.ts';
 import { rowsOf, send, until } from '../running-understudy.ts';
 import { type Deployment, firstPrediction } from './first-prediction.ts';
@@ -44,6 +44,12 @@ describe.skipIf(isSkipped)('HAProxy in front of control planes and gateways', ()
   let postgres: TestServer;
   let haproxy: ChildProcess;
   let at: Deployment;
+  // What HAProxy said, but for what went well.
+  let said = '';
+
+  beforeEach(({ onTestFailed }) => {
+    onTestFailed(() => console.error(`HAProxy said: ${said}`));
+  });
 
   beforeAll(async () => {
     postgres = await startPostgres();
@@ -69,7 +75,15 @@ describe.skipIf(isSkipped)('HAProxy in front of control planes and gateways', ()
     }
     const [predictions, control] = [await freePort(), await freePort()];
     writeFileSync(join(folder, 'haproxy.cfg'), await configurationFor(predictions, control));
-    haproxy = spawn(HAPROXY, ['-f', join(folder, 'haproxy.cfg')], { stdio: 'ignore' });
+    const balancer = spawn(HAPROXY, ['-f', join(folder, 'haproxy.cfg')], { stdio: ['ignore', 'pipe', 'pipe'] });
+    haproxy = balancer;
+    for (const output of [balancer.stdout, balancer.stderr]) {
+      output.setEncoding('utf8').on('data', (text: string) => {
+        const refused = text.split('\n').filter((line) => !/ 200 \d+ - - ----/.test(line));
+        said = (said + refused.join('\n')).slice(-8192);
+      });
+    }
+    process.once('exit', () => balancer.kill('SIGKILL'));
     at = { controlUrl: `http://127.0.0.1:${control}`, gatewayUrl: `http://127.0.0.1:${predictions}`, token };
     await until(() => isReady(at.controlUrl), Boolean, 'HAProxy to find a control plane');
     await until(() => isReady(at.gatewayUrl), Boolean, 'HAProxy to find a gateway');
