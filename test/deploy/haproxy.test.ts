@@ -125,25 +125,15 @@ describe.skipIf(isSkipped)('HAProxy in front of control planes and gateways', ()
   }
 
   it('spreads predictions over the gateways that are there', { timeout: 60_000 }, async () => {
-    const first = await firstPrediction(at);
-    expect(first).toMatchObject({ status: 200, version: 'v1' });
-    for (const { gatewayPort } of gateways) {
-      const gatewayUrl = `http://127.0.0.1:${gatewayPort}`;
-      const [features] = await rowsOf('digits');
-      const ask = () => send({ gatewayUrl, token: at.token }, '/predict/digits', { body: { features } });
-      await until(ask, ({ status }) => status === 200, 'the other gateway to load the version');
-    }
+    // Straight at the gateways: while the first version of a model loads they say 503 on /readyz, and HAProxy leaves them out.
+    const urls = gateways.map(({ gatewayPort }) => `http://127.0.0.1:${gatewayPort}`);
+    expect(await firstPrediction({ ...at, gatewayUrl: urls[0] ?? '' })).toMatchObject({ status: 200, version: 'v1' });
+    for (const url of [...urls, at.gatewayUrl]) await until(() => isReady(url), Boolean, `${url} to be ready`);
     const before = await Promise.all(gateways.map(answeredBy));
     const traffic = await startRequests(at);
-    await until(
-      async () => traffic.count(),
-      (count) => count >= 400,
-      '400 answers',
-    );
+    const taken = async () => (await Promise.all(gateways.map(answeredBy))).map((count, index) => count - (before[index] ?? 0));
+    await until(taken, (counts) => counts.every((count) => count >= 200), 'both gateways to take 200 predictions');
     expect(await traffic.stop()).toEqual({ 200: traffic.count() });
-    const after = await Promise.all(gateways.map(answeredBy));
-    const shares = after.map((count, index) => (count - (before[index] ?? 0)) / traffic.count());
-    for (const share of shares) expect(share).toBeGreaterThan(0.25);
   });
 
   it(
