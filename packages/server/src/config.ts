@@ -110,6 +110,14 @@ export function processEnvironment(): Readonly<Record<string, string | undefined
   return process.env;
 }
 
+/**
+ * ONNX Runtime 1.30 and newer gathers usage data, in files under the home and the working directory and for an address of its
+ * maker, unless told not to before it is loaded. Ours says nothing to anybody. Children inherit it; who wants it sets it to 0.
+ */
+export function silenceOnnxRuntime(environment: NodeJS.ProcessEnv = process.env): void {
+  environment['ORT_DISABLE_TELEMETRY'] ??= '1';
+}
+
 export function settingNames(): readonly (keyof Config)[] {
   return ConfigSchema.keyof().options;
 }

@@ -70,6 +70,17 @@ it('keeps the former champion until the next one is loaded', async () => {
   expect(table.find('sum')).toMatchObject({ revision: 2, champion: { version: 'v3' } });
 });
 
+it('stays ready while a model that is new is loading: the others are served meanwhile', async () => {
+  const { table, apply, finish } = openBench();
+  apply(snapshotOf(1, [modelOf()]));
+  expect(table.summary()).toEqual(['1 of 1 models cannot be served yet']);
+  await finish('v1');
+  expect(table.summary()).toEqual([]);
+  apply(snapshotOf(2, [modelOf(), modelOf({ name: 'new', champion: 'v9', versions: [onnxVersion('v9')] })]));
+  expect(table.problems()).toEqual([expect.stringContaining('"v9" is loading')]);
+  expect(table.summary()).toEqual([]);
+});
+
 it('waits for the challenger of a rollout once, when it starts, and not for one that fails or is new', async () => {
   const trial = (step: number) => ({ id: 'sum-1', challenger: 'v2', step, boundary: 100, salt: 's' });
   const withTrial = (step: number) => modelOf({ rollout: trial(step), versions: [onnxVersion('v1'), onnxVersion('v2')] });

@@ -25,7 +25,7 @@ export interface RoutingTable {
   standbys(): readonly Standby[];
   /** Why this gateway is not ready to serve every model; empty when it is. */
   problems(): readonly string[];
-  /** The same for anybody to read: no names, no details. */
+  /** Why no request should come here yet, for anybody to read: no names, no details. */
   summary(): readonly string[];
   /** Closes every version once its requests have ended. */
   close(): Promise<void>;
@@ -210,8 +210,9 @@ function problemOf(state: TableState, { name, champion, rollout }: SnapshotModel
   return `model "${name}": version "${rollout.challenger}" is loading, and was on trial before the start`;
 }
 
+/** A gateway that could serve every model once stays ready: a model that is new or fails must not take the others offline. */
 function summaryOf(state: TableState): readonly string[] {
   if (state.applied === undefined) return ['no snapshot yet'];
   const count = problemsOf(state).length;
-  return count === 0 ? [] : [`${count} of ${modelsOf(state).length} models cannot be served yet`];
+  return count === 0 || state.wasReady ? [] : [`${count} of ${modelsOf(state).length} models cannot be served yet`];
 }
