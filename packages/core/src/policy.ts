@@ -55,6 +55,13 @@ export interface Judgement {
   readonly forecast?: Forecast;
   /** What keeps a time box from promoting although the verdict would let it: checks that fail, or cannot be asked. */
   readonly barred?: string;
+  /**
+   * The verdict without the gateways that the reason names, while they keep the rollout from acting on it. A person who
+   * asks for a step goes by it.
+   */
+  readonly apart?: Verdict;
+  /** What people should know about where the evidence comes from; sentences. */
+  readonly notes?: readonly string[];
 }
 
 /** What is known before the first block of a rollout. */

@@ -62,6 +62,7 @@ export async function viewRollout(context: HandlerContext, rollout: Rollout): Pr
           ...warningsOf(rollout, model, versions),
           ...leaseWarnings(gateways, rollout, atMs),
           ...warningsOfShadow(rollout, seen.shadow),
+          ...(seen.judgement?.notes ?? []),
         ],
   };
 }
