@@ -60,6 +60,8 @@ export interface Member {
   /** Begin of the newest interval that it brought evidence for. */
   readonly heardMs: number;
   readonly counts: GatewayCounts;
+  /** More speaks for its being unlike the others than against it: too little to blame it, enough to be careful. */
+  readonly isDoubtful: boolean;
   /** It was found to be unlike the others, and stays so for this rollout. */
   readonly unlike?: UnlikeGateway;
 }
@@ -95,12 +97,16 @@ const TOLERANCES = {
 
 const ODDITIES = 3;
 
+// ln of the evidence from which on one is careful. Comparisons of both arms pay for the four rates that nobody knows, so that
+// less than nothing is found where nothing is; a share is compared with a known one.
+const DOUBTS: Readonly<Record<Oddity, number>> = { share: Math.log(20), failures: 0, latency: 0 };
+
 // Slow is what the champion's slowest tenth is, so that a step shows some of it on every gateway.
 const SLOW_QUANTILE = 0.9;
 const SLOW_FROM = 200;
 
-// An exact comparison takes a millisecond: it is made each time that a gateway has a tenth more requests.
-const GROWTH = 1.1;
+// An exact comparison takes a millisecond: it is made each time that a gateway has a fifth more requests.
+const GROWTH = 1.2;
 
 const NOTHING: ArmPair<RateCounts> = { champion: { count: 0, bad: 0 }, challenger: { count: 0, bad: 0 } };
 const NO_COUNTS: GatewayCounts = { failed: NOTHING, slow: NOTHING };
@@ -108,6 +114,7 @@ const NO_COUNTS: GatewayCounts = { failed: NOTHING, slow: NOTHING };
 interface MutableMember extends Member {
   heardMs: number;
   counts: GatewayCounts;
+  isDoubtful: boolean;
   unlike?: UnlikeGateway;
   /** Requests in this step from which on it is compared again. */
   dueAt: number;
@@ -130,7 +137,7 @@ export function openGatewayAgreement({ percents, champion }: Pick<Opening, 'perc
     // Strata are as few as gateways: one that is new when there are enough of them is compared with nobody.
     if (isFull && (present === undefined || present.has(name))) return;
     const seats = present ?? new Map<string, MutableMember>();
-    seats.set(name, { gateway: name, place: seats.size, heardMs, counts: NO_COUNTS, dueAt: 0 });
+    seats.set(name, { gateway: name, place: seats.size, heardMs, counts: NO_COUNTS, isDoubtful: false, dueAt: 0 });
     strata.set(stratum, seats);
     members.set(stratum, [...seats.values()]);
     if (!isFull) known += 1;
@@ -145,6 +152,7 @@ export function openGatewayAgreement({ percents, champion }: Pick<Opening, 'perc
     step = next;
     for (const one of [...members.values()].flat()) {
       one.counts = NO_COUNTS;
+      one.isDoubtful = false;
       one.dueAt = 0;
     }
   }
@@ -155,16 +163,19 @@ export function openGatewayAgreement({ percents, champion }: Pick<Opening, 'perc
       const trusted = (members.get(stratum) ?? []).filter((one) => one.unlike === undefined && requestsOf(one.counts) > 0);
       if (trusted.length < FEWEST) return;
       const due = trusted.filter((one) => requestsOf(one.counts) >= one.dueAt);
-      for (const one of due) one.dueAt = requestsOf(one.counts) * GROWTH;
       const all = trusted.reduce((sum, one) => addCounts(sum, one.counts), NO_COUNTS);
-      const oddest = (among: readonly MutableMember[]): Finding | undefined => oddestOf(among, { all, percent, enough });
-      const percent = percents[step] ?? 100;
-      // One that is due may only look odd because of another one that is not.
-      const found = due.length === 0 || oddest(due) === undefined ? undefined : oddest(trusted);
+      const look = (member: MutableMember): Finding => oddityOf(member, { all, percent: percents[step] ?? 100 });
+      let found: Finding | undefined;
+      for (const member of due) {
+        const finding = look(member);
+        member.dueAt = requestsOf(member.counts) * GROWTH;
+        member.isDoubtful = finding.isDoubtful;
+        if (finding.evidence >= enough) found = finding;
+      }
       if (found === undefined) return;
-      const { member, oddity, others } = found;
-      const own = member.counts;
-      member.unlike = { gateway: member.gateway, oddity, own, others, otherGateways: trusted.length - 1 };
+      // One that is due may only look odd because of another one that is not.
+      const { member, oddity, others } = trusted.map(look).reduce((a, b) => (b.evidence > a.evidence ? b : a), found);
+      member.unlike = { gateway: member.gateway, oddity, own: member.counts, others, otherGateways: trusted.length - 1 };
       for (const one of trusted) one.dueAt = 0;
     }
   }
@@ -218,6 +229,7 @@ interface Finding {
   readonly others: GatewayCounts;
   /** ln of the evidence. */
   readonly evidence: number;
+  readonly isDoubtful: boolean;
 }
 
 interface Surroundings {
@@ -225,19 +237,16 @@ interface Surroundings {
   readonly all: GatewayCounts;
   /** Share of subjects on the challenger. */
   readonly percent: number;
-  /** ln of the evidence that matters. */
-  readonly enough: number;
 }
 
-/** The one that is most unlike all the others; undefined when none is unlike enough. */
-function oddestOf(among: readonly MutableMember[], { all, percent, enough }: Surroundings): Finding | undefined {
-  let found: Finding | undefined;
-  for (const member of among) {
-    const own = member.counts;
-    const others = subtractCounts(all, own);
-    for (const [oddity, evidence] of odditiesOf({ own, others, percent, enough })) {
-      if (evidence >= Math.max(enough, found?.evidence ?? -Infinity)) found = { member, oddity, others, evidence };
-    }
+/** In what a gateway is most unlike all the others, however little that may be. */
+function oddityOf(member: MutableMember, { all, percent }: Surroundings): Finding {
+  const own = member.counts;
+  const others = subtractCounts(all, own);
+  let found: Finding = { member, oddity: 'share', others, evidence: -Infinity, isDoubtful: false };
+  for (const [oddity, evidence] of odditiesOf({ own, others, percent })) {
+    const isDoubtful = found.isDoubtful || evidence >= DOUBTS[oddity];
+    found = evidence > found.evidence ? { member, oddity, others, evidence, isDoubtful } : { ...found, isDoubtful };
   }
   return found;
 }
@@ -247,14 +256,14 @@ interface Comparison extends Omit<Surroundings, 'all'> {
   readonly others: GatewayCounts;
 }
 
-function* odditiesOf({ own, others, percent, enough }: Comparison): Generator<readonly [Oddity, number]> {
+function* odditiesOf({ own, others, percent }: Comparison): Generator<readonly [Oddity, number]> {
   if (percent > 0 && percent < 100) {
     // Where all get another share than planned, nobody is unlike the others, and the policy says so.
-    const isPlanned = shareEvidence(others, percent) < enough;
+    const isPlanned = shareEvidence(others, percent) < DOUBTS.share;
     if (isPlanned) yield ['share', shareEvidence(own, percent)];
   }
-  yield ['failures', logContrastEvidence({ one: own.failed, others: others.failed }, TOLERANCES.failures, enough)];
-  yield ['latency', logContrastEvidence({ one: own.slow, others: others.slow }, TOLERANCES.latency, enough)];
+  yield ['failures', logContrastEvidence({ one: own.failed, others: others.failed }, TOLERANCES.failures, DOUBTS.failures)];
+  yield ['latency', logContrastEvidence({ one: own.slow, others: others.slow }, TOLERANCES.latency, DOUBTS.latency)];
 }
 
 /** Of more requests to the challenger than the boundary lets through. */

@@ -7,7 +7,7 @@ import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
 import type { EvidenceAccount } from './evidence-account.ts';
 import type { ConcurrentBlock } from './evidence-pool.ts';
 import { FEWEST, type GatewayParts, type Member, NO_GATEWAY, openGatewayAgreement } from './gateway-agreement.ts';
-import { contestedWords, dominanceWords, unlikeWords } from './gateway-words.ts';
+import { contestedWords, dominanceWords, hiddenHarmWords, unlikeWords } from './gateway-words.ts';
 import type { Judgement, Opening, Question, Verdict } from './policy.ts';
 
 /**
@@ -18,12 +18,6 @@ export const FOLDS = 5;
 
 /** A gateway that was not heard of for so long is gone: it keeps nobody waiting. */
 export const GONE_MS = 600_000;
-
-/**
- * Where one group brings more than half of the requests, the others are too few to be waited for. They must have asked the
- * challenger so often, and not have found that group unlike themselves: a lie that matters shows in so many.
- */
-export const FEW_SAMPLES = 200;
 
 /** What is asked of an account: the same question about other sums. */
 export type Ask = (account: EvidenceAccount) => Question;
@@ -70,21 +64,55 @@ export function openGatewayFolds(opening: Pick<Opening, 'percents' | 'champion'>
     if (account !== undefined) return { kind: isThere ? 'aside' : 'plain', account };
     const verdict = everything.policy.verdict(question);
     const isMove = verdict === 'harmful' || verdict === 'healthy';
-    const against = isMove ? dissenters(verdict, ask, question) : [];
+    const against = isMove ? dissenters(verdict, ask) : [];
     if (isThere && (verdict !== 'harmful' || against.length > 0)) return { kind: 'torn' };
     return isMove && against.length > 0
       ? { kind: 'contested', verdict, groups: against }
       : { kind: 'plain', account: everything };
   }
 
-  /** Groups without which a verdict is not reached. */
-  function dissenters(verdict: Verdict, ask: Ask, question: Question): readonly number[] {
-    const isAgainst = ([, fold]: readonly [number, EvidenceAccount]): boolean => {
-      const own = ask(fold);
+  /** Groups without which a verdict is not reached. Without one that is in doubt, it has to be reached in full. */
+  function dissenters(verdict: Verdict, ask: Ask): readonly number[] {
+    const doubtful = new Set(
+      divided()
+        .filter(({ isDoubtful }) => isDoubtful)
+        .map(groupOf),
+    );
+    const isAgainst = ([group, fold]: readonly [number, EvidenceAccount]): boolean => {
       // The step's minimum sample is asked of all together.
-      return fold.policy.verdict({ ...own, minSamples: 0 }) !== verdict && !isOutweighed(own, question);
+      const question = { ...ask(fold), minSamples: 0, isSecondOpinion: !doubtful.has(group) };
+      return fold.policy.verdict(question) !== verdict;
     };
     return [...folds].filter(isAgainst).map(([group]) => group);
+  }
+
+  const isHarmfulWithout = (group: number, ask: Ask): boolean => {
+    const fold = folds.get(group);
+    return fold?.policy.verdict(ask(fold)) === 'harmful';
+  };
+
+  /** What differs from the judgement on everything where it is not acted upon. */
+  function contest({ verdict, groups }: Extract<Consensus, { kind: 'contested' }>, ask: Ask): Partial<Judgement> {
+    const { reason: because } = everything.policy.judge(ask(everything));
+    const names = groups.length === 1 ? namesOf(groups) : [];
+    const reason = contestedWords(verdict, names, because);
+    const [first = -1] = groups;
+    const alone = groups.length === 1 ? folds.get(first) : undefined;
+    if (verdict === 'harmful') {
+      const ifAsked = alone === undefined ? {} : { ifAsked: alone.policy.verdict(ask(alone)) };
+      return { verdict: 'undecided', reason, barred: reason, ...ifAsked };
+    }
+    const isBarred = groups.some((group) => isHarmfulWithout(group, ask));
+    return { verdict: 'undecided', reason, ...(isBarred ? { barred: reason } : { ifAsked: 'healthy' }) };
+  }
+
+  /** Harm that is shown only while a gateway is left out bars a promotion without proof. */
+  function hiddenHarm({ verdict, reason }: Judgement, ask: Ask): Partial<Judgement> {
+    if (verdict !== 'undecided') return {};
+    const groups = [...folds.keys()].filter((group) => isHarmfulWithout(group, ask));
+    if (groups.length === 0) return {};
+    const barred = hiddenHarmWords(namesOf(groups));
+    return { barred, reason: `${barred}; ${reason}` };
   }
 
   const namesOf = (groups: readonly number[]): readonly string[] =>
@@ -126,29 +154,21 @@ export function openGatewayFolds(opening: Pick<Opening, 'percents' | 'champion'>
       const noted = notes.length === 0 ? {} : { notes };
       switch (consensus.kind) {
         case 'plain': {
-          const { policy } = consensus.account;
-          return { ...policy.judge(ask(consensus.account)), ...noted };
+          const judgement = consensus.account.policy.judge(ask(consensus.account));
+          return { ...judgement, ...noted, ...hiddenHarm(judgement, ask) };
         }
         case 'aside': {
           const { account } = consensus;
           const judgement = account.policy.judge(ask(account));
           if (judgement.verdict === 'harmful') return { ...judgement, ...noted };
-          return { ...judgement, ...noted, verdict: 'invalid', reason: words.join('; '), apart: judgement.verdict };
+          return { ...judgement, ...noted, verdict: 'invalid', reason: words.join('; '), ifAsked: judgement.verdict };
         }
         case 'torn': {
           const judgement = everything.policy.judge(ask(everything));
           return { ...judgement, ...noted, verdict: 'invalid', reason: words.join('; ') };
         }
-        case 'contested': {
-          const { verdict, groups } = consensus;
-          const judgement = everything.policy.judge(ask(everything));
-          const reason = contestedWords(judgement, groups.length === 1 ? namesOf(groups) : []);
-          const [alone] = groups.length === 1 ? groups : [];
-          const fold = verdict === 'harmful' && alone !== undefined ? folds.get(alone) : undefined;
-          const apart = fold === undefined ? {} : { apart: fold.policy.verdict(ask(fold)) };
-          const barred = verdict === 'harmful' ? { barred: reason } : {};
-          return { ...judgement, ...noted, verdict: 'undecided', reason, ...apart, ...barred };
-        }
+        case 'contested':
+          return { ...everything.policy.judge(ask(everything)), ...noted, ...contest(consensus, ask) };
       }
     },
   };
@@ -161,12 +181,6 @@ function groupOf({ place }: Member): number {
 /** Whether somebody can be outvoted there. */
 function isDivided(members: readonly Member[]): boolean {
   return members.length >= FEWEST;
-}
-
-/** See {@link FEW_SAMPLES}. */
-function isOutweighed({ seen: own }: Question, { seen: all }: Question): boolean {
-  const isLess = 2 * (own.champion.requests + own.challenger.requests) < all.champion.requests + all.challenger.requests;
-  return isLess && own.challenger.requests >= FEW_SAMPLES;
 }
 
 /** What each group brought; under −1 what belongs to no gateway. In the order of names, as sums of fractions depend on it. */

@@ -1,6 +1,5 @@
 /** What people are told about gateways of a rollout that make a difference: sentences for reasons and warnings. */
 import { type GatewayCounts, type Member, type Oddity, requestsOf, type UnlikeGateway } from './gateway-agreement.ts';
-import type { Judgement } from './policy.ts';
 import type { RateCounts } from './sequential/margin.ts';
 import { countWords, valueWords } from './sequential/words.ts';
 
@@ -14,18 +13,24 @@ export function unlikeWords(members: readonly Member[]): readonly string[] {
   return members.flatMap(({ unlike }) => (unlike === undefined ? [] : [`${findingWords(unlike)}; ${WAY_OUT}`]));
 }
 
-/** Why a verdict is not acted upon. @param gateways without which alone it is not reached; empty when there are several such groups */
-export function contestedWords({ verdict, reason }: Judgement, gateways: readonly string[]): string {
+/**
+ * Why a verdict is not acted upon.
+ * @param gateways the group without which it is not reached; empty when there are several such groups
+ */
+export function contestedWords(verdict: 'harmful' | 'healthy', gateways: readonly string[], reason: string): string {
   const shown = verdict === 'harmful' ? 'harm is shown' : 'every guard is proven safe';
   if (gateways.length === 0) {
-    return `${shown} by all gateways together, and not yet when any one of them is left out, so it takes some more requests: ${reason}`;
+    return `${shown} by all gateways together and not yet when any one of them is left out, so it takes some more requests: ${reason}`;
   }
-  const names = gateways.map((gateway) => `"${gateway}"`).join(', ');
-  const which = gateways.length === 1 ? `gateway ${names}` : `the gateways ${names}`;
-  return `${shown} only with what ${which} reported, and no gateway decides alone; if this lasts, look at ${gateways.length === 1 ? 'that machine' : 'those machines'}: ${reason}`;
+  return `${shown} only with what ${nameWords(gateways)} reported, and no gateway decides alone; if this lasts, look at ${itsMachine(gateways)}: ${reason}`;
 }
 
-/** One sentence where a gateway brings more than half of what is known. */
+/** What is said where harm is shown by all but a group of gateways. */
+export function hiddenHarmWords(gateways: readonly string[]): string {
+  return `harm is shown once ${nameWords(gateways)} is left out; if this lasts, look at ${itsMachine(gateways)}`;
+}
+
+/** One sentence where a gateway brings more than half of what is known: nobody can outvote it, nor can it decide. */
 export function dominanceWords(strata: readonly (readonly Member[])[]): readonly string[] {
   return strata.flatMap((members) => {
     const all = members.reduce((sum, { counts }) => sum + requestsOf(counts), 0);
@@ -33,7 +38,7 @@ export function dominanceWords(strata: readonly (readonly Member[])[]): readonly
     if (found === undefined) return [];
     const share = valueWords(requestsOf(found.counts) / all, 'share');
     return [
-      `gateway "${found.gateway}" brings ${share} of the requests of this step, so the verdict rests on it more than on the other ${members.length - 1} gateways together`,
+      `gateway "${found.gateway}" brings ${share} of the requests of this step; as no gateway decides alone, decisions wait for the other ${members.length - 1}; where that takes too long, give it a stratum of its own (--stratum)`,
     ];
   });
 }
@@ -53,4 +58,13 @@ const WHAT: Readonly<Record<Oddity, (counts: GatewayCounts) => string>> = {
 
 function rateWords({ count, bad }: RateCounts): string {
   return `${countWords(bad)} of ${countWords(count)}`;
+}
+
+function nameWords(gateways: readonly string[]): string {
+  const names = gateways.map((gateway) => `"${gateway}"`).join(', ');
+  return gateways.length === 1 ? `gateway ${names}` : `one of the gateways ${names}`;
+}
+
+function itsMachine(gateways: readonly string[]): string {
+  return gateways.length === 1 ? 'that machine' : 'those machines';
 }

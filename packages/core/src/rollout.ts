@@ -286,7 +286,7 @@ function decideStep(rollout: Rollout, state: Extract<RolloutState, { phase: 'ste
 
 /** A person who asks for a step takes the word of the other gateways. */
 function isGoneOnWithout({ judgement, skipHold }: Situation): boolean {
-  return skipHold === true && judgement.apart === 'healthy';
+  return skipHold === true && judgement.ifAsked === 'healthy';
 }
 
 function climb(rollout: Rollout, from: number, situation: Situation): Decision {

@@ -58,7 +58,7 @@ export function joinStandings(judgement: Judgement, standings: readonly CheckSta
   if (failed !== undefined) return { verdict, reason: `the ${failed.brief}`, guards, ...barred };
   if (holding.length === 0) return { ...judgement, guards };
   // The policy's forecast, and what it would say without some gateways, are verdicts that the checks now stand in the way of.
-  const { forecast, apart: _apart, ...rest } = judgement;
+  const { forecast, ifAsked: _ifAsked, ...rest } = judgement;
   const outlook = forecast === undefined || judgement.verdict === 'healthy' ? {} : { forecast };
   const reason = judgement.verdict === 'healthy' ? held : `${judgement.reason}; ${held}`;
   return { ...rest, verdict, reason, guards, ...outlook, ...barred };
