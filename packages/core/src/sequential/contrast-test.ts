@@ -1,6 +1,6 @@
 /** Whether two places see the same difference between challenger and champion. Gateways are compared with each other by it. */
 import type { ArmPair, RateCounts } from './margin.ts';
-import { logistic } from './log-odds.ts';
+import { logistic, logit } from './log-odds.ts';
 
 /** How far the differences of two honest places may lie apart: either way of measuring is an excuse. */
 export interface ContrastTolerance {
@@ -16,8 +16,9 @@ export interface TwoPlaces {
   readonly others: ArmPair<RateCounts>;
 }
 
-// On the log-odds scale: rates from 2e-9, which counts up to 1e7 cannot tell from 0.
+// On the log-odds scale.
 const FURTHEST = 20;
+// Counts of requests cannot tell this rate from 0.
 const SMALLEST = 1e-9;
 
 // Each round leaves 0.618 of the interval: 4e-9 of it at the end, which the likelihood of 1e7 requests hardly feels.
@@ -59,22 +60,39 @@ export function logContrastEvidence(
 interface Scale {
   /** Ends of what the contrast may be. */
   readonly widest: number;
-  /** Ends of the champion's place for a contrast. */
-  range(contrast: number): readonly [low: number, high: number];
-  rates(place: number, contrast: number): ArmPair<number>;
+  /** The highest log-likelihood of one place for a contrast, whatever its champion's rate is. */
+  profile(counts: ArmPair<RateCounts>, contrast: number): number;
 }
 
 const ODDS: Scale = {
   widest: FURTHEST,
-  range: () => [-FURTHEST, FURTHEST],
-  rates: (place, contrast) => ({ champion: logistic(place), challenger: logistic(place + contrast) }),
+  profile(counts, contrast) {
+    const champion = clamp(championAt(counts, Math.exp(contrast)));
+    return likelihoodOf(counts, { champion, challenger: clamp(logistic(logit(champion) + contrast)) });
+  },
 };
 
 const DIFFERENCE: Scale = {
   widest: 1 - 4 * SMALLEST,
-  range: (contrast) => [SMALLEST + Math.max(0, -contrast), 1 - SMALLEST - Math.max(0, contrast)],
-  rates: (place, contrast) => ({ champion: place, challenger: place + contrast }),
+  profile(counts, contrast) {
+    const low = SMALLEST + Math.max(0, -contrast);
+    const high = 1 - SMALLEST - Math.max(0, contrast);
+    return summit((champion) => likelihoodOf(counts, { champion, challenger: champion + contrast }), low, high).value;
+  },
 };
+
+/**
+ * The champion's rate p that is likeliest where the challenger's odds are `ratio` times its own: as many bad ones are then
+ * expected as there are, which is (r − 1)·n₀·p² + (n₀ + K + r·(n₁ − K))·p − K = 0 with K bad ones on both arms together.
+ */
+function championAt({ champion, challenger }: ArmPair<RateCounts>, ratio: number): number {
+  const bad = champion.bad + challenger.bad;
+  const square = (ratio - 1) * champion.count;
+  const linear = champion.count + bad + ratio * (challenger.count - bad);
+  const root = Math.sqrt(Math.max(0, linear * linear + 4 * square * bad));
+  // Of the two ways to write the root, the one that subtracts nothing from its like.
+  return linear >= 0 ? (2 * bad) / (linear + root) : (root - linear) / (2 * square);
+}
 
 /**
  * The highest log-likelihood while the contrasts of the two places lie within `apart` of each other. As it is concave, it
@@ -87,22 +105,12 @@ function highestWithin({ one, others }: TwoPlaces, scale: Scale, apart: number):
   const shift = own.at > theirs.at ? apart : -apart;
   const low = -scale.widest + Math.max(0, -shift);
   const high = scale.widest - Math.max(0, shift);
-  const both = (contrast: number): number => profile(one, scale, contrast + shift) + profile(others, scale, contrast);
+  const both = (contrast: number): number => scale.profile(one, contrast + shift) + scale.profile(others, contrast);
   return summit(both, low, high).value;
 }
 
 function bestContrast(counts: ArmPair<RateCounts>, scale: Scale): Summit {
-  return summit((contrast) => profile(counts, scale, contrast), -scale.widest, scale.widest);
-}
-
-/** The highest log-likelihood of one place for a contrast, whatever its champion's rate is. */
-function profile(counts: ArmPair<RateCounts>, scale: Scale, contrast: number): number {
-  const [low, high] = scale.range(contrast);
-  const at = (place: number): number => {
-    const { champion, challenger } = scale.rates(place, contrast);
-    return logLikelihood(counts.champion, champion) + logLikelihood(counts.challenger, challenger);
-  };
-  return summit(at, low, high).value;
+  return summit((contrast) => scale.profile(counts, contrast), -scale.widest, scale.widest);
 }
 
 interface Summit {
@@ -127,6 +135,14 @@ function summit(f: (x: number) => number, from: number, to: number): Summit {
     }
   }
   return onLeft >= onRight ? { at: left, value: onLeft } : { at: right, value: onRight };
+}
+
+function likelihoodOf(counts: ArmPair<RateCounts>, rates: ArmPair<number>): number {
+  return logLikelihood(counts.champion, rates.champion) + logLikelihood(counts.challenger, rates.challenger);
+}
+
+function clamp(rate: number): number {
+  return Math.min(1 - SMALLEST, Math.max(SMALLEST, rate));
 }
 
 function logLikelihood({ count, bad }: RateCounts, rate: number): number {
