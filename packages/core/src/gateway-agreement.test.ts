@@ -1,14 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Arm, EMPTY_TALLY, type Tally } from './evidence.ts';
-import {
-  FALSE_ALARM,
-  type GatewayAgreement,
-  MAX_GATEWAYS,
-  NO_GATEWAY,
-  openGatewayAgreement,
-  OTHER_GATEWAYS,
-  type UnlikeGateway,
-} from './gateway-agreement.ts';
+import { FALSE_ALARM, type GatewayAgreement, openGatewayAgreement, type UnlikeGateway } from './gateway-agreement.ts';
+import { MAX_GATEWAYS, NO_GATEWAY, OTHER_GATEWAYS } from './gateway-roster.ts';
 import { logistic, logit } from './sequential/log-odds.ts';
 import { type Random, randomOf } from './simulation/random.ts';
 

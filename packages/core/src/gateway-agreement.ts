@@ -6,7 +6,9 @@
  * at. Honest gateways may have any traffic and any champion's rates; what is the same on all of them, up to a tolerance, is
  * what the challenger adds.
  */
-import type { Arm, Tally } from './evidence.ts';
+import type { Tally } from './evidence.ts';
+import type { GatewayParts } from './gateway-parts.ts';
+import { MAX_GATEWAYS, openGatewayRoster, type Seat } from './gateway-roster.ts';
 import { countOf, type Histogram, mergeHistograms, quantileOf, bucketOfLatency } from './histogram.ts';
 import type { Opening } from './policy.ts';
 import { logEvidence } from './sequential/e-process.ts';
@@ -14,18 +16,6 @@ import { type ContrastTolerance, logContrastEvidence } from './sequential/contra
 import { countFrom } from './sequential/latency-threshold.ts';
 import type { ArmPair, RateCounts } from './sequential/margin.ts';
 import { betOnSampleRatio, openSampleRatio } from './sequential/sample-ratio.ts';
-
-/** What every gateway did in an interval, by its name; under {@link NO_GATEWAY} what nobody's name was on. */
-export type GatewayParts = ReadonlyMap<string, Readonly<Record<Arm, Tally>>>;
-
-/** No gateway has this name. */
-export const NO_GATEWAY = '';
-
-/** So many gateways of a rollout are told apart; the others of a stratum count together, as one. */
-export const MAX_GATEWAYS = 200;
-
-/** The name of all gateways beyond {@link MAX_GATEWAYS}; no gateway's own. */
-export const OTHER_GATEWAYS = '*';
 
 /** Chance that honest gateways of one rollout are ever taken for liars. */
 export const FALSE_ALARM = 0.001;
@@ -53,10 +43,7 @@ export interface UnlikeGateway {
 }
 
 /** A gateway of a rollout. */
-export interface Member {
-  readonly gateway: string;
-  /** Its place in the order in which gateways of its stratum were first heard of; those of one interval by name. */
-  readonly place: number;
+export interface Member extends Seat {
   /** Begin of the newest interval that it brought evidence for. */
   readonly heardMs: number;
   readonly counts: GatewayCounts;
@@ -110,6 +97,7 @@ const GROWTH = 1.2;
 
 const NOTHING: ArmPair<RateCounts> = { champion: { count: 0, bad: 0 }, challenger: { count: 0, bad: 0 } };
 const NO_COUNTS: GatewayCounts = { failed: NOTHING, slow: NOTHING };
+const UNCOMPARED = { counts: NO_COUNTS, isDoubtful: false, dueAt: 0 };
 
 interface MutableMember extends Member {
   heardMs: number;
@@ -120,93 +108,72 @@ interface MutableMember extends Member {
   dueAt: number;
 }
 
-/** Nobody is known yet. Memory grows with gateways, up to {@link MAX_GATEWAYS}, never with traffic or time. */
+/** Opens a comparison of gateways of which none is known yet. */
 export function openGatewayAgreement({ percents, champion }: Pick<Opening, 'percents' | 'champion'>): GatewayAgreement {
-  const strata = new Map<string, Map<string, MutableMember>>();
-  const members = new Map<string, readonly MutableMember[]>();
-  let known = 0;
+  const roster = openGatewayRoster<MutableMember>((seat) => ({ ...seat, heardMs: 0, ...UNCOMPARED }));
+  const enough = Math.log((MAX_GATEWAYS * Math.max(1, percents.length) * ODDITIES) / FALSE_ALARM);
   let step = -1;
   let past: Histogram = champion.latency;
   let slowFrom = slowLineOf(past);
-  const enough = Math.log((MAX_GATEWAYS * Math.max(1, percents.length) * ODDITIES) / FALSE_ALARM);
 
-  function admit(stratum: string, gateway: string, heardMs: number): void {
-    const isFull = known >= MAX_GATEWAYS;
-    const present = strata.get(stratum);
-    const name = isFull ? OTHER_GATEWAYS : gateway;
-    // Strata are as few as gateways: one that is new when there are enough of them is compared with nobody.
-    if (isFull && (present === undefined || present.has(name))) return;
-    const seats = present ?? new Map<string, MutableMember>();
-    seats.set(name, { gateway: name, place: seats.size, heardMs, counts: NO_COUNTS, isDoubtful: false, dueAt: 0 });
-    strata.set(stratum, seats);
-    members.set(stratum, [...seats.values()]);
-    if (!isFull) known += 1;
-  }
-
-  function find(stratum: string, gateway: string): MutableMember | undefined {
-    const seats = strata.get(stratum);
-    return gateway === NO_GATEWAY ? undefined : (seats?.get(gateway) ?? seats?.get(OTHER_GATEWAYS));
-  }
-
-  function beginStep(next: number): void {
-    step = next;
-    for (const one of [...members.values()].flat()) {
-      one.counts = NO_COUNTS;
-      one.isDoubtful = false;
-      one.dueAt = 0;
-    }
-  }
-
-  /** Finds one at a time, the most unlike first: it may be why others looked so. */
-  function compare(stratum: string): void {
-    for (;;) {
-      const trusted = (members.get(stratum) ?? []).filter((one) => one.unlike === undefined && requestsOf(one.counts) > 0);
-      if (trusted.length < FEWEST) return;
-      const due = trusted.filter((one) => requestsOf(one.counts) >= one.dueAt);
-      const all = trusted.reduce((sum, one) => addCounts(sum, one.counts), NO_COUNTS);
-      const look = (member: MutableMember): Finding => oddityOf(member, { all, percent: percents[step] ?? 100 });
-      let found: Finding | undefined;
-      for (const member of due) {
-        const finding = look(member);
-        member.dueAt = requestsOf(member.counts) * GROWTH;
-        member.isDoubtful = finding.isDoubtful;
-        if (finding.evidence >= enough) found = finding;
-      }
-      if (found === undefined) return;
-      // One that is due may only look odd because of another one that is not.
-      const { member, oddity, others } = trusted.map(look).reduce((a, b) => (b.evidence > a.evidence ? b : a), found);
-      member.unlike = { gateway: member.gateway, oddity, own: member.counts, others, otherGateways: trusted.length - 1 };
-      for (const one of trusted) one.dueAt = 0;
-    }
+  /** Where slow begins follows from the past alone, and then stays: counts by two lines could not be added up. */
+  function learnSlow(parts: GatewayParts): void {
+    if (slowFrom !== undefined) return;
+    for (const arms of parts.values()) past = mergeHistograms(past, arms.champion.latency);
+    slowFrom = slowLineOf(past);
+    if (slowFrom !== undefined) past = [];
   }
 
   return {
-    strata: members,
-    memberOf: find,
-    seat({ startMs, stratum }, parts) {
-      for (const gateway of [...parts.keys()].toSorted()) {
-        if (gateway !== NO_GATEWAY && find(stratum, gateway) === undefined) admit(stratum, gateway, startMs);
-      }
-      return members.get(stratum) ?? [];
-    },
+    strata: roster.strata,
+    memberOf: roster.find,
+    seat: ({ stratum }, parts) => roster.seat(stratum, parts),
     count(interval, parts) {
       if (interval.step < 0 || interval.step < step) return;
-      if (interval.step > step) beginStep(interval.step);
+      if (interval.step > step) for (const one of [...roster.strata.values()].flat()) Object.assign(one, UNCOMPARED);
+      ({ step } = interval);
+      const percent = percents[step] ?? 100;
       for (const [gateway, arms] of parts) {
-        const member = find(interval.stratum, gateway);
+        const member = roster.find(interval.stratum, gateway);
         if (member === undefined) continue;
         member.heardMs = Math.max(member.heardMs, interval.startMs);
-        const ours = percents[step] === 0 ? arms.shadow : arms.challenger;
+        const ours = percent === 0 ? arms.shadow : arms.challenger;
         member.counts = addCounts(member.counts, countsOf(arms.champion, ours, slowFrom));
       }
-      compare(interval.stratum);
-      if (slowFrom !== undefined) return;
-      // Where slow begins follows from the past alone, and then stays: counts by two lines could not be added up.
-      for (const arms of parts.values()) past = mergeHistograms(past, arms.champion.latency);
-      slowFrom = slowLineOf(past);
-      if (slowFrom !== undefined) past = [];
+      compare(roster.strata.get(interval.stratum) ?? [], { percent, enough });
+      learnSlow(parts);
     },
   };
+}
+
+interface Comparing {
+  /** Share of subjects on the challenger. */
+  readonly percent: number;
+  /** ln of the evidence that finds a gateway. */
+  readonly enough: number;
+}
+
+/** Finds one at a time, the most unlike first: it may be why others looked so. */
+function compare(members: readonly MutableMember[], { percent, enough }: Comparing): void {
+  for (;;) {
+    const trusted = members.filter((one) => one.unlike === undefined && requestsOf(one.counts) > 0);
+    if (trusted.length < FEWEST) return;
+    const all = trusted.reduce((sum, one) => addCounts(sum, one.counts), NO_COUNTS);
+    let found: Finding | undefined;
+    for (const member of trusted) {
+      if (requestsOf(member.counts) < member.dueAt) continue;
+      const finding = oddityOf(member, { all, percent });
+      member.dueAt = requestsOf(member.counts) * GROWTH;
+      member.isDoubtful = finding.isDoubtful;
+      if (finding.evidence >= enough) found = finding;
+    }
+    if (found === undefined) return;
+    // One that is due may only look odd because of another one that is not.
+    const findings = trusted.map((member) => oddityOf(member, { all, percent }));
+    const { member, oddity, others } = findings.reduce((a, b) => (b.evidence > a.evidence ? b : a), found);
+    member.unlike = { gateway: member.gateway, oddity, own: member.counts, others, otherGateways: trusted.length - 1 };
+    for (const one of trusted) one.dueAt = 0;
+  }
 }
 
 /** Requests of both arms. */
@@ -215,7 +182,7 @@ export function requestsOf({ failed: { champion, challenger } }: GatewayCounts):
 }
 
 /** The counts of both together. */
-export function addCounts(left: GatewayCounts, right: GatewayCounts): GatewayCounts {
+function addCounts(left: GatewayCounts, right: GatewayCounts): GatewayCounts {
   return { failed: combine(left.failed, right.failed, 1), slow: combine(left.slow, right.slow, 1) };
 }
 

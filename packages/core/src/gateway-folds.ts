@@ -6,7 +6,9 @@
 import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
 import type { EvidenceAccount } from './evidence-account.ts';
 import type { ConcurrentBlock } from './evidence-pool.ts';
-import { FEWEST, type GatewayParts, type Member, NO_GATEWAY, openGatewayAgreement } from './gateway-agreement.ts';
+import { FEWEST, type GatewayAgreement, type Member, openGatewayAgreement } from './gateway-agreement.ts';
+import type { GatewayParts } from './gateway-parts.ts';
+import { NO_GATEWAY } from './gateway-roster.ts';
 import { contestedWords, dominanceWords, hiddenHarmWords, unlikeWords } from './gateway-words.ts';
 import type { Judgement, Opening, Question, Verdict } from './policy.ts';
 
@@ -14,7 +16,7 @@ import type { Judgement, Opening, Question, Verdict } from './policy.ts';
  * Groups of gateways, at most; with so many gateways or fewer each one is a group. Each costs a policy, and without one of
  * them 4/5 of the evidence is left, so that a verdict takes a quarter longer at most while traffic is even.
  */
-export const FOLDS = 5;
+const FOLDS = 5;
 
 /** A gateway that was not heard of for so long is gone: it keeps nobody waiting. */
 export const GONE_MS = 600_000;
@@ -46,132 +48,142 @@ type Consensus =
   /** What everything together shows is not shown without these groups. */
   | { readonly kind: 'contested'; readonly verdict: 'harmful' | 'healthy'; readonly groups: readonly number[] };
 
+/** Everything that was seen, what was seen without each group, and what is known of the gateways. */
+interface Panel {
+  readonly everything: EvidenceAccount;
+  readonly folds: ReadonlyMap<number, EvidenceAccount>;
+  readonly agreement: Pick<GatewayAgreement, 'strata'>;
+}
+
 /** @param everything the account of all gateways, which the caller feeds */
 export function openGatewayFolds(opening: Pick<Opening, 'percents' | 'champion'>, everything: EvidenceAccount): GatewayFolds {
   const agreement = openGatewayAgreement(opening);
   const folds = new Map<number, EvidenceAccount>();
-
-  const unlikeMembers = (): readonly Member[] =>
-    folds.size === 0 ? [] : [...agreement.strata.values()].flat().filter((one) => one.unlike !== undefined);
-
-  function consult(ask: Ask): Consensus {
-    const unlike = unlikeMembers();
-    const groups = new Set(unlike.map(groupOf));
-    const question = ask(everything);
-    const isThere = unlike.some(({ heardMs }) => question.atMs - heardMs <= GONE_MS);
-    const [group] = groups;
-    const account = group === undefined || groups.size > 1 ? undefined : folds.get(group);
-    if (account !== undefined) return { kind: isThere ? 'aside' : 'plain', account };
-    const verdict = everything.policy.verdict(question);
-    const isMove = verdict === 'harmful' || verdict === 'healthy';
-    const against = isMove ? dissenters(verdict, ask) : [];
-    if (isThere && (verdict !== 'harmful' || against.length > 0)) return { kind: 'torn' };
-    return isMove && against.length > 0
-      ? { kind: 'contested', verdict, groups: against }
-      : { kind: 'plain', account: everything };
-  }
-
-  /** Groups without which a verdict is not reached. Without one that is in doubt, it has to be reached in full. */
-  function dissenters(verdict: Verdict, ask: Ask): readonly number[] {
-    const doubtful = new Set(
-      divided()
-        .filter(({ isDoubtful }) => isDoubtful)
-        .map(groupOf),
-    );
-    const isAgainst = ([group, fold]: readonly [number, EvidenceAccount]): boolean => {
-      // The step's minimum sample is asked of all together.
-      const question = { ...ask(fold), minSamples: 0, isSecondOpinion: !doubtful.has(group) };
-      return fold.policy.verdict(question) !== verdict;
-    };
-    return [...folds].filter(isAgainst).map(([group]) => group);
-  }
-
-  const isHarmfulWithout = (group: number, ask: Ask): boolean => {
-    const fold = folds.get(group);
-    return fold?.policy.verdict(ask(fold)) === 'harmful';
-  };
-
-  /** What differs from the judgement on everything where it is not acted upon. */
-  function contest({ verdict, groups }: Extract<Consensus, { kind: 'contested' }>, ask: Ask): Partial<Judgement> {
-    const { reason: because } = everything.policy.judge(ask(everything));
-    const names = groups.length === 1 ? namesOf(groups) : [];
-    const reason = contestedWords(verdict, names, because);
-    const [first = -1] = groups;
-    const alone = groups.length === 1 ? folds.get(first) : undefined;
-    if (verdict === 'harmful') {
-      const ifAsked = alone === undefined ? {} : { ifAsked: alone.policy.verdict(ask(alone)) };
-      return { verdict: 'undecided', reason, barred: reason, ...ifAsked };
-    }
-    const isBarred = groups.some((group) => isHarmfulWithout(group, ask));
-    return { verdict: 'undecided', reason, ...(isBarred ? { barred: reason } : { ifAsked: 'healthy' }) };
-  }
-
-  /** Harm that is shown only while a gateway is left out bars a promotion without proof. */
-  function hiddenHarm({ verdict, reason }: Judgement, ask: Ask): Partial<Judgement> {
-    if (verdict !== 'undecided') return {};
-    const groups = [...folds.keys()].filter((group) => isHarmfulWithout(group, ask));
-    if (groups.length === 0) return {};
-    const barred = hiddenHarmWords(namesOf(groups));
-    return { barred, reason: `${barred}; ${reason}` };
-  }
-
-  const namesOf = (groups: readonly number[]): readonly string[] =>
-    divided()
-      .filter((one) => groups.includes(groupOf(one)))
-      .map(({ gateway }) => gateway);
-
-  const divided = (): readonly Member[] => [...agreement.strata.values()].filter(isDivided).flat();
-
+  const panel: Panel = { everything, folds, agreement };
   return {
     absorb(block, parts) {
       const isSplit = isDivided(agreement.seat(block, parts));
-      for (const member of divided()) {
-        const group = groupOf(member);
-        if (!folds.has(group)) folds.set(group, everything.fork());
-      }
+      for (const group of dividedMembers(panel).map(groupOf)) if (!folds.has(group)) folds.set(group, everything.fork());
       agreement.count(block, parts);
       const pieces = isSplit ? piecesOf(parts, (gateway) => agreement.memberOf(block.stratum, gateway)) : undefined;
       for (const [group, fold] of folds) fold.absorb(pieces === undefined ? block : { ...block, arms: without(pieces, group) });
     },
-    verdict(ask) {
-      const consensus = consult(ask);
-      switch (consensus.kind) {
-        case 'plain':
-          return consensus.account.policy.verdict(ask(consensus.account));
-        case 'aside':
-          return consensus.account.policy.verdict(ask(consensus.account)) === 'harmful' ? 'harmful' : 'invalid';
-        case 'torn':
-          return 'invalid';
-        case 'contested':
-          return 'undecided';
-      }
-    },
-    judge(ask) {
-      const consensus = consult(ask);
-      const unlike = unlikeMembers();
-      const words = unlikeWords(unlike);
-      const notes = [...words, ...dominanceWords([...agreement.strata.values()].filter(isDivided))];
-      const noted = notes.length === 0 ? {} : { notes };
-      switch (consensus.kind) {
-        case 'plain': {
-          const judgement = consensus.account.policy.judge(ask(consensus.account));
-          return { ...judgement, ...noted, ...hiddenHarm(judgement, ask) };
-        }
-        case 'aside': {
-          const { account } = consensus;
-          const judgement = account.policy.judge(ask(account));
-          if (judgement.verdict === 'harmful') return { ...judgement, ...noted };
-          return { ...judgement, ...noted, verdict: 'invalid', reason: words.join('; '), ifAsked: judgement.verdict };
-        }
-        case 'torn': {
-          const judgement = everything.policy.judge(ask(everything));
-          return { ...judgement, ...noted, verdict: 'invalid', reason: words.join('; ') };
-        }
-        case 'contested':
-          return { ...everything.policy.judge(ask(everything)), ...noted, ...contest(consensus, ask) };
-      }
+    verdict: (ask) => verdictOf(consult(panel, ask), ask),
+    judge: (ask) => {
+      const strata = [...agreement.strata.values()].filter(isDivided);
+      const notes = [...unlikeWords(unlikeMembers(panel)), ...dominanceWords(strata)];
+      return { ...judgementOf(consult(panel, ask), panel, ask), ...(notes.length === 0 ? {} : { notes }) };
     },
   };
+}
+
+function consult(panel: Panel, ask: Ask): Consensus {
+  const { everything, folds } = panel;
+  const question = ask(everything);
+  const unlike = unlikeMembers(panel);
+  const isThere = unlike.some(({ heardMs }) => question.atMs - heardMs <= GONE_MS);
+  const [group, ...more] = new Set(unlike.map(groupOf));
+  const account = group === undefined || more.length > 0 ? undefined : folds.get(group);
+  if (account !== undefined) return { kind: isThere ? 'aside' : 'plain', account };
+  const verdict = everything.policy.verdict(question);
+  const isMove = verdict === 'harmful' || verdict === 'healthy';
+  const groups = isMove ? dissenters(panel, verdict, ask) : [];
+  if (isThere && (verdict !== 'harmful' || groups.length > 0)) return { kind: 'torn' };
+  return isMove && groups.length > 0 ? { kind: 'contested', verdict, groups } : { kind: 'plain', account: everything };
+}
+
+/** Groups without which a verdict is not reached. Without one that is in doubt, it has to be reached in full. */
+function dissenters(panel: Panel, verdict: Verdict, ask: Ask): readonly number[] {
+  const members = dividedMembers(panel).filter(({ isDoubtful }) => isDoubtful);
+  const doubtful = new Set(members.map(groupOf));
+  const isAgainst = ([group, fold]: readonly [number, EvidenceAccount]): boolean => {
+    // The step's minimum sample is asked of all together.
+    const question = { ...ask(fold), minSamples: 0, isSecondOpinion: !doubtful.has(group) };
+    return fold.policy.verdict(question) !== verdict;
+  };
+  return [...panel.folds].filter(isAgainst).map(([group]) => group);
+}
+
+function verdictOf(consensus: Consensus, ask: Ask): Verdict {
+  switch (consensus.kind) {
+    case 'plain':
+      return consensus.account.policy.verdict(ask(consensus.account));
+    case 'aside':
+      return consensus.account.policy.verdict(ask(consensus.account)) === 'harmful' ? 'harmful' : 'invalid';
+    case 'torn':
+      return 'invalid';
+    case 'contested':
+      return 'undecided';
+  }
+}
+
+function judgementOf(consensus: Consensus, panel: Panel, ask: Ask): Judgement {
+  const { policy } = 'account' in consensus ? consensus.account : panel.everything;
+  const judgement = policy.judge(ask('account' in consensus ? consensus.account : panel.everything));
+  const reason = unlikeWords(unlikeMembers(panel)).join('; ');
+  switch (consensus.kind) {
+    case 'plain':
+      return { ...judgement, ...hiddenHarm(judgement, panel, ask) };
+    case 'aside':
+      return judgement.verdict === 'harmful'
+        ? judgement
+        : { ...judgement, verdict: 'invalid', reason, ifAsked: judgement.verdict };
+    case 'torn':
+      return { ...judgement, verdict: 'invalid', reason };
+    case 'contested':
+      return { ...judgement, ...contest(consensus, panel, { ask, because: judgement.reason }) };
+  }
+}
+
+interface Contesting {
+  readonly ask: Ask;
+  readonly because: string;
+}
+
+/** What differs from the judgement on everything where it is not acted upon. */
+function contest(
+  { verdict, groups }: Extract<Consensus, { kind: 'contested' }>,
+  panel: Panel,
+  { ask, because }: Contesting,
+): Partial<Judgement> {
+  const names = groups.length === 1 ? namesOf(panel, groups) : [];
+  const reason = contestedWords(verdict, names, because);
+  if (verdict === 'healthy') {
+    const isBarred = groups.some((group) => isHarmfulWithout(panel, group, ask));
+    return { verdict: 'undecided', reason, ...(isBarred ? { barred: reason } : { ifAsked: 'healthy' }) };
+  }
+  const [alone = -1] = groups.length === 1 ? groups : [];
+  const fold = panel.folds.get(alone);
+  const ifAsked = fold === undefined ? {} : { ifAsked: fold.policy.verdict(ask(fold)) };
+  return { verdict: 'undecided', reason, barred: reason, ...ifAsked };
+}
+
+/** Harm that is shown only while a gateway is left out bars a promotion without proof. */
+function hiddenHarm({ verdict, reason }: Judgement, panel: Panel, ask: Ask): Partial<Judgement> {
+  if (verdict !== 'undecided' || unlikeMembers(panel).length > 0) return {};
+  const groups = [...panel.folds.keys()].filter((group) => isHarmfulWithout(panel, group, ask));
+  if (groups.length === 0) return {};
+  const barred = hiddenHarmWords(namesOf(panel, groups));
+  return { barred, reason: `${barred}; ${reason}` };
+}
+
+function isHarmfulWithout({ folds }: Panel, group: number, ask: Ask): boolean {
+  const fold = folds.get(group);
+  return fold?.policy.verdict(ask(fold)) === 'harmful';
+}
+
+function namesOf(panel: Panel, groups: readonly number[]): readonly string[] {
+  return dividedMembers(panel)
+    .filter((one) => groups.includes(groupOf(one)))
+    .map(({ gateway }) => gateway);
+}
+
+function dividedMembers({ agreement }: Panel): readonly Member[] {
+  return [...agreement.strata.values()].filter(isDivided).flat();
+}
+
+function unlikeMembers(panel: Panel): readonly Member[] {
+  return dividedMembers(panel).filter(({ unlike }) => unlike !== undefined);
 }
 
 function groupOf({ place }: Member): number {

@@ -1,7 +1,10 @@
 /** What each gateway brought to the intervals that are still open. The ledger takes it when an interval is closed. */
 import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
 import { type ConcurrentBlock, intervalOf, type StoredBlock } from './evidence-pool.ts';
-import { type GatewayParts, NO_GATEWAY } from './gateway-agreement.ts';
+import { NO_GATEWAY } from './gateway-roster.ts';
+
+/** What every gateway did in an interval, by its name; what nobody's name was on is under {@link NO_GATEWAY}. */
+export type GatewayParts = ReadonlyMap<string, Readonly<Record<Arm, Tally>>>;
 
 export interface OpenParts {
   /** Remembers a block that was poured into the pool. */

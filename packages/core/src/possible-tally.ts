@@ -7,13 +7,13 @@ import type { Discordance, PairTally } from './pairs.ts';
  * The most requests a second that one gateway is believed to have answered: five times what the fastest one was measured
  * at on large machines.
  */
-export const MOST_PER_SECOND = 100_000;
+const MOST_PER_SECOND = 100_000;
 
 /** The most requests of one report: tests are exact for blocks up to this. */
-export const MOST_IN_REPORT = 1e8;
+const MOST_IN_REPORT = 1e8;
 
 /** A report is believed to cover so many seconds at least: clocks differ, and so do intervals. */
-export const COVERED_SECONDS = 60;
+const COVERED_SECONDS = 60;
 
 /** Rounding errors of adding up values. */
 const FORGIVEN = 1e-9;

@@ -1,10 +1,10 @@
 /** A rollout in front of many gateways, some of which lie, played to its end through the ledger. Tests of many gateways use it. */
-import { EMPTY_TALLY, type EvidenceBlock, type Tally } from './evidence.ts';
+import type { EvidenceBlock, Tally } from './evidence.ts';
 import { GRACE_MS, type StoredBlock } from './evidence-pool.ts';
 import type { Plan, PolicyConfig } from './plan.ts';
 import type { Judgement } from './policy.ts';
 import { decideByEvidence, type Rollout } from './rollout.ts';
-import { openRolloutLedger, type RolloutLedger } from './rollout-ledger.ts';
+import { openRolloutLedger } from './rollout-ledger.ts';
 import { type Behaviour, BINS, drawTally } from './sequential/test-traffic.ts';
 import { DEFAULT_SEQUENTIAL } from './sequential/config.ts';
 import { type Random, randomOf } from './simulation/random.ts';
@@ -37,10 +37,8 @@ export interface FleetPlay {
   /** Whether reports carry the names of their gateways; without, there is nothing to compare. */
   readonly isNamed?: boolean;
   readonly seconds?: number;
-  /** How the reports of a second reach the store: in which order, how often, when. */
-  readonly deliver?: (reports: readonly StoredBlock[], random: Random) => readonly StoredBlock[];
   /** Called with every judgement; true asks for a step as a person does. */
-  readonly onJudged?: (judgement: Judgement, second: number, ledger: RolloutLedger) => boolean | undefined;
+  readonly onJudged?: (judgement: Judgement, second: number) => boolean;
 }
 
 export interface FleetEnd {
@@ -75,7 +73,7 @@ export function fleetRollout(plan: Plan): Rollout {
 }
 
 /** What the champion did before the rollout. */
-export function fleetPast(): StoredBlock {
+function fleetPast(): StoredBlock {
   const startMs = FLEET_START_MS - 60_000;
   const block = {
     model: 'fraud',
@@ -88,51 +86,51 @@ export function fleetPast(): StoredBlock {
 }
 
 /** Plays until the rollout ends, or the time is over. The same seed gives every gateway the same traffic, whoever else is there. */
-export function playFleet({
-  seed,
-  gateways,
-  policy,
-  isNamed = true,
-  seconds = 400,
-  deliver = (reports) => reports,
-  onJudged,
-}: FleetPlay): FleetEnd {
+export function playFleet({ seed, gateways, policy, isNamed = true, seconds = 400, onJudged }: FleetPlay): FleetEnd {
   let rollout = fleetRollout(fleetPlan(policy));
   const ledger = openRolloutLedger(rollout);
-  const sources = gateways.map((gateway) => ({ gateway, random: randomOf(seed, gateway.name), past: [] as GatewaySecond[] }));
-  const network = randomOf(seed, 'network');
-  const all: StoredBlock[] = [fleetPast()];
-  ledger.add(fleetPast());
-  let waiting: readonly StoredBlock[] = [];
+  const sources = gateways.map((gateway) => sourceOf(gateway, seed, isNamed));
+  const reports: StoredBlock[] = [];
+  const add = (stored: StoredBlock): void => {
+    reports.push(stored);
+    ledger.add(stored);
+  };
+  add(fleetPast());
   let last = { reason: '', judgement: ledger.judge(rollout, FLEET_START_MS) };
   for (let second = 0; second < seconds; second += 1) {
-    const startMs = FLEET_START_MS + second * 1000;
     const step = 'step' in rollout.state ? rollout.state.step : 0;
     const percent = rollout.plan.steps[step]?.trafficPercent ?? 100;
-    const made = sources.flatMap(({ gateway, random, past }) => {
-      const truth = drawSecond(gateway, random, percent);
-      past.push(truth);
-      if (gateway.isThere?.(second) === false) return [];
-      const told = gateway.lie === undefined ? truth : gateway.lie(truth, past);
-      return reportsOf(told, { gateway, startMs, step, isNamed });
-    });
-    const atMs = startMs + 1000 + GRACE_MS;
-    waiting = [...waiting, ...deliver(made, network)].toSorted((a, b) => a.seenAtMs - b.seenAtMs);
-    for (const stored of waiting) {
-      if (stored.seenAtMs > atMs) continue;
-      all.push(stored);
-      ledger.add(stored);
-    }
-    waiting = waiting.filter(({ seenAtMs }) => seenAtMs > atMs);
+    for (const source of sources) for (const stored of source({ second, step, percent })) add(stored);
+    const atMs = FLEET_START_MS + (second + 1) * 1000 + GRACE_MS;
     const judgement = ledger.judge(rollout, atMs);
-    const isAsked = onJudged?.(judgement, second, ledger) === true;
-    const decision = decideByEvidence(rollout, { atMs, judgement, notReady: undefined, unhealthy: undefined, skipHold: isAsked });
+    const skipHold = onJudged?.(judgement, second) ?? false;
+    const decision = decideByEvidence(rollout, { atMs, judgement, notReady: undefined, unhealthy: undefined, skipHold });
     last = { reason: decision.reason, judgement };
     const { phase } = decision.next;
-    if (phase === 'promoted' || phase === 'rolled-back') return { end: phase, seconds: second + 1, ...last, reports: all };
+    if (phase === 'promoted' || phase === 'rolled-back') return { end: phase, seconds: second + 1, ...last, reports };
     rollout = { ...rollout, state: decision.next };
   }
-  return { end: 'held', seconds, ...last, reports: all };
+  return { end: 'held', seconds, ...last, reports };
+}
+
+interface When {
+  readonly second: number;
+  readonly step: number;
+  /** Share of requests on the challenger. */
+  readonly percent: number;
+}
+
+/** What a gateway reports, second by second. */
+function sourceOf(gateway: FleetGateway, seed: number, isNamed: boolean): (when: When) => readonly StoredBlock[] {
+  const random = randomOf(seed, gateway.name);
+  const past: GatewaySecond[] = [];
+  return ({ second, step, percent }) => {
+    const truth = drawSecond(gateway, random, percent);
+    past.push(truth);
+    if (gateway.isThere?.(second) === false) return [];
+    const told = gateway.lie === undefined ? truth : gateway.lie(truth, past);
+    return reportsOf(told, { gateway, startMs: FLEET_START_MS + second * 1000, step, isNamed });
+  };
 }
 
 function drawSecond({ rate, champion, challenger = champion }: FleetGateway, random: Random, percent: number): GatewaySecond {
@@ -153,7 +151,7 @@ interface Where {
 
 function reportsOf(told: GatewaySecond, { gateway, startMs, step, isNamed }: Where): readonly StoredBlock[] {
   return (['champion', 'challenger'] as const)
-    .filter((arm) => told[arm] !== EMPTY_TALLY && told[arm].requests > 0)
+    .filter((arm) => told[arm].requests > 0)
     .map((arm) => {
       const block: EvidenceBlock = {
         model: 'fraud',

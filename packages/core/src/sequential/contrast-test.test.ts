@@ -55,7 +55,7 @@ describe('the expectation of the evidence', () => {
         rate,
         fc.double({ min: -3, max: 3, noNaN: true }),
         fc.double({ min: -1, max: 1, noNaN: true }),
-        (p, q, by, part) => {
+        (...[p, q, by, part]) => {
           const apart = part * Math.log(TOLERANCE.oddsRatio);
           expect(expectation([p, logistic(logit(p) + by + apart), q, logistic(logit(q) + by)])).toBeLessThanOrEqual(1 + 1e-9);
         },
@@ -70,7 +70,7 @@ describe('the expectation of the evidence', () => {
         rate,
         fc.double({ min: -0.5, max: 0.5, noNaN: true }),
         fc.double({ min: -1, max: 1, noNaN: true }),
-        (p, q, by, part) => {
+        (...[p, q, by, part]) => {
           const [own, theirs] = [p + by + part * TOLERANCE.difference, q + by];
           fc.pre(own >= 0 && own <= 1 && theirs >= 0 && theirs <= 1);
           expect(expectation([p, own, q, theirs])).toBeLessThanOrEqual(1 + 1e-9);
