@@ -126,7 +126,7 @@ export function openGatewayAgreement({ percents, champion }: Pick<Opening, 'perc
 
   return {
     strata: roster.strata,
-    memberOf: roster.find,
+    memberOf: (stratum, gateway) => roster.find(stratum, gateway),
     seat: ({ stratum }, parts) => roster.seat(stratum, parts),
     count(interval, parts) {
       if (interval.step < 0 || interval.step < step) return;

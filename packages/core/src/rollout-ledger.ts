@@ -9,7 +9,7 @@ import { type ArmTotals, type EvidenceAccount, openEvidenceAccount } from './evi
 import { closeUntil, EMPTY_POOL, type EvidencePool, intervalOf, pour, type StoredBlock } from './evidence-pool.ts';
 import { type Ask, type GatewayFolds, openGatewayFolds } from './gateway-folds.ts';
 import { openParts } from './gateway-parts.ts';
-import { isLastStep, type Plan, strictestStepOf } from './plan.ts';
+import { isLastStep, type Plan, type PolicyConfig, strictestStepOf } from './plan.ts';
 import type { Judgement, Opening, Question, Verdict } from './policy.ts';
 import { isOnTrial, type Rollout, shadowStepOf, stepOf } from './rollout.ts';
 import { listen, openSilence, type ShadowSilence, silentForMs } from './shadow-silence.ts';
@@ -47,33 +47,23 @@ export const LOOK_BACK_MS = 3_600_000;
 export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): RolloutLedger {
   let pool: EvidencePool = EMPTY_POOL;
   let before: Tally = EMPTY_TALLY;
-  let running: { readonly everything: EvidenceAccount; readonly folds: GatewayFolds } | undefined;
+  let judges: Judges | undefined;
   const parts = openParts();
   let silence: ShadowSilence = openSilence(opened.startedAtMs);
   const checks = openChecks(plan.checks ?? []);
 
-  function begin(): NonNullable<typeof running> {
-    const opening = openingOf(opened, plan, before);
-    const everything = openEvidenceAccount(startPolicy(plan.policy, opening));
-    return { everything, folds: openGatewayFolds(opening, everything) };
-  }
-
-  function settle(atMs: number): NonNullable<typeof running> {
-    running ??= begin();
+  function settle(atMs: number): Judges {
+    judges ??= openJudges(plan.policy, openingOf(opened, plan, before));
     const { pool: rest, closed } = closeUntil(pool, atMs);
     pool = rest;
     checks.settle(pool.closedUntilMs);
     for (const block of closed) {
-      running.folds.absorb(block, parts.take(block));
-      running.everything.absorb(block);
+      judges.folds.absorb(block, parts.take(block));
+      judges.everything.absorb(block);
       silence = listen(silence, { startMs: block.startMs, ...block.arms });
     }
-    return running;
+    return judges;
   }
-
-  const askOf = (rollout: Rollout, atMs: number): Ask => {
-    return (account) => questionOf(rollout, plan, atMs, (arm, step) => account.seenIn(arm, step));
-  };
 
   return {
     add(stored) {
@@ -93,27 +83,45 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
       if (pool.open.length > 0) settle(atMs);
     },
     judge(rollout, atMs) {
-      const [{ folds, everything }, ask] = [settle(atMs), askOf(rollout, atMs)];
+      const [{ folds, everything }, ask] = [settle(atMs), askOf(rollout, plan, atMs)];
       const judgement = folds.judge(ask);
       return isOnTrial(rollout) ? checks.join(judgement, ask(everything)) : judgement;
     },
     verdict(rollout, atMs) {
-      const [{ folds, everything }, ask] = [settle(atMs), askOf(rollout, atMs)];
+      const [{ folds, everything }, ask] = [settle(atMs), askOf(rollout, plan, atMs)];
       const verdict = folds.verdict(ask);
       return isOnTrial(rollout) ? checks.joinVerdict(verdict, ask(everything)) : verdict;
     },
-    totals: (arm) => running?.everything.totals(arm) ?? NOTHING,
+    totals: (arm) => judges?.everything.totals(arm) ?? NOTHING,
     silentMs(rollout, atMs) {
-      const percent = shadowStepOf(rollout)?.shadowPercent;
       settle(atMs);
-      // The clock of a step begins with it: before, no copy was due.
-      const heardMs = Math.max(silence.heardMs, sinceOf(rollout, atMs));
-      return percent === undefined ? undefined : silentForMs({ ...silence, heardMs }, percent, atMs);
+      return silenceOf(rollout, silence, atMs);
     },
     get lost() {
       return pool.lost;
     },
   };
+}
+
+interface Judges {
+  readonly everything: EvidenceAccount;
+  readonly folds: GatewayFolds;
+}
+
+function openJudges(policy: PolicyConfig, opening: Opening): Judges {
+  const everything = openEvidenceAccount(startPolicy(policy, opening));
+  return { everything, folds: openGatewayFolds(opening, everything) };
+}
+
+function askOf(rollout: Rollout, plan: Plan, atMs: number): Ask {
+  return (account) => questionOf(rollout, plan, atMs, (arm, step) => account.seenIn(arm, step));
+}
+
+function silenceOf(rollout: Rollout, silence: ShadowSilence, atMs: number): number | undefined {
+  const percent = shadowStepOf(rollout)?.shadowPercent;
+  // The clock of a step begins with it: before, no copy was due.
+  const heardMs = Math.max(silence.heardMs, sinceOf(rollout, atMs));
+  return percent === undefined ? undefined : silentForMs({ ...silence, heardMs }, percent, atMs);
 }
 
 function isBefore(rollout: Rollout, { block }: StoredBlock): boolean {
