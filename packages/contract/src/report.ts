@@ -130,6 +130,7 @@ export const EvidenceBlockSchema: z.ZodType<EvidenceBlock> = z.strictObject({
   rollout: Name.exactOptional(),
   step: z.int().nonnegative().exactOptional(),
   stratum: Name.exactOptional(),
+  gateway: Name.exactOptional(),
   startMs: z.number().nonnegative(),
   tally: TallySchema,
   measurement: MeasurementSchema.exactOptional(),
@@ -225,7 +226,8 @@ export const GatewayReportSchema = z.strictObject({
   blocks: z
     .array(EvidenceBlockSchema)
     .max(10_000)
-    .refine((blocks) => blocks.every(({ measurement }) => measurement === undefined), 'only the control plane asks checks'),
+    .refine((blocks) => blocks.every(({ measurement }) => measurement === undefined), 'only the control plane asks checks')
+    .refine((blocks) => blocks.every(({ gateway }) => gateway === undefined), 'a report names its gateway once, blocks do not'),
 });
 export type GatewayReport = z.infer<typeof GatewayReportSchema>;
 

@@ -43,8 +43,9 @@ export const GRACE_MS = 200;
 export const EMPTY_POOL: EvidencePool = { closedUntilMs: 0, open: [], lost: 0 };
 
 /** The pool with one more block. */
-export function pour(pool: EvidencePool, { block, seenAtMs }: StoredBlock): EvidencePool {
-  const startMs = intervalOf(block.startMs, seenAtMs);
+export function pour(pool: EvidencePool, stored: StoredBlock): EvidencePool {
+  const { block } = stored;
+  const startMs = intervalOf(stored);
   if (startMs < pool.closedUntilMs) return { ...pool, lost: pool.lost + block.tally.requests };
   const { step = -1, stratum = '', arm, tally } = block;
   const index = pool.open.findIndex((open) => open.startMs === startMs && open.step === step && open.stratum === stratum);
@@ -73,10 +74,10 @@ export function closeUntil(
  * The interval that a report counts in: its own, when it came in time. A gateway's clock that is ahead cannot hold
  * evidence back, and one that is behind cannot write into the past.
  */
-function intervalOf(startMs: number, seenAtMs: number): number {
+export function intervalOf({ block, seenAtMs }: StoredBlock): number {
   const newest = startOf(seenAtMs);
   const oldest = startOf(seenAtMs - GRACE_MS);
-  return Math.min(newest, Math.max(oldest, startOf(startMs)));
+  return Math.min(newest, Math.max(oldest, startOf(block.startMs)));
 }
 
 function startOf(atMs: number): number {

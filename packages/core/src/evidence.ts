@@ -68,6 +68,8 @@ export interface EvidenceBlock {
   readonly step?: number;
   /** Gateways whose users differ are told apart by this name; the default is no name. Strata are never added up. */
   readonly stratum?: string;
+  /** Whose report brought it, as the control plane saw it. Absent from services, and from what older releases stored. */
+  readonly gateway?: string;
   /** Begin of the interval: a whole second on the gateway's clock. */
   readonly startMs: number;
   readonly tally: Tally;

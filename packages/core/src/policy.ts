@@ -55,6 +55,10 @@ export interface Judgement {
   readonly forecast?: Forecast;
   /** What keeps a time box from promoting although the verdict would let it: checks that fail, or cannot be asked. */
   readonly barred?: string;
+  /** What a person goes by who asks for a step, where the engine waits because of a single gateway that the reason names. */
+  readonly ifAsked?: Verdict;
+  /** What people should know about where the evidence comes from; sentences. */
+  readonly notes?: readonly string[];
 }
 
 /** What is known before the first block of a rollout. */
@@ -93,6 +97,11 @@ export interface Question {
    * the challenger's is the shadow's.
    */
   readonly seen: { readonly champion: Tally; readonly challenger: Tally };
+  /**
+   * Whether only agreement is asked for, with what others have found on more evidence: policies that weigh evidence then
+   * say yes from half of it on.
+   */
+  readonly isSecondOpinion?: boolean;
   readonly championBaseline?: Baseline;
   readonly challengerBaseline?: Baseline;
 }

@@ -114,7 +114,8 @@ export function countsInBins(bins: PredictionBins, tally: Pick<Tally, 'bins' | '
   const length = binCountOf(bins);
   if (seen.length === length) return seen;
   const counts = Array.from<number>({ length }).fill(0);
-  if (bins.kind === 'ordered') return addCounts(counts, seen);
+  // What a gateway counted beyond the last bin belongs to none.
+  if (bins.kind === 'ordered') return addCounts(counts, seen.slice(0, length));
   for (const [name, count] of Object.entries(tally.classes)) {
     const index = bins.classes.indexOf(name);
     const bin = index < 0 ? bins.classes.length : index;

@@ -192,6 +192,7 @@ function openReader(ledger: RolloutLedger, evidence: readonly StoredBlock[]): Re
     ledger,
     *readUntil(atMs) {
       for (let stored = evidence[next]; stored !== undefined && stored.seenAtMs <= atMs; stored = evidence[next]) {
+        ledger.settle(stored.seenAtMs);
         ledger.add(stored);
         next += 1;
         if (next % BLOCKS_PER_TURN === 0) yield;

@@ -5,24 +5,25 @@
  */
 import { openChecks } from './checks/checked-judgement.ts';
 import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
-import { closeUntil, type ConcurrentBlock, EMPTY_POOL, type EvidencePool, pour, type StoredBlock } from './evidence-pool.ts';
-import { isLastStep, type Plan, strictestStepOf } from './plan.ts';
+import { type ArmTotals, type EvidenceAccount, openEvidenceAccount } from './evidence-account.ts';
+import { closeUntil, EMPTY_POOL, type EvidencePool, intervalOf, pour, type StoredBlock } from './evidence-pool.ts';
+import { type Ask, type GatewayFolds, openGatewayFolds } from './gateway-folds.ts';
+import { openParts } from './gateway-parts.ts';
+import { isLastStep, type Plan, type PolicyConfig, strictestStepOf } from './plan.ts';
 import type { Judgement, Opening, Question, Verdict } from './policy.ts';
 import { isOnTrial, type Rollout, shadowStepOf, stepOf } from './rollout.ts';
 import { listen, openSilence, type ShadowSilence, silentForMs } from './shadow-silence.ts';
-import { type RunningPolicy, startPolicy } from './running-policy.ts';
-
-/** What an arm did, in the newest step that it was used in and over all. */
-export interface ArmTotals {
-  readonly step: number;
-  readonly inStep: Tally;
-  readonly inAll: Tally;
-}
+import { startPolicy } from './running-policy.ts';
 
 /** Only closed intervals count in what is asked; see `evidence-pool.ts`. */
 export interface RolloutLedger {
   /** Takes a stored block of any model; those that have nothing to do with the rollout change nothing. */
   add(stored: StoredBlock): void;
+  /**
+   * Takes in what is closed at a moment, as every judgement does: with a long past to read, memory stays bounded. The
+   * moment must not be later than that of a judgement to come, nor later than a block to come was stored.
+   */
+  settle(atMs: number): void;
   /** What the policy says about the rollout as it stands at a moment. Moments must not go back. */
   judge(rollout: Rollout, atMs: number): Judgement;
   /** The verdict of {@link RolloutLedger.judge} alone. */
@@ -34,10 +35,10 @@ export interface RolloutLedger {
   readonly lost: number;
 }
 
+const NOTHING: ArmTotals = { step: -1, inStep: EMPTY_TALLY, inAll: EMPTY_TALLY };
+
 /** The champion's traffic so long before a rollout tells its policy where to look. */
 export const LOOK_BACK_MS = 3_600_000;
-
-const NOTHING: ArmTotals = { step: -1, inStep: EMPTY_TALLY, inAll: EMPTY_TALLY };
 
 /**
  * Opens an empty ledger.
@@ -46,26 +47,23 @@ const NOTHING: ArmTotals = { step: -1, inStep: EMPTY_TALLY, inAll: EMPTY_TALLY }
 export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): RolloutLedger {
   let pool: EvidencePool = EMPTY_POOL;
   let before: Tally = EMPTY_TALLY;
-  let policy: RunningPolicy | undefined;
-  const totals = new Map<Arm, ArmTotals>();
+  let judges: Judges | undefined;
+  const parts = openParts();
   let silence: ShadowSilence = openSilence(opened.startedAtMs);
   const checks = openChecks(plan.checks ?? []);
 
-  function settle(atMs: number): RunningPolicy {
-    policy ??= startPolicy(plan.policy, openingOf(opened, plan, before));
+  function settle(atMs: number): Judges {
+    judges ??= openJudges(plan.policy, openingOf(opened, plan, before));
     const { pool: rest, closed } = closeUntil(pool, atMs);
     pool = rest;
     checks.settle(pool.closedUntilMs);
     for (const block of closed) {
-      policy.absorb(block);
+      judges.folds.absorb(block, parts.take(block));
+      judges.everything.absorb(block);
       silence = listen(silence, { startMs: block.startMs, ...block.arms });
-      for (const arm of ['champion', 'challenger', 'shadow'] as const) totals.set(arm, addBlock(totals.get(arm), block, arm));
     }
-    return policy;
+    return judges;
   }
-
-  const ask = (rollout: Rollout, atMs: number): Question =>
-    questionOf(rollout, plan, atMs, (arm, step) => seenIn(totals.get(arm), step));
 
   return {
     add(stored) {
@@ -73,33 +71,57 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
       if (block.model !== opened.model) return;
       if (block.measurement !== undefined) {
         if (block.rollout === opened.id) checks.add(stored);
-      } else if (block.rollout === opened.id) pool = pour(pool, stored);
-      else if (isBefore(opened, stored) && seenAtMs < opened.startedAtMs) {
+      } else if (block.rollout === opened.id) {
+        if (intervalOf(stored) >= pool.closedUntilMs) parts.add(stored);
+        pool = pour(pool, stored);
+      } else if (isBefore(opened, stored) && seenAtMs < opened.startedAtMs) {
         before = mergeTallies(before, block.tally);
       }
     },
+    settle(atMs) {
+      // Before its own first block a rollout's past may still be coming.
+      if (pool.open.length > 0) settle(atMs);
+    },
     judge(rollout, atMs) {
-      const [running, question] = [settle(atMs), ask(rollout, atMs)];
-      const judgement = running.judge(question);
-      return isOnTrial(rollout) ? checks.join(judgement, question) : judgement;
+      const [{ folds, everything }, ask] = [settle(atMs), askOf(rollout, plan, atMs)];
+      const judgement = folds.judge(ask);
+      return isOnTrial(rollout) ? checks.join(judgement, ask(everything)) : judgement;
     },
     verdict(rollout, atMs) {
-      const [running, question] = [settle(atMs), ask(rollout, atMs)];
-      const verdict = running.verdict(question);
-      return isOnTrial(rollout) ? checks.joinVerdict(verdict, question) : verdict;
+      const [{ folds, everything }, ask] = [settle(atMs), askOf(rollout, plan, atMs)];
+      const verdict = folds.verdict(ask);
+      return isOnTrial(rollout) ? checks.joinVerdict(verdict, ask(everything)) : verdict;
     },
-    totals: (arm) => totals.get(arm) ?? NOTHING,
+    totals: (arm) => judges?.everything.totals(arm) ?? NOTHING,
     silentMs(rollout, atMs) {
-      const percent = shadowStepOf(rollout)?.shadowPercent;
       settle(atMs);
-      // The clock of a step begins with it: before, no copy was due.
-      const heardMs = Math.max(silence.heardMs, sinceOf(rollout, atMs));
-      return percent === undefined ? undefined : silentForMs({ ...silence, heardMs }, percent, atMs);
+      return silenceOf(rollout, silence, atMs);
     },
     get lost() {
       return pool.lost;
     },
   };
+}
+
+interface Judges {
+  readonly everything: EvidenceAccount;
+  readonly folds: GatewayFolds;
+}
+
+function openJudges(policy: PolicyConfig, opening: Opening): Judges {
+  const everything = openEvidenceAccount(startPolicy(policy, opening));
+  return { everything, folds: openGatewayFolds(opening, everything) };
+}
+
+function askOf(rollout: Rollout, plan: Plan, atMs: number): Ask {
+  return (account) => questionOf(rollout, plan, atMs, (arm, step) => account.seenIn(arm, step));
+}
+
+function silenceOf(rollout: Rollout, silence: ShadowSilence, atMs: number): number | undefined {
+  const percent = shadowStepOf(rollout)?.shadowPercent;
+  // The clock of a step begins with it: before, no copy was due.
+  const heardMs = Math.max(silence.heardMs, sinceOf(rollout, atMs));
+  return percent === undefined ? undefined : silentForMs({ ...silence, heardMs }, percent, atMs);
 }
 
 function isBefore(rollout: Rollout, { block }: StoredBlock): boolean {
@@ -150,21 +172,4 @@ function baselinesOf(baselines: Rollout['baselines']): Pick<Question, 'championB
 function sinceOf({ state, startedAtMs }: Rollout, atMs: number): number {
   if (state.phase === 'stepping' || state.phase === 'preparing') return state.sinceMs;
   return state.phase === 'paused' ? atMs - state.heldMs : startedAtMs;
-}
-
-function addBlock(total: ArmTotals | undefined, { step, arms }: ConcurrentBlock, arm: Arm): ArmTotals {
-  const tally = arms[arm];
-  const known = total ?? NOTHING;
-  // Scores and labels come when the world has answered, often without a request beside them.
-  const { requests, scores, labels, pairs } = tally;
-  if (requests === 0 && Object.keys(scores).length === 0 && labels === undefined && pairs === undefined) return known;
-  const inStep = step > known.step ? tally : step < known.step ? known.inStep : mergeTallies(known.inStep, tally);
-  return { step: Math.max(step, known.step), inStep, inAll: mergeTallies(known.inAll, tally) };
-}
-
-/** Labels are those of the whole rollout: those of a step come while another one is held. */
-function seenIn(total: ArmTotals | undefined, step: number): Tally {
-  const { labels: _ofStep, ...tally } = total?.step === step ? total.inStep : EMPTY_TALLY;
-  const labels = total?.inAll.labels;
-  return labels === undefined ? tally : { ...tally, labels };
 }

@@ -269,7 +269,7 @@ function decideStep(rollout: Rollout, state: Extract<RolloutState, { phase: 'ste
   const heldMs = situation.atMs - state.sinceMs;
   // Only the last step may ask for nothing at all; before it, evidence decides even without hold and minimum sample.
   const isFree = asksForNothing(step) && rollout.plan.steps[state.step + 1] === undefined;
-  if (situation.judgement.verdict !== 'healthy' && !isFree) {
+  if (situation.judgement.verdict !== 'healthy' && !isFree && !isGoneOnWithout(situation)) {
     return hold(rollout, situation.judgement, situation.judgement.reason);
   }
   if (step.isBake === true && heldMs < step.holdMs && situation.skipHold !== true) {
@@ -282,6 +282,11 @@ function decideStep(rollout: Rollout, state: Extract<RolloutState, { phase: 'ste
     return hold(rollout, situation.judgement, `${situation.judgement.reason}; the step is held for ${left} more`);
   }
   return climb(rollout, state.step, situation);
+}
+
+/** A person who asks for a step takes the word of the other gateways. */
+function isGoneOnWithout({ judgement, skipHold }: Situation): boolean {
+  return skipHold === true && judgement.ifAsked === 'healthy';
 }
 
 function climb(rollout: Rollout, from: number, situation: Situation): Decision {

@@ -20,6 +20,7 @@ import { systemTimers } from './gateway/timers.ts';
 import { localUrlOf, portError } from './listening.ts';
 import type { openLog } from './log.ts';
 import { RELEASE } from './release.ts';
+import { ReportRefused } from './report-refused.ts';
 import { type ControlLink, openControlLink } from './remote/control-link.ts';
 import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
 import type { Runtime } from './runtimes/runtime.ts';
@@ -33,7 +34,13 @@ export async function openLocalGateway(needs: LocalGatewayNeeds): Promise<Gatewa
   const { config, feed, takeReport, files, requestIdKey, metrics, log, clock } = needs;
   return openWithSwitch({ config, log, clock }, requestIdKey, {
     snapshots: feed,
-    reports: takeReport,
+    reports: async (report) => {
+      try {
+        await takeReport(report);
+      } catch (error) {
+        throw isAppError(error, 'request.invalid') ? new ReportRefused(error.message) : error;
+      }
+    },
     openRuntime: (model, version) => openRuntime({ files, log }, model, version),
     metricsPage: metrics,
   });

@@ -57,8 +57,8 @@ export function joinStandings(judgement: Judgement, standings: readonly CheckSta
   if (judgement.verdict === 'harmful') return { ...judgement, guards, ...barred };
   if (failed !== undefined) return { verdict, reason: `the ${failed.brief}`, guards, ...barred };
   if (holding.length === 0) return { ...judgement, guards };
-  // The policy's forecast is of a verdict that the checks now stand in the way of.
-  const { forecast, ...rest } = judgement;
+  // The policy's forecast, and what it would say without some gateways, are verdicts that the checks now stand in the way of.
+  const { forecast, ifAsked: _ifAsked, ...rest } = judgement;
   const outlook = forecast === undefined || judgement.verdict === 'healthy' ? {} : { forecast };
   const reason = judgement.verdict === 'healthy' ? held : `${judgement.reason}; ${held}`;
   return { ...rest, verdict, reason, guards, ...outlook, ...barred };

@@ -1,7 +1,7 @@
 /** Guards in a shadow step: what they count in pairs, and how they weigh it with the very processes that they go on with in traffic steps. */
 import { bucketOfLatency, countOf } from '../histogram.ts';
 import { type Discordance, EMPTY_PAIRS, type Moves, nameOfLine, type PairLine, type PairTally } from '../pairs.ts';
-import { nameOfEdges, type PredictionBins } from '../prediction-bins.ts';
+import { binCountOf, nameOfEdges, type PredictionBins } from '../prediction-bins.ts';
 import { addToPast } from './champion-rate.ts';
 import type { AgreementGuard, ErrorsGuard, GuardConfig, LimitGuard } from './config.ts';
 import { bet, type EProcess, openEProcess, RESTARTABLE_FUND } from './e-process.ts';
@@ -130,12 +130,16 @@ export function failedPairs(of: ErrorsGuard['of'], { count, failed, timeouts, in
 
 /** Slow answers in pairs, by a line of latency at its present threshold. */
 function slowPairs({ latency }: PairTally, line: PairLine, at: Pick<LatencyLine, 'champion' | 'challenger'>): PairCounts {
-  const [slowChampion, slowShadow] = [countFrom(latency.champion, at.champion), countFrom(latency.shadow, at.challenger)];
+  const count = countOf(latency.champion);
+  const slowChampion = countFrom(latency.champion, at.champion);
+  const slowShadow = Math.min(count, countFrom(latency.shadow, at.challenger));
   const common = latency.common[nameOfLine(line)];
   // Gateways of an older revision count by other lines; without the joint counts their pairs tell nothing.
   if (common === undefined) return { count: 0, both: 0, challenger: 0, champion: 0 };
-  const both = Math.min(countFrom(common, at.champion), slowChampion, slowShadow);
-  return { count: countOf(latency.champion), both, challenger: slowShadow - both, champion: slowChampion - both };
+  // Whatever a gateway claims, pairs that are slow on both are not more than those slow on one, nor fewer than must be.
+  const most = Math.min(slowChampion, slowShadow);
+  const both = Math.min(most, Math.max(countFrom(common, at.champion), slowChampion + slowShadow - count));
+  return { count, both, challenger: slowShadow - both, champion: slowChampion - both };
 }
 
 /** Pairs of which a version broke the limit. */
@@ -152,7 +156,10 @@ export function disagreements({ compared, agreed }: PairTally): RateCounts {
 
 /** Joint counts of both versions' bins. */
 export function movesIn(bins: PredictionBins, { moves, flips }: PairTally): Moves {
-  if (bins.kind === 'ordered') return moves[nameOfEdges(bins.edges)] ?? [];
+  if (bins.kind === 'ordered') {
+    const known = binCountOf(bins);
+    return (moves[nameOfEdges(bins.edges)] ?? []).filter(([from, to]) => from < known && to < known);
+  }
   const places = new Map(bins.classes.map((name, index) => [name, index]));
   const placeOf = (name: string): number => places.get(name) ?? bins.classes.length;
   return flips.map(([champion, shadow, count]) => [placeOf(champion), placeOf(shadow), count] as const);

@@ -12,19 +12,23 @@ import type { SequentialState } from './state.ts';
 // Evidence of a thousand to one that the champion breaks a limit; it fades as the champion recovers.
 const SICK_EVIDENCE = Math.log(1000);
 
+// Of the logarithm of what decides: where 20 to 1 does, about 4 to 1 agrees.
+const SECOND_OPINION = 0.5;
+
 /**
  * Harm beyond doubt comes first: it is the challenger's own, whatever else they share. Then whatever makes the evidence
  * worthless. Only then may every guard's proof of safety count.
  */
 export function verdictOf(config: SequentialConfig, state: SequentialState, question: Question): Verdict {
-  if (state.peak >= logHarmBound(config)) return 'harmful';
+  const part = question.isSecondOpinion === true ? SECOND_OPINION : 1;
+  if (state.peak >= part * logHarmBound(config)) return 'harmful';
   if (isSplitWrong(state) || lopsidedGuard(state) !== undefined) return 'invalid';
   if (sicknessOf(state) !== undefined) return 'champion-sick';
   if (silentArm(config, state, question) !== undefined) return 'no-data';
   if (question.seen.challenger.requests < question.minSamples) return 'undecided';
   // The state may still be that of the step before, while no block of this one is closed.
   if (state.step !== question.step) return 'undecided';
-  const bound = logSafetyBound(config, question);
+  const bound = part * logSafetyBound(config, question);
   const asked = state.guards.filter((_, index) => isAsked(config, index, question));
   // A bake may ask for nothing new; any other step that could ask nobody would pass anything.
   const isHeard = asked.length > 0 || question.isBake === true;

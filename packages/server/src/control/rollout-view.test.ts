@@ -59,6 +59,15 @@ describe('a rollout', () => {
     expect(now?.forecast).toEqual(FORECAST);
   });
 
+  it('warns of gateways that make a difference to its verdict', async () => {
+    const notes = ['gateway "gw-5" is unlike the others and set aside: 36 of 36 requests to the challenger failed'];
+    control.engineSays({ judgement: { verdict: 'invalid', reason: notes[0] ?? '', guards: [READING], notes } });
+    const rollout = await start();
+    const view = await call('getRollout', { params: { rollout } });
+    expect(view.warnings).toEqual(expect.arrayContaining(notes));
+    expect(view.now?.verdict).toBe('invalid');
+  });
+
   it('is replayed by whoever may read, also with another plan, which must exist', async () => {
     const params = { rollout: await start() };
     const replayed = { outcome: 'replayed', decisions: [], isFaithful: true };

@@ -63,6 +63,7 @@ export async function viewRollout(context: HandlerContext, rollout: Rollout): Pr
           ...refusalWarnings(gateways, atMs),
           ...leaseWarnings(gateways, rollout, atMs),
           ...warningsOfShadow(rollout, seen.shadow),
+          ...(seen.judgement?.notes ?? []),
         ],
   };
 }
