@@ -199,9 +199,11 @@ async function changeState(
   caller: Caller,
   input: OnRollout & { readonly action: string; readonly change: (rollout: Rollout, act: Act) => RolloutState },
 ): Promise<Receipt> {
-  return runCommand(context, caller, async (atMs) => {
+  return runCommand(context, caller, async () => {
     const rollout = await holdRollout(context, input.rollout);
-    const state = input.change(rollout.body, { atMs, by: caller.actor, reason: input.reason });
+    // Read last: time that passed before does not count as held.
+    const act = { atMs: context.clock.nowMs(), by: caller.actor, reason: input.reason };
+    const state = input.change(rollout.body, act);
     const writes = [replace('rollout', rollout, { ...rollout.body, state })];
     const message = `rollout "${input.rollout}" is ${state.phase}`;
     return {
