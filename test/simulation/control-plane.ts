@@ -8,6 +8,7 @@ import type { Store } from '../../packages/server/src/storage/store.ts';
 import type { Dice } from './dice.ts';
 import { openFaultyChannel } from './faulty-channel.ts';
 import type { Faults } from './faults.ts';
+import type { Counter } from './happened.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 /** Virtual moment 0 on a clock that is right. */
@@ -44,6 +45,7 @@ export interface PlaneParts {
   /** What all planes share. */
   readonly store: Store;
   readonly onTrace: (line: string) => void;
+  readonly note: Counter['note'];
   readonly onInternalError: (where: string, error: unknown) => void;
 }
 
@@ -58,7 +60,7 @@ interface Running {
 }
 
 export function openPlane(parts: PlaneParts): Plane {
-  const { name, environment, time, dice, faults, onTrace } = parts;
+  const { name, environment, time, dice, faults, onTrace, note } = parts;
   let generation = 0;
   let running: Running | undefined;
 
@@ -66,7 +68,7 @@ export function openPlane(parts: PlaneParts): Plane {
     generation += 1;
     const born = generation;
     onTrace(`${name} starts`);
-    const store = openFaultyChannel({ plane, generation: born, store: parts.store, time, dice, faults, onTrace });
+    const store = openFaultyChannel({ plane, generation: born, store: parts.store, time, dice, faults, onTrace, note });
     const context: CommandContext = { store, environment, clock: { nowMs: () => BASE_MS + time.nowMs() + plane.skewMs } };
     const engine = openEngine(context, logOf(parts));
     const own: Running = { context, takeReport: openReportIntake(context), snapshot: undefined };
@@ -105,6 +107,7 @@ export function openPlane(parts: PlaneParts): Plane {
     crash(why) {
       if (running === undefined) return;
       onTrace(`${name} dies: ${why}`);
+      note('process killed');
       generation += 1;
       running = undefined;
       const restartMs = faults.isHealed ? 0 : dice.between(RESTART_MS.from, RESTART_MS.to);

@@ -4,6 +4,7 @@ import type { Store } from '../../packages/server/src/storage/store.ts';
 import type { Plane } from './control-plane.ts';
 import type { Dice } from './dice.ts';
 import type { Faults } from './faults.ts';
+import type { Counter, Happening } from './happened.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 export interface ChannelParts {
@@ -15,10 +16,17 @@ export interface ChannelParts {
   readonly dice: Dice;
   readonly faults: Faults;
   readonly onTrace: (line: string) => void;
+  readonly note: Counter['note'];
 }
 
 /** A driver gives up after so long; what it asked may still happen. */
 const DEADLINE_MS = 2000;
+
+const REFUSALS = {
+  conflict: 'conflict',
+  'already-decided': 'decided already',
+  replayed: 'answered by its key',
+} as const satisfies Readonly<Record<string, Happening>>;
 
 interface Call<Result> {
   readonly method: string;
@@ -29,7 +37,7 @@ interface Call<Result> {
 }
 
 export function openFaultyChannel(parts: ChannelParts): Store {
-  const { plane, generation, store, time, dice, faults, onTrace } = parts;
+  const { plane, generation, store, time, dice, faults, onTrace, note } = parts;
   const travelMs = (): number => dice.between(1, faults.slowestMs);
   /** When a message that leaves now arrives. */
   const arrivalMs = (): number => Math.max(time.nowMs(), plane.cloggedUntilMs) + travelMs() - time.nowMs();
@@ -43,11 +51,16 @@ export function openFaultyChannel(parts: ChannelParts): Store {
         );
       const answer = (settle: () => void): void => {
         const ms = arrivalMs();
-        if (dice.chance(faults.replyLost) || time.nowMs() + ms > deadlineMs) giveUp();
-        else time.after(ms, () => plane.inProcess(generation, settle));
+        if (dice.chance(faults.replyLost) || time.nowMs() + ms > deadlineMs) {
+          note('answer lost');
+          giveUp();
+        } else time.after(ms, () => plane.inProcess(generation, settle));
       };
       const arrive = (): void => {
-        if (isChange && dice.chance(faults.twice)) time.after(travelMs(), () => void run().catch(() => undefined));
+        if (isChange && dice.chance(faults.twice)) {
+          note('request arrived twice');
+          time.after(travelMs(), () => void run().catch(() => undefined));
+        }
         run().then(
           (result) =>
             answer(() => {
@@ -57,8 +70,10 @@ export function openFaultyChannel(parts: ChannelParts): Store {
           (error: unknown) => answer(() => reject(error instanceof Error ? error : new Error(String(error)))),
         );
       };
-      if (dice.chance(faults.requestLost)) giveUp();
-      else time.after(arrivalMs(), arrive);
+      if (dice.chance(faults.requestLost)) {
+        note('request lost');
+        giveUp();
+      } else time.after(arrivalMs(), arrive);
     });
   }
 
@@ -69,6 +84,7 @@ export function openFaultyChannel(parts: ChannelParts): Store {
     }
     const run = async (): ReturnType<Store['commit']> => {
       const result = await store.commit(wanted);
+      if (result.outcome !== 'committed') note(REFUSALS[result.outcome]);
       onTrace(`${plane.name} ${wanted.action} ${result.outcome} ${'revision' in result ? result.revision : ''}`);
       if (result.outcome === 'committed' && plane.generation() === generation && dice.chance(faults.diesAfterCommit)) {
         plane.crash(`after ${wanted.action}`);
@@ -88,7 +104,16 @@ export function openFaultyChannel(parts: ChannelParts): Store {
     journal: (...args) => call({ method: 'read the journal', run: () => store.journal(...args) }),
     verifyJournal: (...args) => call({ method: 'verify the journal', run: () => store.verifyJournal(...args) }),
     decisions: (...args) => call({ method: 'read decisions', run: () => store.decisions(...args) }),
-    appendReport: (...args) => call({ method: 'store a report', run: () => store.appendReport(...args), isChange: true }),
+    appendReport: (...args) =>
+      call({
+        method: 'store a report',
+        isChange: true,
+        run: async () => {
+          const outcome = await store.appendReport(...args);
+          if (outcome === 'duplicate') note('report known already');
+          return outcome;
+        },
+      }),
     evidence: (environment, query) =>
       call({
         method: 'read evidence',

@@ -20,6 +20,8 @@ export interface GatewayParts {
   readonly planes: readonly Plane[];
   /** Of all requests to `v2`, how many fail. */
   readonly failingShare: number;
+  /** Requests that one version gets from one gateway in a second, at most. */
+  readonly mostRequests: number;
   readonly endMs: number;
 }
 
@@ -34,7 +36,7 @@ const PATIENCE_MS = 1500;
 const PENDING_AT_ONCE = 4;
 
 export function openGatewayOf(parts: GatewayParts): SimulatedGateway {
-  const { name, time, dice, faults, planes, failingShare, endMs } = parts;
+  const { name, time, dice, faults, planes, failingShare, mostRequests, endMs } = parts;
   let boot = 0;
   let sequence = 0;
   let snapshot: Snapshot | undefined;
@@ -100,15 +102,16 @@ export function openGatewayOf(parts: GatewayParts): SimulatedGateway {
 
   function blocksOf(champion: string, rollout: Snapshot['models'][number]['rollout'], startMs: number): EvidenceBlock[] {
     const place = { model: MODEL, startMs, ...(rollout === undefined || rollout.step < 0 ? {} : { rollout: rollout.id, step: rollout.step }) };
-    const blocks: EvidenceBlock[] = [{ ...place, version: champion, arm: 'champion', tally: tallyOf(champion) }];
+    // As many on both arms: the plans that look at the split have steps of 50 %.
+    const requests = dice.whole(Math.ceil(mostRequests / 3), mostRequests);
+    const blocks: EvidenceBlock[] = [{ ...place, version: champion, arm: 'champion', tally: tallyOf(champion, requests) }];
     if (rollout !== undefined && rollout.boundary > 0) {
-      blocks.push({ ...place, version: rollout.challenger, arm: 'challenger', tally: tallyOf(rollout.challenger) });
+      blocks.push({ ...place, version: rollout.challenger, arm: 'challenger', tally: tallyOf(rollout.challenger, requests) });
     }
     return blocks;
   }
 
-  function tallyOf(version: string): Tally {
-    const requests = dice.whole(15, 40);
+  function tallyOf(version: string, requests: number): Tally {
     const errors = version === 'v2' ? Math.round(requests * failingShare) : 0;
     return { ...EMPTY_TALLY, requests, errors, latency: [[LATENCY, requests]] };
   }

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { addUp } from './happened.ts';
 import type { Seeds, Tally } from './run-seeds.ts';
 
 const CHILD = fileURLToPath(new URL('./worlds.child.ts', import.meta.url));
@@ -22,6 +23,7 @@ export async function runInChildren({ first, count }: Pick<Seeds, 'first' | 'cou
     virtualMs: add(({ virtualMs }) => virtualMs),
     commits: add(({ commits }) => commits),
     replayed: add(({ replayed }) => replayed),
+    happened: tallies.map(({ happened }) => happened).reduce(addUp),
     wishes: add(({ wishes }) => wishes),
     watchedToTheEnd: add(({ watchedToTheEnd }) => watchedToTheEnd),
   };

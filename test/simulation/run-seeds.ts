@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { openSqliteStore } from '../../packages/server/src/storage/sqlite-store.ts';
 import type { Store } from '../../packages/server/src/storage/store.ts';
+import { addUp, type Happened } from './happened.ts';
 import type { Violation } from './history.ts';
 import { runWorld, type WorldOptions } from './world.ts';
 
@@ -25,6 +26,7 @@ export interface Tally {
   /** Worlds whose rollouts were decided again. */
   readonly replayed: number;
   readonly wishes: number;
+  readonly happened: Happened;
   readonly watchedToTheEnd: number;
 }
 
@@ -46,6 +48,7 @@ export async function runSeeds(
 ): Promise<Tally> {
   const found: Found[] = [];
   const sum = { seeds: 0, virtualMs: 0, commits: 0, replayed: 0, wishes: 0, watchedToTheEnd: 0 };
+  let happened: Happened = {};
   let store: Store | undefined;
   for (let place = 0; place < count; place += 1) {
     if (store === undefined || place % WORLDS_PER_STORE === 0) {
@@ -60,12 +63,13 @@ export async function runSeeds(
     sum.commits += result.commits;
     sum.replayed += result.isReplayed ? 1 : 0;
     sum.wishes += result.wishes;
+    happened = addUp(happened, result.happened);
     sum.watchedToTheEnd += result.isWatchedToTheEnd ? 1 : 0;
     for (const violation of result.violations) if (found.length < MOST_FOUND) found.push({ seed, ...violation });
     if (untilFound && found.length > 0) break;
   }
   await store?.close();
-  return { ...sum, found };
+  return { ...sum, happened, found };
 }
 
 /** One world with everything that happened in it, as a digest and line by line. */

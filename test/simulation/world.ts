@@ -1,4 +1,5 @@
 /** One simulated world: control planes on one store, gateways, people, and everything that goes wrong, all of it from one seed. */
+import { DEFAULT_SEQUENTIAL } from '@understudy/core/sequential/config';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { isAppError } from '@understudy/core/errors';
 import type { Plan } from '@understudy/core/plan';
@@ -12,6 +13,7 @@ import { type Dice, diceOf } from './dice.ts';
 import { checkEnd } from './end-checks.ts';
 import { type Clocks, type Faults, faultsOf, heal, planWeather } from './faults.ts';
 import { MODEL, openGatewayOf, type SimulatedGateway, VERSIONS } from './gateways.ts';
+import { type Counter, type Happened, openCounter } from './happened.ts';
 import { type History, openHistory, type Violation } from './history.ts';
 import { finish } from './liveness.ts';
 import { openPeople, type People } from './people.ts';
@@ -43,6 +45,7 @@ export interface WorldResult {
   readonly lastedMs: number;
   readonly commits: number;
   readonly wishes: number;
+  readonly happened: Happened;
   readonly isReplayed: boolean;
   readonly isWatchedToTheEnd: boolean;
 }
@@ -56,6 +59,7 @@ export interface World {
   readonly planes: readonly Plane[];
   readonly gateways: readonly SimulatedGateway[];
   readonly people: People;
+  readonly counter: Counter;
   readonly history: History;
   readonly isHarmful: boolean;
   readonly asksForMore: boolean;
@@ -89,6 +93,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     lastedMs: time.nowMs(),
     commits: history.revision(),
     wishes: people.wishes.length,
+    happened: world.counter.counts(),
     isReplayed,
     isWatchedToTheEnd: world.isWatchedToTheEnd,
   };
@@ -109,12 +114,14 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
   });
   const truth: CommandContext = { store: history.store, environment, clock: { nowMs: () => BASE_MS + time.nowMs() } };
   const isHarmful = dice.chance(0.5);
-  await settle(truth, planOf(dice));
+  const isSequential = dice.chance(0.1);
+  await settle(truth, isSequential ? sequentialPlan(dice) : plainPlan(dice));
   const faults = faultsOf(dice);
   const onInternalError = (where: string, error: unknown): void => {
     if (isAppError(error, 'store.busy')) onTrace(`${where}: ${error.code}`);
     else history.report({ invariant: 'no internal error', detail: `${where}: ${error instanceof Error ? error.stack : String(error)}` });
   };
+  const counter = openCounter();
   const seen = plantBefore(bug, { ...bugs, store: history.store });
   const planes = Array.from({ length: dice.pick([2, 2, 2, 3]) }, (_, place) =>
     openPlane({
@@ -125,18 +132,34 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
       faults,
       store: seen,
       onTrace,
+      note: counter.note,
       onInternalError,
     }),
   );
   const gateways = dice.pick([['g1'], ['g1', 'g2']]).map((name) =>
-    openGatewayOf({ name, time, dice: diceOf(seed, name), faults, planes, failingShare: isHarmful ? 0.5 : 0, endMs: END_MS }),
+    openGatewayOf({ name, time, dice: diceOf(seed, name), faults, planes, failingShare: isHarmful ? 0.5 : 0, mostRequests: isSequential ? 3000 : 40, endMs: END_MS }),
   );
   const people = openPeople({ time, dice: diceOf(seed, 'people'), faults, planes, history, onTrace, onInternalError });
   const isWatchedToTheEnd = asksForMore || (clocks === 'agree' && dice.chance(0.5));
-  return { time, dice, faults, clocks, planes, gateways, people, history, isHarmful, asksForMore, isWatchedToTheEnd, truth, onTrace };
+  return { time, dice, faults, clocks, planes, gateways, people, counter, history, isHarmful, asksForMore, isWatchedToTheEnd, truth, onTrace };
 }
 
-function planOf(dice: Dice): Plan {
+/** Proof takes thousands of requests, which cost no more to simulate than forty. */
+function sequentialPlan(dice: Dice): Plan {
+  const guards = DEFAULT_SEQUENTIAL.guards.filter(({ metric }) => metric === 'errors');
+  return {
+    name: 'simulated',
+    steps: [
+      { trafficPercent: 50, holdMs: dice.pick([0, 1500]), minSamples: 20 },
+      { trafficPercent: 100, holdMs: 0, minSamples: 0 },
+    ],
+    policy: { kind: 'sequential', ...DEFAULT_SEQUENTIAL, guards },
+    checkEveryMs: 1000,
+    startCheck: 'warn',
+  };
+}
+
+function plainPlan(dice: Dice): Plan {
   return {
     name: 'simulated',
     steps: [
