@@ -13,7 +13,8 @@ export interface Dice {
 }
 
 export function diceOf(seed: number, use: string): Dice {
-  const { uniform } = randomOf(seed, use);
+  const random = randomOf(seed, use);
+  const uniform = (): number => random.uniform();
   const whole = (from: number, to: number): number => from + Math.floor(uniform() * (to - from + 1));
   return {
     chance: (probability) => uniform() < probability,

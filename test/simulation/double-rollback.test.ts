@@ -89,16 +89,16 @@ function scheduled(scheduler: fc.Scheduler, store: Store): Store {
   };
   return {
     ...store,
-    commit: late('commit', store.commit),
-    read: late('read', store.read),
-    list: late('list', store.list),
-    readAll: late('readAll', store.readAll),
-    revision: late('revision', store.revision),
-    findIdempotent: late('findIdempotent', store.findIdempotent),
-    decisions: late('decisions', store.decisions),
-    evidence: late('evidence', store.evidence),
-    gateways: late('gateways', store.gateways),
-    feedback: late('feedback', store.feedback),
+    commit: late('commit', (...args: Parameters<Store['commit']>) => store.commit(...args)),
+    read: late('read', (...args: Parameters<Store['read']>) => store.read(...args)),
+    list: late('list', (...args: Parameters<Store['list']>) => store.list(...args)),
+    readAll: late('readAll', (...args: Parameters<Store['readAll']>) => store.readAll(...args)),
+    revision: late('revision', (...args: Parameters<Store['revision']>) => store.revision(...args)),
+    findIdempotent: late('findIdempotent', (...args: Parameters<Store['findIdempotent']>) => store.findIdempotent(...args)),
+    decisions: late('decisions', (...args: Parameters<Store['decisions']>) => store.decisions(...args)),
+    evidence: late('evidence', (...args: Parameters<Store['evidence']>) => store.evidence(...args)),
+    gateways: late('gateways', (...args: Parameters<Store['gateways']>) => store.gateways(...args)),
+    feedback: late('feedback', (...args: Parameters<Store['feedback']>) => store.feedback(...args)),
   };
 }
 

@@ -22,7 +22,8 @@ export async function checkEnd(world: World, replays: boolean): Promise<boolean>
 async function checkJournal({ truth, history }: World): Promise<void> {
   const check = await truth.store.verifyJournal(truth.environment);
   if (!check.intact) history.report({ invariant: 'journal', detail: `broken at ${check.brokenAtRevision}: ${check.problem}` });
-  else if (check.entries !== history.revision()) history.report({ invariant: 'journal', detail: `${check.entries} of ${history.revision()} entries` });
+  else if (check.entries !== history.revision())
+    history.report({ invariant: 'journal', detail: `${check.entries} of ${history.revision()} entries` });
 }
 
 async function checkWish({ history, truth }: World, wish: Wish): Promise<void> {
@@ -41,7 +42,8 @@ async function checkWish({ history, truth }: World, wish: Wish): Promise<void> {
     if (times > 0) say(`was told "${told.message}" and took effect`);
     return;
   }
-  if (times === 0) history.report({ invariant: 'nothing lost', detail: `${reason} was told "${told.message}" and never happened` });
+  if (times === 0)
+    history.report({ invariant: 'nothing lost', detail: `${reason} was told "${told.message}" and never happened` });
   const before = history.revision();
   const again = await repeat(wish, truth).catch((error: unknown) => ({ outcome: 'refused', message: String(error), id: '' }));
   const isSame = again.outcome === told.outcome && again.message === told.message && again.id === told.id;
@@ -53,9 +55,11 @@ async function checkEvidence({ history, truth, gateways }: World): Promise<void>
   const stored = await truth.store.evidence(truth.environment, { afterCursor: 0, limit: 100_000 });
   const requests = stored.reduce((sum, { block }) => sum + block.tally.requests, 0);
   const arrived = history.requestsArrived();
-  if (requests !== arrived) history.report({ invariant: 'counted once', detail: `${requests} requests are stored of ${arrived} that were reported` });
+  if (requests !== arrived)
+    history.report({ invariant: 'counted once', detail: `${requests} requests are stored of ${arrived} that were reported` });
   for (const report of gateways.flatMap(({ acknowledged }) => acknowledged)) {
-    if (!history.hasArrived(report)) history.report({ invariant: 'nothing lost', detail: `report ${report.gateway} ${report.sequence} was acknowledged` });
+    if (!history.hasArrived(report))
+      history.report({ invariant: 'nothing lost', detail: `report ${report.gateway} ${report.sequence} was acknowledged` });
   }
 }
 
@@ -70,6 +74,9 @@ async function checkReplays({ history, truth }: World): Promise<void> {
     const other = turn.value.find(({ isSame }) => !isSame);
     if (other === undefined) continue;
     const { action, recorded, replayed, atMs } = other;
-    history.report({ invariant: 'replay', detail: `${rollout.id}: ${action} at ${atMs} was decided on ${recorded}, replayed it is ${replayed}` });
+    history.report({
+      invariant: 'replay',
+      detail: `${rollout.id}: ${action} at ${atMs} was decided on ${recorded}, replayed it is ${replayed}`,
+    });
   }
 }

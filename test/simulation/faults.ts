@@ -8,6 +8,8 @@ export interface Faults {
   isHealed: boolean;
   /** Longest time that a message takes, in milliseconds. */
   slowestMs: number;
+  /** Reports take this much longer at most, on a store that is slow to write. */
+  slowestReportMs: number;
   /** The request does not arrive. */
   requestLost: number;
   /** The request is carried out and the answer does not arrive: nobody knows what happened. */
@@ -29,12 +31,13 @@ const YEAR_MS = 365 * 24 * HOUR_MS;
 /** Clocks that are kept by NTP; the statistics allow for 200 ms. */
 export const SMALL_SKEW_MS = 50;
 
-export function faultsOf(dice: Dice): Faults {
+export function faultsOf(dice: Dice, slowestReportMs: number): Faults {
   const isRough = dice.chance(0.7);
   const often = (most: number): number => (isRough ? dice.between(0, most) : 0);
   return {
     isHealed: false,
     slowestMs: dice.pick([20, 100, 400]),
+    slowestReportMs,
     requestLost: often(0.03),
     replyLost: often(0.03),
     twice: often(0.05),
@@ -103,6 +106,7 @@ export function heal(faults: Faults, planes: readonly Plane[]): void {
   const healed: Faults = {
     isHealed: true,
     slowestMs: 20,
+    slowestReportMs: 0,
     requestLost: 0,
     replyLost: 0,
     twice: 0,

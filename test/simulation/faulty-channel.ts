@@ -32,6 +32,8 @@ interface Call<Result> {
   readonly method: string;
   readonly run: () => Promise<Result>;
   readonly isChange?: boolean;
+  /** How much longer the request is on its way. */
+  readonly lateMs?: number;
   /** Whether whoever asked goes on in a later turn of the real event loop. */
   readonly yieldsOn?: (result: Result) => boolean;
 }
@@ -42,12 +44,14 @@ export function openFaultyChannel(parts: ChannelParts): Store {
   /** When a message that leaves now arrives. */
   const arrivalMs = (): number => Math.max(time.nowMs(), plane.cloggedUntilMs) + travelMs() - time.nowMs();
 
-  function call<Result>({ method, run, isChange = false, yieldsOn }: Call<Result>): Promise<Result> {
+  function call<Result>({ method, run, isChange = false, lateMs = 0, yieldsOn }: Call<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       const deadlineMs = time.nowMs() + DEADLINE_MS;
       const giveUp = (): void =>
         time.after(deadlineMs - time.nowMs(), () =>
-          plane.inProcess(generation, () => reject(new AppError('store.busy', `cannot ${method}: no answer within ${DEADLINE_MS} ms`))),
+          plane.inProcess(generation, () =>
+            reject(new AppError('store.busy', `cannot ${method}: no answer within ${DEADLINE_MS} ms`)),
+          ),
         );
       const answer = (settle: () => void): void => {
         const ms = arrivalMs();
@@ -73,7 +77,7 @@ export function openFaultyChannel(parts: ChannelParts): Store {
       if (dice.chance(faults.requestLost)) {
         note('request lost');
         giveUp();
-      } else time.after(arrivalMs(), arrive);
+      } else time.after(lateMs + arrivalMs(), arrive);
     });
   }
 
@@ -108,6 +112,7 @@ export function openFaultyChannel(parts: ChannelParts): Store {
       call({
         method: 'store a report',
         isChange: true,
+        lateMs: faults.slowestReportMs === 0 ? 0 : dice.between(0, faults.slowestReportMs),
         run: async () => {
           const outcome = await store.appendReport(...args);
           if (outcome === 'duplicate') note('report known already');

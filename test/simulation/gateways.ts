@@ -83,10 +83,12 @@ export function openGatewayOf(parts: GatewayParts): SimulatedGateway {
   function send(report: GatewayReport, plane: Plane): Promise<boolean> {
     return new Promise((resolve) => {
       time.after(PATIENCE_MS, () => resolve(false));
-      plane.serve((_context, takeReport) => takeReport(report)).then(
-        () => resolve(true),
-        () => resolve(false),
-      );
+      plane
+        .serve((_context, takeReport) => takeReport(report))
+        .then(
+          () => resolve(true),
+          () => resolve(false),
+        );
     });
   }
 
@@ -94,14 +96,24 @@ export function openGatewayOf(parts: GatewayParts): SimulatedGateway {
     const model = known.models.find((one) => one.name === MODEL);
     const atMs = BASE_MS + time.nowMs();
     const startMs = (Math.floor(atMs / INTERVAL_MS) - 1) * INTERVAL_MS;
-    const readiness = (model?.versions ?? []).map(({ version }): Readiness => ({ model: MODEL, version, state: 'ready', detail: 'upstream' }));
+    const readiness = (model?.versions ?? []).map(({ version }): Readiness => ({
+      model: MODEL,
+      version,
+      state: 'ready',
+      detail: 'upstream',
+    }));
     sequence += 1;
-    const blocks = model?.champion === undefined ? [] : blocksOf(model.champion, model.isKilled ? undefined : model.rollout, startMs);
+    const blocks =
+      model?.champion === undefined ? [] : blocksOf(model.champion, model.isKilled ? undefined : model.rollout, startMs);
     return { gateway: name, boot: `boot-${boot}`, sequence, revision: known.revision, readiness, blocks };
   }
 
   function blocksOf(champion: string, rollout: Snapshot['models'][number]['rollout'], startMs: number): EvidenceBlock[] {
-    const place = { model: MODEL, startMs, ...(rollout === undefined || rollout.step < 0 ? {} : { rollout: rollout.id, step: rollout.step }) };
+    const place = {
+      model: MODEL,
+      startMs,
+      ...(rollout === undefined || rollout.step < 0 ? {} : { rollout: rollout.id, step: rollout.step }),
+    };
     // As many on both arms: the plans that look at the split have steps of 50 %.
     const requests = dice.whole(Math.ceil(mostRequests / 3), mostRequests);
     const blocks: EvidenceBlock[] = [{ ...place, version: champion, arm: 'champion', tally: tallyOf(champion, requests) }];

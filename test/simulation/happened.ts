@@ -1,14 +1,16 @@
 /** Counts what happened in a world, so that a test can ask whether its faults were faults at all. */
 
-export type Happening =
-  | 'process killed'
-  | 'request lost'
-  | 'answer lost'
-  | 'request arrived twice'
-  | 'conflict'
-  | 'decided already'
-  | 'answered by its key'
-  | 'report known already';
+export const HAPPENINGS = [
+  'process killed',
+  'request lost',
+  'answer lost',
+  'request arrived twice',
+  'conflict',
+  'decided already',
+  'answered by its key',
+  'report known already',
+] as const;
+export type Happening = (typeof HAPPENINGS)[number];
 
 export type Happened = Readonly<Partial<Record<Happening, number>>>;
 
@@ -28,7 +30,5 @@ export function openCounter(): Counter {
 }
 
 export function addUp(left: Happened, right: Happened): Happened {
-  const total: Partial<Record<Happening, number>> = { ...left };
-  for (const [happening, count] of Object.entries(right) as [Happening, number][]) total[happening] = (total[happening] ?? 0) + count;
-  return total;
+  return Object.fromEntries(HAPPENINGS.map((happening) => [happening, (left[happening] ?? 0) + (right[happening] ?? 0)]));
 }

@@ -106,7 +106,8 @@ export function openHistory({ store, nowMs, baseMs, areHoldsPromised }: HistoryP
     const after = body as unknown as Rollout;
     const before = rollouts.get(id);
     const problem = problemOfTransition(before, after, commit);
-    if (problem !== undefined) report({ invariant: problem.invariant, detail: `${id} at revision ${revision}: ${problem.detail}` });
+    if (problem !== undefined)
+      report({ invariant: problem.invariant, detail: `${id} at revision ${revision}: ${problem.detail}` });
     if (areHoldsPromised) checkHold(commit, before, after);
     noteHold(after);
     rollouts.set(id, after);

@@ -9,7 +9,7 @@ import type { World } from './world.ts';
  * most 3 s, evidence of a closed interval for each (2.4 s) and a check every 4 s at most; after a promotion by hand the
  * watch (2 s), its cooldown (3 s) and its window of 200 requests of two gateways.
  */
-export const PROGRESS_MS = 30_000;
+const PROGRESS_MS = 30_000;
 
 // The slowest person gives up after so long.
 const QUIET_MS = 45_000;
@@ -23,7 +23,8 @@ const SETTLE_MS = 300;
 export async function finish(world: World): Promise<void> {
   const { time, people, history, isWatchedToTheEnd } = world;
   await until(world, QUIET_MS, () => !people.isAnybodyWaiting());
-  if (people.isAnybodyWaiting()) history.report({ invariant: 'progress', detail: 'somebody waits for an answer although all is well' });
+  if (people.isAnybodyWaiting())
+    history.report({ invariant: 'progress', detail: 'somebody waits for an answer although all is well' });
   if (isWatchedToTheEnd) {
     await until(world, LATE_COPIES_MS, () => false);
     await unblock(world);

@@ -19,7 +19,11 @@ import { MODEL } from './gateways.ts';
 import type { History } from './history.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-type Run = (context: CommandContext, caller: Caller, wish: { readonly rollout: string; readonly reason: string }) => Promise<Receipt>;
+type Run = (
+  context: CommandContext,
+  caller: Caller,
+  wish: { readonly rollout: string; readonly reason: string },
+) => Promise<Receipt>;
 
 /** What people do. */
 const ACTIONS = {
@@ -90,7 +94,10 @@ export function openPeople(parts: PeopleParts): People {
 
   async function ask(act: Act, rollout: string, name = 'ops'): Promise<Wish> {
     const reason = `${act} ${wishes.length + 1}`;
-    const caller: Caller = { actor: `token:${name}`, idempotency: { key: `key ${wishes.length + 1}`, request: `${act} ${rollout}` } };
+    const caller: Caller = {
+      actor: `token:${name}`,
+      idempotency: { key: `key ${wishes.length + 1}`, request: `${act} ${rollout}` },
+    };
     const wish: Wish = { act, rollout, reason, caller, told: 'unheard', refusedAtMs: 0 };
     wishes.push(wish);
     waiting += 1;
@@ -102,7 +109,9 @@ export function openPeople(parts: PeopleParts): People {
       else await time.sleep(dice.between(50, 500));
     }
     waiting -= 1;
-    onTrace(`${reason} of ${rollout}: ${typeof wish.told === 'string' ? wish.told : `${wish.told.outcome} ${wish.told.message}`}`);
+    onTrace(
+      `${reason} of ${rollout}: ${typeof wish.told === 'string' ? wish.told : `${wish.told.outcome} ${wish.told.message}`}`,
+    );
     check(wish);
     return wish;
   }

@@ -66,7 +66,8 @@ function storeWith(bug: PlantedBug | undefined, { store, dice }: PlantParts): St
     case 'ends do not absorb':
       return {
         ...store,
-        commit: async (commit) => store.commit((await touchesAnEnd(store, commit)) ? await withPresentRevisions(store, commit) : commit),
+        commit: async (commit) =>
+          store.commit((await touchesAnEnd(store, commit)) ? await withPresentRevisions(store, commit) : commit),
       };
     case 'reports not recognised':
       return { ...store, appendReport: reportsAnew(store) };
@@ -77,7 +78,11 @@ function storeWith(bug: PlantedBug | undefined, { store, dice }: PlantParts): St
       };
     case 'evidence read twice':
       // The reader's place is taken for the first block that it has not seen, instead of the last one that it has.
-      return { ...store, evidence: (environment, query) => store.evidence(environment, { ...query, afterCursor: Math.max(0, query.afterCursor - 1) }) };
+      return {
+        ...store,
+        evidence: (environment, query) =>
+          store.evidence(environment, { ...query, afterCursor: Math.max(0, query.afterCursor - 1) }),
+      };
     case 'connected gateways unknown':
       return { ...store, gateways: async () => [] };
   }

@@ -12,15 +12,17 @@ export function rememberReads(store: Store): Store {
   const evidence = new Map<string, Promise<unknown>>();
   return {
     ...store,
-    read: once(documents, 'read', store.read),
-    list: once(documents, 'list', store.list),
-    readAll: once(documents, 'readAll', store.readAll),
-    revision: once(documents, 'revision', store.revision),
-    decisions: once(documents, 'decisions', store.decisions),
-    findIdempotent: once(documents, 'findIdempotent', store.findIdempotent),
-    feedback: once(documents, 'feedback', store.feedback),
-    evidence: once(evidence, 'evidence', store.evidence),
-    gateways: once(evidence, 'gateways', store.gateways),
+    read: once(documents, 'read', (...args: Parameters<Store['read']>) => store.read(...args)),
+    list: once(documents, 'list', (...args: Parameters<Store['list']>) => store.list(...args)),
+    readAll: once(documents, 'readAll', (...args: Parameters<Store['readAll']>) => store.readAll(...args)),
+    revision: once(documents, 'revision', (...args: Parameters<Store['revision']>) => store.revision(...args)),
+    decisions: once(documents, 'decisions', (...args: Parameters<Store['decisions']>) => store.decisions(...args)),
+    findIdempotent: once(documents, 'findIdempotent', (...args: Parameters<Store['findIdempotent']>) =>
+      store.findIdempotent(...args),
+    ),
+    feedback: once(documents, 'feedback', (...args: Parameters<Store['feedback']>) => store.feedback(...args)),
+    evidence: once(evidence, 'evidence', (...args: Parameters<Store['evidence']>) => store.evidence(...args)),
+    gateways: once(evidence, 'gateways', (...args: Parameters<Store['gateways']>) => store.gateways(...args)),
     async commit(commit) {
       const result = await store.commit(commit);
       documents.clear();

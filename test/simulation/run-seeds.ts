@@ -38,14 +38,11 @@ const REPLAY_EVERY = 8;
 
 /** What is the same in all worlds of a run. */
 export type RunOptions = Omit<WorldOptions, 'seed' | 'store' | 'environment' | 'onTrace'> & {
-  /** Ends with the first broken promise. */
-  readonly untilFound?: boolean;
+  /** Ends with the first broken promise: `any`, or this one. */
+  readonly until?: string;
 };
 
-export async function runSeeds(
-  { first, every, count }: Seeds,
-  { untilFound = false, ...options }: RunOptions = {},
-): Promise<Tally> {
+export async function runSeeds({ first, every, count }: Seeds, { until, ...options }: RunOptions = {}): Promise<Tally> {
   const found: Found[] = [];
   const sum = { seeds: 0, virtualMs: 0, commits: 0, replayed: 0, wishes: 0, watchedToTheEnd: 0 };
   let happened: Happened = {};
@@ -66,14 +63,17 @@ export async function runSeeds(
     happened = addUp(happened, result.happened);
     sum.watchedToTheEnd += result.isWatchedToTheEnd ? 1 : 0;
     for (const violation of result.violations) if (found.length < MOST_FOUND) found.push({ seed, ...violation });
-    if (untilFound && found.length > 0) break;
+    if (found.some(({ invariant }) => until === 'any' || until === invariant)) break;
   }
   await store?.close();
   return { ...sum, happened, found };
 }
 
 /** One world with everything that happened in it, as a digest and line by line. */
-export async function traceOf(seed: number, options: RunOptions = {}): Promise<{ readonly digest: string; readonly lines: readonly string[]; readonly violations: readonly Violation[] }> {
+export async function traceOf(
+  seed: number,
+  options: RunOptions = {},
+): Promise<{ readonly digest: string; readonly lines: readonly string[]; readonly violations: readonly Violation[] }> {
   const store = await openSqliteStore(':memory:');
   const lines: string[] = [];
   try {

@@ -1,5 +1,6 @@
 // Several control planes on one store, simulated from seeds: docs/robustness.md says what is promised and how to repeat a seed.
 import { describe, expect, it } from 'vitest';
+import { HAPPENINGS } from './happened.ts';
 import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts';
 import { runInChildren } from './run-in-children.ts';
 import { type Found, runSeeds, traceOf } from './run-seeds.ts';
@@ -36,6 +37,7 @@ describe.runIf(ONLY === undefined)('several control planes on one store', () => 
     expect(tally.wishes).toBeGreaterThan(SEEDS);
     expect(tally.watchedToTheEnd).toBeGreaterThan(SEEDS / 4);
     expect(tally.replayed).toBeGreaterThan(SEEDS / 100);
+    for (const happening of HAPPENINGS) expect(tally.happened[happening] ?? 0, happening).toBeGreaterThan(SEEDS / 100);
   });
 
   it('do the same again from the same seed, to the last hash of the journal', { timeout: 2 * MINUTE_MS }, async () => {
@@ -50,25 +52,61 @@ describe.runIf(ONLY === undefined)('several control planes on one store', () => 
   });
 });
 
-/** In how many seeds each planted bug has to be found, some times what it took when it was written. */
+/** In how many seeds each planted bug has to be found: several times what it took (docs/robustness.md). */
 const FOUND_WITHIN: Readonly<Record<PlantedBug, number>> = {
   'compare-and-set ignored': 50,
-  'unique window ignored': 200,
+  'unique window ignored': 150,
   'idempotency ignored': 20,
   'ends do not absorb': 50,
   'reports not recognised': 50,
-  'acknowledged before the commit': 50,
-  'commit in pieces': 100,
-  'evidence read twice': 200,
-  'wall clock instead of elapsed time': 200,
-  'connected gateways unknown': 50,
+  'acknowledged before the commit': 100,
+  'commit in pieces': 50,
+  'evidence read twice': 50,
+  'wall clock instead of elapsed time': 150,
+  'connected gateways unknown': 20,
 };
 
 describe.runIf(ONLY === undefined)('a planted bug is found', () => {
-  it.each(PLANTED_BUGS)('%s', { timeout: 2 * MINUTE_MS }, async (bug) => {
+  it.each(PLANTED_BUGS)('%s', { timeout: 5 * MINUTE_MS }, async (bug) => {
     const within = FOUND_WITHIN[bug];
-    const { seeds, found } = await runSeeds({ first: FIRST, every: 1, count: within }, { bug, replays: true, untilFound: true });
-    console.log(`${bug}: found in seed ${seeds} by "${found[0]?.invariant ?? 'nothing'}"`);
+    const { found } = await runSeeds({ first: FIRST, every: 1, count: within }, { bug, replays: true, until: 'any' });
     expect(found.map(({ invariant }) => invariant)).not.toEqual([]);
+  });
+});
+
+/**
+ * What the code does not keep, and docs/robustness.md says so. A finding that is fixed fails here: take it from the list, and ask
+ * for it in every seed.
+ */
+const OPEN = [
+  { name: 'clocks that disagree shorten a hold', clocks: 'disagree', replays: false, slowestReportMs: 0, invariant: 'holds' },
+  {
+    name: 'clocks that disagree keep a rollout waiting',
+    clocks: 'disagree',
+    replays: false,
+    slowestReportMs: 0,
+    invariant: 'progress',
+  },
+  {
+    name: 'clocks that disagree make a replay another',
+    clocks: 'disagree',
+    replays: true,
+    slowestReportMs: 0,
+    invariant: 'replay',
+  },
+  {
+    name: 'reports that are slow to store make a replay another',
+    clocks: 'agree',
+    replays: true,
+    slowestReportMs: 1500,
+    invariant: 'replay',
+  },
+] as const;
+
+describe.runIf(ONLY === undefined)('an open finding is still there', () => {
+  it.each(OPEN)('$name', { timeout: 5 * MINUTE_MS }, async ({ invariant, ...given }) => {
+    const options = { ...given, asksForMore: true, until: invariant };
+    const { found } = await runSeeds({ first: FIRST, every: 1, count: 200 }, options);
+    expect(found.map((one) => one.invariant)).toContain(invariant);
   });
 });

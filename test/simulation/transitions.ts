@@ -26,7 +26,8 @@ export function problemOfTransition(before: Rollout | undefined, after: Rollout,
   if (isEngine && isClimb(action)) {
     if (from.phase === 'paused') return { invariant: 'people win', detail: words };
     const verdict = decision?.decision.verdict;
-    if (verdict !== 'healthy') return { invariant: 'healthy before up', detail: `${words} on the verdict ${verdict ?? 'nothing'}` };
+    if (verdict !== 'healthy')
+      return { invariant: 'healthy before up', detail: `${words} on the verdict ${verdict ?? 'nothing'}` };
   }
   return isAllowed(from, to, action) ? undefined : steps(words);
 }

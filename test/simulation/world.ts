@@ -31,6 +31,8 @@ export interface WorldOptions {
   readonly clocks?: Clocks;
   /** Asks for what is only promised where clocks agree and reports are prompt: holds, progress, replays. */
   readonly asksForMore?: boolean;
+  /** How long the store takes to write a report at most, in milliseconds; 0 unless said. */
+  readonly slowestReportMs?: number;
   /** Decides every rollout again from its stored evidence. */
   readonly replays?: boolean;
   /** Hears everything that happens, in order. */
@@ -108,7 +110,7 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
   const bugs = { time, dice: diceOf(seed, 'bug') };
   const history = openHistory({
     store: plantBehind(bug, { ...bugs, store: rememberReads(store) }),
-    nowMs: time.nowMs,
+    nowMs: () => time.nowMs(),
     baseMs: BASE_MS,
     areHoldsPromised: clocks === 'agree' || asksForMore,
   });
@@ -116,10 +118,14 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
   const isHarmful = dice.chance(0.5);
   const isSequential = dice.chance(0.1);
   await settle(truth, isSequential ? sequentialPlan(dice) : plainPlan(dice));
-  const faults = faultsOf(dice);
+  const faults = faultsOf(dice, options.slowestReportMs ?? 0);
   const onInternalError = (where: string, error: unknown): void => {
     if (isAppError(error, 'store.busy')) onTrace(`${where}: ${error.code}`);
-    else history.report({ invariant: 'no internal error', detail: `${where}: ${error instanceof Error ? error.stack : String(error)}` });
+    else
+      history.report({
+        invariant: 'no internal error',
+        detail: `${where}: ${error instanceof Error ? error.stack : String(error)}`,
+      });
   };
   const counter = openCounter();
   const seen = plantBefore(bug, { ...bugs, store: history.store });
@@ -137,11 +143,35 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
     }),
   );
   const gateways = dice.pick([['g1'], ['g1', 'g2']]).map((name) =>
-    openGatewayOf({ name, time, dice: diceOf(seed, name), faults, planes, failingShare: isHarmful ? 0.5 : 0, mostRequests: isSequential ? 3000 : 40, endMs: END_MS }),
+    openGatewayOf({
+      name,
+      time,
+      dice: diceOf(seed, name),
+      faults,
+      planes,
+      failingShare: isHarmful ? 0.5 : 0,
+      mostRequests: isSequential ? 3000 : 40,
+      endMs: END_MS,
+    }),
   );
   const people = openPeople({ time, dice: diceOf(seed, 'people'), faults, planes, history, onTrace, onInternalError });
   const isWatchedToTheEnd = asksForMore || (clocks === 'agree' && dice.chance(0.5));
-  return { time, dice, faults, clocks, planes, gateways, people, counter, history, isHarmful, asksForMore, isWatchedToTheEnd, truth, onTrace };
+  return {
+    time,
+    dice,
+    faults,
+    clocks,
+    planes,
+    gateways,
+    people,
+    counter,
+    history,
+    isHarmful,
+    asksForMore,
+    isWatchedToTheEnd,
+    truth,
+    onTrace,
+  };
 }
 
 /** Proof takes thousands of requests, which cost no more to simulate than forty. */

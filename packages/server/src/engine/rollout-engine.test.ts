@@ -85,14 +85,13 @@ describe('the staircase', () => {
   it('holds a step from when it began, not from the look that led to it', async () => {
     const { id } = await startRollout(world.context, HUMAN, { model: MODEL, challenger: 'v2', plan: PLAN, reason: 'try' });
     await world.report(['v1', 'v2'], []);
-    const { gateways } = world.store;
     const slow: CommandContext = {
       ...world.context,
       store: {
         ...world.store,
         gateways(environment) {
           world.wait(5000);
-          return gateways(environment);
+          return world.store.gateways(environment);
         },
       },
     };
