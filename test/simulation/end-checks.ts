@@ -1,20 +1,15 @@
 /** What has to be true when a world has come to its end: the journal, what people were told, the evidence, the replay. */
-import { GRACE_MS } from '@understudy/core/evidence-pool';
 import { replayDecisions } from '@understudy/core/replay';
 import { readRecording } from '../../packages/server/src/engine/rollout-recording.ts';
-import { SMALL_SKEW_MS } from './faults.ts';
 import { repeat, type Wish } from './people.ts';
 import type { World } from './world.ts';
-
-// Later, and a control plane may have judged the interval without it: GRACE_MS, less how far clocks that agree are apart.
-const PROMPT_MS = GRACE_MS - 2 * SMALL_SKEW_MS;
 
 /** @returns whether every rollout was decided again */
 export async function checkEnd(world: World, replays: boolean): Promise<boolean> {
   await checkJournal(world);
   for (const wish of world.people.wishes) await checkWish(world, wish);
   await checkEvidence(world);
-  const isPromised = world.asksForMore || (world.clocks === 'agree' && world.history.slowestReportMs() < PROMPT_MS);
+  const isPromised = world.asksForMore || (world.clocks === 'same' && world.history.slowestReportMs() === 0);
   if (replays && isPromised) await checkReplays(world);
   return replays && isPromised;
 }

@@ -8,8 +8,11 @@ export interface Faults {
   isHealed: boolean;
   /** Longest time that a message takes, in milliseconds. */
   slowestMs: number;
-  /** Reports take this much longer at most, on a store that is slow to write. */
-  slowestReportMs: number;
+  /**
+   * Reports take this much longer at most, on a store that is slow to write; undefined where they are stored at the very moment
+   * that the control plane reads its clock, as in an embedded store.
+   */
+  slowestReportMs: number | undefined;
   /** The request does not arrive. */
   requestLost: number;
   /** The request is carried out and the answer does not arrive: nobody knows what happened. */
@@ -23,15 +26,15 @@ export interface Faults {
 }
 
 /** How far clocks of control planes are apart. */
-export type Clocks = 'agree' | 'disagree';
+export type Clocks = 'same' | 'agree' | 'disagree';
 
 const HOUR_MS = 3_600_000;
 const YEAR_MS = 365 * 24 * HOUR_MS;
 
 /** Clocks that are kept by NTP; the statistics allow for 200 ms. */
-export const SMALL_SKEW_MS = 50;
+const SMALL_SKEW_MS = 50;
 
-export function faultsOf(dice: Dice, slowestReportMs: number): Faults {
+export function faultsOf(dice: Dice, slowestReportMs: number | undefined): Faults {
   const isRough = dice.chance(0.7);
   const often = (most: number): number => (isRough ? dice.between(0, most) : 0);
   return {
@@ -97,6 +100,7 @@ function swizzle({ time, dice, planes, untilMs, onTrace }: Weather): void {
 }
 
 function skewOf(dice: Dice, clocks: Clocks): number {
+  if (clocks === 'same') return 0;
   if (clocks === 'agree') return dice.between(-SMALL_SKEW_MS, SMALL_SKEW_MS);
   return dice.pick([-1, 1]) * dice.pick([0, 10_000, HOUR_MS, YEAR_MS]);
 }
@@ -106,7 +110,7 @@ export function heal(faults: Faults, planes: readonly Plane[]): void {
   const healed: Faults = {
     isHealed: true,
     slowestMs: 20,
-    slowestReportMs: 0,
+    slowestReportMs: faults.slowestReportMs === undefined ? undefined : 0,
     requestLost: 0,
     replyLost: 0,
     twice: 0,

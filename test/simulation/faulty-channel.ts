@@ -33,7 +33,7 @@ interface Call<Result> {
   readonly run: () => Promise<Result>;
   readonly isChange?: boolean;
   /** How much longer the request is on its way. */
-  readonly lateMs?: number;
+  readonly lateMs?: number | 'at once';
   /** Whether whoever asked goes on in a later turn of the real event loop. */
   readonly yieldsOn?: (result: Result) => boolean;
 }
@@ -77,7 +77,8 @@ export function openFaultyChannel(parts: ChannelParts): Store {
       if (dice.chance(faults.requestLost)) {
         note('request lost');
         giveUp();
-      } else time.after(lateMs + arrivalMs(), arrive);
+      } else if (lateMs === 'at once') arrive();
+      else time.after(lateMs + arrivalMs(), arrive);
     });
   }
 
@@ -112,7 +113,7 @@ export function openFaultyChannel(parts: ChannelParts): Store {
       call({
         method: 'store a report',
         isChange: true,
-        lateMs: faults.slowestReportMs === 0 ? 0 : dice.between(0, faults.slowestReportMs),
+        lateMs: faults.slowestReportMs === undefined ? 'at once' : dice.between(0, faults.slowestReportMs),
         run: async () => {
           const outcome = await store.appendReport(...args);
           if (outcome === 'duplicate') note('report known already');

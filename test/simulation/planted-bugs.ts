@@ -121,11 +121,11 @@ function reportsAnew(store: Store): Store['appendReport'] {
   };
 }
 
-const LATER_MS = 30;
+const LATER_MS = 150;
 
 function acknowledgesFirst(store: Store, { time, dice }: PlantParts): Store['commit'] {
   return async (commit) => {
-    if (!dice.chance(0.2)) return store.commit(commit);
+    if (!dice.chance(0.5)) return store.commit(commit);
     const revision = await store.revision(commit.environment);
     time.after(LATER_MS, () => void store.commit(commit));
     return { outcome: 'committed', revision: revision + 1 };

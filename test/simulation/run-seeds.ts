@@ -33,8 +33,6 @@ export interface Tally {
 const MOST_FOUND = 20;
 // A store in memory keeps everything that was ever in it.
 const WORLDS_PER_STORE = 50;
-// A replay takes about as long as the world.
-const REPLAY_EVERY = 8;
 
 /** What is the same in all worlds of a run. */
 export type RunOptions = Omit<WorldOptions, 'seed' | 'store' | 'environment' | 'onTrace'> & {
@@ -53,8 +51,7 @@ export async function runSeeds({ first, every, count }: Seeds, { until, ...optio
       store = await openSqliteStore(':memory:');
     }
     const seed = first + place * every;
-    const replays = options.replays ?? place % REPLAY_EVERY === 0;
-    const result = await runWorld({ ...options, seed, store, environment: `world-${seed}`, replays });
+    const result = await runWorld({ replays: true, ...options, seed, store, environment: `world-${seed}` });
     sum.seeds += 1;
     sum.virtualMs += result.lastedMs;
     sum.commits += result.commits;

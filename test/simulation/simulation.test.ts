@@ -36,7 +36,7 @@ describe.runIf(ONLY === undefined)('several control planes on one store', () => 
     // What the worlds were for: somebody wanted something in them, and some of them had to come to their right end.
     expect(tally.wishes).toBeGreaterThan(SEEDS);
     expect(tally.watchedToTheEnd).toBeGreaterThan(SEEDS / 4);
-    expect(tally.replayed).toBeGreaterThan(SEEDS / 100);
+    expect(tally.replayed).toBeGreaterThan(SEEDS / 20);
     for (const happening of HAPPENINGS) expect(tally.happened[happening] ?? 0, happening).toBeGreaterThan(SEEDS / 100);
   });
 
@@ -55,21 +55,21 @@ describe.runIf(ONLY === undefined)('several control planes on one store', () => 
 /** In how many seeds each planted bug has to be found: several times what it took (docs/robustness.md). */
 const FOUND_WITHIN: Readonly<Record<PlantedBug, number>> = {
   'compare-and-set ignored': 50,
-  'unique window ignored': 150,
+  'unique window ignored': 400,
   'idempotency ignored': 20,
   'ends do not absorb': 50,
   'reports not recognised': 50,
-  'acknowledged before the commit': 100,
-  'commit in pieces': 50,
-  'evidence read twice': 50,
-  'wall clock instead of elapsed time': 150,
-  'connected gateways unknown': 20,
+  'acknowledged before the commit': 200,
+  'commit in pieces': 150,
+  'evidence read twice': 150,
+  'wall clock instead of elapsed time': 250,
+  'connected gateways unknown': 50,
 };
 
 describe.runIf(ONLY === undefined)('a planted bug is found', () => {
   it.each(PLANTED_BUGS)('%s', { timeout: 5 * MINUTE_MS }, async (bug) => {
     const within = FOUND_WITHIN[bug];
-    const { found } = await runSeeds({ first: FIRST, every: 1, count: within }, { bug, replays: true, until: 'any' });
+    const { found } = await runSeeds({ first: FIRST, every: 1, count: within }, { bug, until: 'any' });
     expect(found.map(({ invariant }) => invariant)).not.toEqual([]);
   });
 });
@@ -106,7 +106,7 @@ const OPEN = [
 describe.runIf(ONLY === undefined)('an open finding is still there', () => {
   it.each(OPEN)('$name', { timeout: 5 * MINUTE_MS }, async ({ invariant, ...given }) => {
     const options = { ...given, asksForMore: true, until: invariant };
-    const { found } = await runSeeds({ first: FIRST, every: 1, count: 200 }, options);
+    const { found } = await runSeeds({ first: FIRST, every: 1, count: 600 }, options);
     expect(found.map((one) => one.invariant)).toContain(invariant);
   });
 });

@@ -27,7 +27,7 @@ export interface WorldOptions {
   readonly store: Store;
   readonly environment: string;
   readonly bug?: PlantedBug | undefined;
-  /** Clocks of control planes that are up to a year apart are drawn in one of four seeds; here said for all. */
+  /** Drawn from the seed: in one of four they are up to a year apart, in one of ten they and the store are one; here said for all. */
   readonly clocks?: Clocks;
   /** Asks for what is only promised where clocks agree and reports are prompt: holds, progress, replays. */
   readonly asksForMore?: boolean;
@@ -105,20 +105,20 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
   const dice = diceOf(seed, 'world');
   const time = openVirtualTime();
   const onTrace = (line: string): void => options.onTrace?.(`${time.nowMs().toFixed(3)} ${line}`);
-  const drawn: Clocks = dice.chance(0.25) ? 'disagree' : 'agree';
+  const drawn: Clocks = dice.chance(0.1) ? 'same' : dice.chance(0.28) ? 'disagree' : 'agree';
   const clocks = options.clocks ?? drawn;
   const bugs = { time, dice: diceOf(seed, 'bug') };
   const history = openHistory({
     store: plantBehind(bug, { ...bugs, store: rememberReads(store) }),
     nowMs: () => time.nowMs(),
     baseMs: BASE_MS,
-    areHoldsPromised: clocks === 'agree' || asksForMore,
+    areHoldsPromised: clocks !== 'disagree' || asksForMore,
   });
   const truth: CommandContext = { store: history.store, environment, clock: { nowMs: () => BASE_MS + time.nowMs() } };
   const isHarmful = dice.chance(0.5);
   const isSequential = dice.chance(0.1);
   await settle(truth, isSequential ? sequentialPlan(dice) : plainPlan(dice));
-  const faults = faultsOf(dice, options.slowestReportMs ?? 0);
+  const faults = faultsOf(dice, clocks === 'same' ? undefined : (options.slowestReportMs ?? 0));
   const onInternalError = (where: string, error: unknown): void => {
     if (isAppError(error, 'store.busy')) onTrace(`${where}: ${error.code}`);
     else
@@ -155,7 +155,7 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
     }),
   );
   const people = openPeople({ time, dice: diceOf(seed, 'people'), faults, planes, history, onTrace, onInternalError });
-  const isWatchedToTheEnd = asksForMore || (clocks === 'agree' && dice.chance(0.5));
+  const isWatchedToTheEnd = asksForMore || (clocks !== 'disagree' && dice.chance(0.5));
   return {
     time,
     dice,
