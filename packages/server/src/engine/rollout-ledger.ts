@@ -37,7 +37,10 @@ export function openStoredLedger(context: CommandContext, opened: Rollout): Stor
   async function readOn(): Promise<void> {
     // Taken before reading: what is stored meanwhile may be missed, and must not belong to a time that was judged.
     const atMs = context.clock.nowMs();
-    cursor = await readEvidence(context, { ...source, afterCursor: cursor }, (stored) => ledger.add(stored));
+    await readEvidence(context, { ...source, afterCursor: cursor }, (stored, read) => {
+      ledger.add(stored);
+      cursor = read;
+    });
     readUntilMs = atMs;
   }
 
