@@ -67,9 +67,10 @@ export function* replayDecisions({
   const replayed: ReplayedDecision[] = [];
   for (const { revision, atMs, decision } of decisions) {
     yield* reader.readUntil(atMs);
-    const before = states.findLast((state) => state.revision < revision);
-    if (before === undefined) continue;
-    const judgement = reader.ledger.judge({ ...rollout, state: before.state }, atMs);
+    // A hold changes nothing, so it may be stored after another control plane's step; it carries the state it was made on.
+    const state = decision.action === 'hold' ? decision.next : states.findLast((one) => one.revision < revision)?.state;
+    if (state === undefined) continue;
+    const judgement = reader.ledger.judge({ ...rollout, state }, atMs);
     // A decision to begin rests on no guard, so none is stored with it.
     const guards = decision.action === 'begin' ? [] : judgement.guards;
     const isSame = judgement.verdict === decision.verdict && canonical(guards) === canonical(decision.guards);

@@ -379,6 +379,10 @@ describe('the time box', () => {
 });
 
 describe('what a person may do', () => {
+  it('counts nothing as held when the step began by a clock that is ahead', () => {
+    expect(pause(rolloutIn(stepping(0, 5000)), { ...act, atMs: 700 })).toMatchObject({ heldMs: 0 });
+  });
+
   it('pauses and resumes with the time that the step had been held', () => {
     const waiting = pause(rolloutIn(stepping(0, 100)), act);
     expect(waiting).toEqual({ phase: 'paused', step: 0, heldMs: 600, atMs: 700, by: 'ann', reason: 'lunch' });

@@ -194,7 +194,8 @@ function decideUnharmed(rollout: Rollout, situation: Situation): Decision {
 export function pause(rollout: Rollout, act: Act): RolloutState {
   const { state } = rollout;
   if (state.phase !== 'stepping') throw invalid(rollout, 'pause', 'only a rollout that is on a step can be paused');
-  return { phase: 'paused', step: state.step, heldMs: act.atMs - state.sinceMs, ...act };
+  // Another control plane may have begun the step, by a clock that is ahead.
+  return { phase: 'paused', step: state.step, heldMs: Math.max(0, act.atMs - state.sinceMs), ...act };
 }
 
 /**

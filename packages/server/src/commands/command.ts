@@ -43,7 +43,8 @@ export async function runCommand(
   if (known !== undefined) return known;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const atMs = context.clock.nowMs();
-    const planned = await plan(atMs);
+    const planned = await planOnce(context, caller, () => plan(atMs));
+    if ('revision' in planned) return planned;
     if ('nothing' in planned) return { ...planned.nothing, revision: await context.store.revision(context.environment) };
     const result = await context.store.commit({
       ...planned.commit,
@@ -74,6 +75,21 @@ export async function runCommand(
     'store.conflict',
     `the change was tried ${MAX_ATTEMPTS} times and somebody else was faster each time; try again`,
   );
+}
+
+/**
+ * A caller who heard nothing asks again while the first call may still be under way. Where that one has made the second
+ * impossible or needless meanwhile, both get its answer.
+ */
+async function planOnce(context: CommandContext, caller: Caller, plan: () => Promise<Plan>): Promise<Plan | Receipt> {
+  try {
+    const planned = await plan();
+    return 'nothing' in planned ? ((await findRecord(context, caller)) ?? planned) : planned;
+  } catch (error) {
+    const known = await findRecord(context, caller);
+    if (known === undefined) throw error;
+    return known;
+  }
 }
 
 async function findRecord(context: CommandContext, caller: Caller): Promise<Receipt | undefined> {

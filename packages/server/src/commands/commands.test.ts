@@ -1,7 +1,9 @@
 import { BUILT_IN_PLANS, type Plan } from '@understudy/core/plan';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { CommandContext } from './command.ts';
 import { killModel, promoteVersion, rollBackModel, unkillModel, updateModel } from './models.ts';
 import { getModel, getRollout, getVersions } from './queries.ts';
+import type { Receipt } from './receipt.ts';
 import {
   abortRollout,
   pauseRollout,
@@ -31,6 +33,25 @@ async function start(challenger = 'v2'): Promise<string> {
 
 async function healthOf(version: string): Promise<string | undefined> {
   return (await getVersions(world.context, MODEL)).find((one) => one.version === version)?.health.state;
+}
+
+/** Where something else happens right before or after a rollout is read for the first time. */
+function meanwhile(place: 'before' | 'after', happens: () => Promise<void>): CommandContext {
+  let isOver = false;
+  return {
+    ...world.context,
+    store: {
+      ...world.store,
+      async read(environment, kind, id) {
+        const isFirst = kind === 'rollout' && !isOver;
+        isOver ||= isFirst;
+        if (isFirst && place === 'before') await happens();
+        const document = await world.store.read(environment, kind, id);
+        if (isFirst && place === 'after') await happens();
+        return document;
+      },
+    },
+  };
 }
 
 async function champion(): Promise<string | undefined> {
@@ -164,7 +185,17 @@ describe('rollouts', () => {
     const again = await start();
     await promoteRollout(world.context, HUMAN, { rollout: again, reason: 'sure' });
     expect(await champion()).toBe('v2');
-    await rollBackRollout(world.context, HUMAN, { rollout: again, reason: 'not so sure' });
+    const receipt = await rollBackRollout(world.context, HUMAN, { rollout: again, reason: 'not so sure' });
+    expect(receipt.id).toBe(again);
+    expect([await champion(), await healthOf('v2')]).toEqual(['v1', 'unhealthy']);
+  });
+
+  it('roll back although they are promoted at the same moment', async () => {
+    const id = await start();
+    const context = meanwhile('after', async () => {
+      await promoteRollout(world.context, { actor: 'engine' }, { rollout: id, reason: 'healthy' });
+    });
+    await rollBackRollout(context, HUMAN, { rollout: id, reason: 'stop' });
     expect([await champion(), await healthOf('v2')]).toEqual(['v1', 'unhealthy']);
   });
 
@@ -235,6 +266,23 @@ describe('a repeated call with the same idempotency key', () => {
     const second = await startRollout(world.context, caller, input);
     expect([second.id, second.message, second.outcome]).toEqual([first.id, first.message, 'done']);
     expect(await world.store.revision('production')).toBe(revision);
+  });
+
+  it('gets the first receipt of a rollback, too, and not the words for somebody else who asks', async () => {
+    await promoteVersion(world.context, HUMAN, { model: MODEL, version: 'v2', reason: 'better' });
+    const first = await rollBackModel(world.context, caller, { model: MODEL, reason: 'errors' });
+    expect(await rollBackModel(world.context, caller, { model: MODEL, reason: 'errors' })).toEqual(first);
+  });
+
+  it('gets the first receipt when the first call is still under way and makes the second impossible', async () => {
+    const input = { rollout: await start(), reason: 'look' };
+    let first: Receipt | undefined;
+    const context = meanwhile('before', async () => {
+      first = await abortRollout(world.context, caller, input);
+    });
+    expect(await abortRollout(context, caller, input)).toEqual(first);
+    const [entry] = await world.store.journal('production', { order: 'newest-first', limit: 1 });
+    expect([entry?.action, entry?.revision]).toEqual(['rollout.aborted', first?.revision]);
   });
 
   it('is refused for another request', async () => {

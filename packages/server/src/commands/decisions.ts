@@ -44,10 +44,11 @@ export interface DecidedRollout {
 
 /** Commits a decision against the very state that it was made on; it is never applied to another one. */
 export async function applyDecision(context: CommandContext, caller: Caller, decided: DecidedRollout): Promise<Applied> {
-  const { rollout, decision, window, atMs } = decided;
+  const { rollout, window, atMs } = decided;
+  const decision = beginningNow(decided.decision, context.clock.nowMs());
   const result = await context.store.commit({
     environment: context.environment,
-    writes: [...(await writesOf(context, decided)), ...guardsOf(decided)],
+    writes: [...(await writesOf(context, { ...decided, decision })), ...guardsOf(decided)],
     actor: caller.actor,
     atMs,
     action: actionOf(decided),
@@ -64,6 +65,13 @@ export async function applyDecision(context: CommandContext, caller: Caller, dec
     case 'conflict':
       return 'outdated';
   }
+}
+
+/** A step is held from its commit on. The look that led to it may be older: a process can stand still in between. */
+function beginningNow(decision: Decision, nowMs: number): Decision {
+  const { action, next } = decision;
+  if (next.phase !== 'stepping' || (action !== 'begin' && action !== 'advance')) return decision;
+  return { ...decision, next: { ...next, sinceMs: Math.max(next.sinceMs, nowMs) } };
 }
 
 function guardsOf({ decision, freezes }: DecidedRollout): readonly Write[] {

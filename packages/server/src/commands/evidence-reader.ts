@@ -16,21 +16,23 @@ export interface EvidenceSource {
 }
 
 /**
- * Hands every block stored since to `absorb`, in the order of storage.
- * @returns the cursor to go on from next time
+ * Hands every block stored since to `absorb`, in the order of storage, with the cursor to go on from after it. Reading may fail
+ * half-way: whoever reads on begins after the last block that they were given, so that none counts twice.
  */
 export async function readEvidence(
   context: Pick<CommandContext, 'store' | 'environment'>,
   source: EvidenceSource,
-  absorb: (stored: StoredBlock) => void,
-): Promise<number> {
+  absorb: (stored: StoredBlock, cursor: number) => void,
+): Promise<void> {
   let cursor = source.afterCursor;
   for (;;) {
     const { model, sinceMs } = source;
     const chunk = await context.store.evidence(context.environment, { model, sinceMs, afterCursor: cursor, limit: CHUNK });
-    for (const { block, seenAtMs } of chunk) absorb({ block, seenAtMs });
-    cursor = chunk.at(-1)?.cursor ?? cursor;
-    if (chunk.length < CHUNK) return cursor;
+    for (const { block, seenAtMs, cursor: read } of chunk) {
+      absorb({ block, seenAtMs }, read);
+      cursor = read;
+    }
+    if (chunk.length < CHUNK) return;
     await setImmediate();
   }
 }

@@ -139,14 +139,25 @@ export interface RollBackInput {
  * @throws AppError `rollback.no_target` when nobody is left; the alarm is stored all the same
  */
 export async function rollBackModel(context: CommandContext, caller: Caller, input: RollBackInput): Promise<Receipt> {
-  const first = await holdModel(context, input.model);
-  const failing = input.version ?? first.body.champion;
-  if (failing === undefined) throw new AppError('model.no_champion', `cannot roll "${input.model}" back: it has no champion`);
-  if (input.version === undefined) {
-    const repeated = repeatedRollback(first.body, context.clock.nowMs());
-    if (repeated !== undefined) return { ...repeated, revision: first.revision };
-  }
-  const receipt = await runCommand(context, caller, (atMs) => planRollBack(context, caller, { ...input, failing, atMs }));
+  let failing = input.version;
+  const receipt = await runCommand(context, caller, async (atMs) => {
+    if (failing === undefined) {
+      const { body } = await holdModel(context, input.model);
+      const repeated = repeatedRollback(body, atMs);
+      if (repeated !== undefined) return { nothing: repeated };
+      failing = body.champion;
+    }
+    if (failing === undefined) throw new AppError('model.no_champion', `cannot roll "${input.model}" back: it has no champion`);
+    return planRollBack(context, caller, { ...input, failing, atMs });
+  });
+  return refuseWithoutTarget(receipt);
+}
+
+/**
+ * A rollback that found nobody to go back to has stored the alarm and is told as a failure.
+ * @throws AppError `rollback.no_target`
+ */
+export function refuseWithoutTarget(receipt: Receipt): Receipt {
   if (receipt.message.startsWith(NO_TARGET)) throw new AppError('rollback.no_target', receipt.message);
   return receipt;
 }
@@ -201,7 +212,8 @@ export async function unkillModel(
 
 const NO_TARGET = 'no target: ';
 
-async function planRollBack(
+/** How a failing version is sent back, as long as it is champion; part of every command that does so. */
+export async function planRollBack(
   context: CommandContext,
   caller: Caller,
   input: RollBackInput & { readonly failing: string; readonly atMs: number },

@@ -9,7 +9,7 @@ import { type Act, end, isLive, pause, resume, type Rollout, type RolloutState }
 import type { Write } from '../storage/store.ts';
 import { type Caller, type CommandContext, type Plan, runCommand } from './command.ts';
 import { passFreezes } from './freezes.ts';
-import { rollBackModel } from './models.ts';
+import { planRollBack, refuseWithoutTarget } from './models.ts';
 import { create, type Held, holdModel, holdRollout, holdVersions, listBodies, replace } from './queries.ts';
 import type { Receipt } from './receipt.ts';
 import { openingOf, type RehearseChecks } from './rollout-opening.ts';
@@ -116,12 +116,12 @@ export async function abortRollout(context: CommandContext, caller: Caller, inpu
  * when the engine was faster, it changes nothing.
  */
 export async function rollBackRollout(context: CommandContext, caller: Caller, input: OnRollout): Promise<Receipt> {
-  const { body } = await holdRollout(context, input.rollout);
-  if (body.state.phase === 'promoted') {
-    return rollBackModel(context, caller, { model: body.model, version: body.challenger, reason: input.reason });
-  }
-  return runCommand(context, caller, async (atMs) => {
+  const receipt = await runCommand(context, caller, async (atMs) => {
     const rollout = await holdRollout(context, input.rollout);
+    if (rollout.body.state.phase === 'promoted') {
+      const { model, challenger: failing } = rollout.body;
+      return planRollBack(context, caller, { model, failing, reason: input.reason, atMs });
+    }
     if (!isLive(rollout.body.state)) {
       const message = `rollout "${input.rollout}" is ${rollout.body.state.phase} already; nobody is on ${rollout.body.challenger}`;
       return { nothing: { outcome: 'already-done', message, id: input.rollout } };
@@ -134,6 +134,8 @@ export async function rollBackRollout(context: CommandContext, caller: Caller, i
       receipt: { outcome: 'done', message, id: input.rollout },
     };
   });
+  // Of a promoted one the model's rollback tells; the caller asked about the rollout.
+  return { ...refuseWithoutTarget(receipt), id: input.rollout };
 }
 
 /** What to change for a second try; the rest is as in the first. */
@@ -197,9 +199,11 @@ async function changeState(
   caller: Caller,
   input: OnRollout & { readonly action: string; readonly change: (rollout: Rollout, act: Act) => RolloutState },
 ): Promise<Receipt> {
-  return runCommand(context, caller, async (atMs) => {
+  return runCommand(context, caller, async () => {
     const rollout = await holdRollout(context, input.rollout);
-    const state = input.change(rollout.body, { atMs, by: caller.actor, reason: input.reason });
+    // Read last: time that passed before does not count as held.
+    const act = { atMs: context.clock.nowMs(), by: caller.actor, reason: input.reason };
+    const state = input.change(rollout.body, act);
     const writes = [replace('rollout', rollout, { ...rollout.body, state })];
     const message = `rollout "${input.rollout}" is ${state.phase}`;
     return {

@@ -56,8 +56,9 @@ export function openChampionWatch(context: CommandContext): ChampionWatch {
       // Taken before reading: what is stored meanwhile may be missed, and must not belong to a time that was judged.
       const atMs = context.clock.nowMs();
       const sinceMs = Math.max(entry.state.fromMs, atMs - LOOK_BACK_MS);
-      entry.cursor = await readEvidence(context, { model: model.name, sinceMs, afterCursor: entry.cursor }, (stored) => {
+      await readEvidence(context, { model: model.name, sinceMs, afterCursor: entry.cursor }, (stored, cursor) => {
         entry.state = absorbWatch(model, entry.state, stored);
+        entry.cursor = cursor;
       });
       entry.state = settleWatch(model, version, { state: entry.state, atMs });
     };

@@ -1,13 +1,16 @@
+import { AppError } from '@understudy/core/errors';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { withBake } from '@understudy/core/bake';
 import { compileSnapshot } from '@understudy/core/snapshot';
 import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
 import { BUILT_IN_PLANS, type Plan } from '@understudy/core/plan';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { CommandContext } from '../commands/command.ts';
 import { updateModel, rollBackModel } from '../commands/models.ts';
 import { getModel, getRollout, getVersions, loadEnvironment } from '../commands/queries.ts';
 import { pauseRollout, promoteRollout, resumeRollout, startRollout } from '../commands/rollouts.ts';
 import { HUMAN, openTestWorld, type TestWorld, type Traffic } from '../commands/test-world.ts';
+import type { Store } from '../storage/store.ts';
 import { type Engine, type EngineLog, openEngine } from './rollout-engine.ts';
 
 const MODEL = 'fraud';
@@ -79,6 +82,68 @@ describe('the staircase', () => {
     expect((await getModel(world.context, MODEL)).champion).toBe('v2');
     const decisions = await world.store.decisions('production', id, 10);
     expect(decisions.map((stored) => stored.decision.action)).toEqual(['promote', 'advance', 'hold', 'begin']);
+  });
+
+  it('holds a step from when it began, not from the look that led to it', async () => {
+    const { id } = await startRollout(world.context, HUMAN, { model: MODEL, challenger: 'v2', plan: PLAN, reason: 'try' });
+    await world.report(['v1', 'v2'], []);
+    const slow: CommandContext = {
+      ...world.context,
+      store: {
+        ...world.store,
+        gateways(environment) {
+          world.wait(5000);
+          return world.store.gateways(environment);
+        },
+      },
+    };
+    await openEngine(slow, QUIET).tick();
+    const { state } = await getRollout(world.context, id);
+    expect(state).toEqual({ phase: 'stepping', step: 0, sinceMs: world.context.clock.nowMs() });
+    expect((await world.store.decisions('production', id, 1))[0]?.decision.next).toEqual(state);
+  });
+
+  it('counts evidence once although reading it failed half-way', async () => {
+    const id = await start();
+    const block: Traffic = { version: 'v2', arm: 'challenger', requests: 1, rollout: id, step: 0 };
+    await world.report(
+      ['v1', 'v2'],
+      Array.from({ length: 400 }, () => block),
+    );
+    world.wait(INTERVAL_MS + GRACE_MS);
+    let reads = 0;
+    const store: Store = {
+      ...world.store,
+      async evidence(environment, query) {
+        reads += 1;
+        if (reads === 2) throw new AppError('store.busy', 'cannot read evidence: the store is restarting');
+        return world.store.evidence(environment, query);
+      },
+    };
+    const restarted = openEngine({ ...world.context, store }, QUIET);
+    const rollout = await getRollout(world.context, id);
+    await expect(restarted.lookAt(rollout)).rejects.toMatchObject({ code: 'store.busy' });
+    expect((await restarted.lookAt(rollout)).arms).toMatchObject([{ arm: 'challenger', requests: 400 }]);
+  });
+
+  it('does not count as held what it took to resume', async () => {
+    const id = await start();
+    await pauseRollout(world.context, HUMAN, { rollout: id, reason: 'lunch' });
+    const { state: paused } = await getRollout(world.context, id);
+    const slow: CommandContext = {
+      ...world.context,
+      store: {
+        ...world.store,
+        read(environment, kind, document) {
+          if (kind === 'rollout') world.wait(5000);
+          return world.store.read(environment, kind, document);
+        },
+      },
+    };
+    await resumeRollout(slow, HUMAN, { rollout: id, reason: 'back' });
+    const heldMs = 'heldMs' in paused ? paused.heldMs : Number.NaN;
+    const { state } = await getRollout(world.context, id);
+    expect(state).toEqual({ phase: 'stepping', step: 0, sinceMs: world.context.clock.nowMs() - heldMs });
   });
 
   describe('with a bake', () => {

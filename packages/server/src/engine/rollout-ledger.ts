@@ -37,10 +37,11 @@ export function openStoredLedger(context: CommandContext, opened: Rollout): Stor
   async function readOn(): Promise<void> {
     // Taken before reading: what is stored meanwhile may be missed, and must not belong to a time that was judged.
     const atMs = context.clock.nowMs();
-    cursor = await readEvidence(context, { ...source, afterCursor: cursor }, (stored) => {
+    await readEvidence(context, { ...source, afterCursor: cursor }, (stored, read) => {
       // Days of evidence may have to be read after a restart: what is closed is taken in on the way.
       ledger.settle(Math.min(stored.seenAtMs, atMs));
       ledger.add(stored);
+      cursor = read;
     });
     readUntilMs = atMs;
   }

@@ -9,7 +9,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { getRollout } from '../commands/queries.ts';
 import { pauseRollout, resumeRollout, startRollout } from '../commands/rollouts.ts';
 import { HUMAN, openTestWorld, type TestWorld, type Traffic } from '../commands/test-world.ts';
-import type { StoredEvidence } from '../storage/store.ts';
+import type { Store, StoredEvidence } from '../storage/store.ts';
 import { type Engine, type EngineLog, openEngine } from './rollout-engine.ts';
 
 const MODEL = 'fraud';
@@ -159,6 +159,31 @@ describe.each([{ plan: STANDARD }, { plan: WINDOWS }])('a replay with the policy
 });
 
 describe('another plan', () => {
+  it('takes a hold as made on the state it carries, although another control plane has moved on before it was stored', async () => {
+    const id = await start(WINDOWS);
+    const fast = engine;
+    const store: Store = {
+      ...world.store,
+      async commit(commit) {
+        const isOvertaken = commit.action === 'rollout.held' && commit.decision?.decision.verdict === 'healthy';
+        if (isOvertaken) {
+          world.wait(30_000);
+          await fast.tick();
+        }
+        return world.store.commit(commit);
+      },
+    };
+    engine = openEngine({ ...world.context, store }, QUIET);
+    await serve(id, 5);
+    const decisions = await world.store.decisions('production', id, 100);
+    const advance = decisions.findLast(({ decision }) => decision.action === 'advance');
+    const late = decisions.filter(({ decision, revision }) => {
+      return decision.action === 'hold' && stepOf(decision.next) === 0 && revision > (advance?.revision ?? Infinity);
+    });
+    expect(late).toHaveLength(1);
+    expect((await replay(id)).isFaithful).toBe(true);
+  });
+
   it('is not told apart from itself', async () => {
     const id = await eventful(STANDARD);
     expect(await replay(id, STANDARD)).not.toHaveProperty('divergence');

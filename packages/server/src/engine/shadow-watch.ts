@@ -47,7 +47,10 @@ export function openShadowWatch(context: CommandContext): ShadowWatch {
         // Taken before reading: what is stored meanwhile may be missed, and must not belong to a time that was judged.
         const atMs = context.clock.nowMs();
         const source = { model: model.name, sinceMs: shadow.sinceMs - LOOK_BACK_MS, afterCursor: entry.cursor };
-        entry.cursor = await readEvidence(context, source, (stored) => entry.ledger.add(stored));
+        await readEvidence(context, source, (stored, cursor) => {
+          entry.ledger.add(stored);
+          entry.cursor = cursor;
+        });
         return atMs;
       };
       entry.reading = entry.reading.then(readOn, readOn);
