@@ -2,12 +2,13 @@
 import { EMPTY_TALLY, type EvidenceBlock, type Tally } from '@understudy/core/evidence';
 import { bucketOfLatency, type Histogram } from '@understudy/core/histogram';
 
-/** Both arms of a rollout at 10 %, 100 requests. @param seed makes blocks differ, the same each time */
+/** Both arms of a rollout at 10 %, 40 to 160 requests as the model is used. @param seed makes blocks differ, the same each time */
 export function secondOf(model: string, startMs: number, seed: number): readonly EvidenceBlock[] {
   const base = { model, rollout: `${model}-1`, step: 0, startMs };
+  const use = 4 + (Number(/\d+$/.exec(model)?.[0] ?? 0) % 13);
   return [
-    { ...base, version: 'v1', arm: 'champion', tally: tallyOf(90, seed) },
-    { ...base, version: 'v2', arm: 'challenger', tally: tallyOf(10, seed + 7) },
+    { ...base, version: 'v1', arm: 'champion', tally: tallyOf(9 * use, seed) },
+    { ...base, version: 'v2', arm: 'challenger', tally: tallyOf(use, seed + 7) },
   ];
 }
 

@@ -61,16 +61,19 @@ export function flagsOfRollout(model: Model, rollout?: Rollout): RolloutFlags {
   return { flags: [versions, derived], losses };
 }
 
-/** The flags that follow the models of an environment, each by its newest rollout. */
-export function flagsOfModels(models: readonly Model[], rollouts: readonly Rollout[]): readonly FollowingFlag[] {
+/** The newest rollout of each model, by the model's name. */
+export function newestRollouts(rollouts: readonly Rollout[]): ReadonlyMap<string, Rollout> {
   const newest = new Map<string, Rollout>();
   for (const rollout of rollouts) {
     if (rollout.startedAtMs > (newest.get(rollout.model)?.startedAtMs ?? -Infinity)) newest.set(rollout.model, rollout);
   }
-  return models.flatMap((model) => {
-    const { flags, losses } = flagsOfRollout(model, newest.get(model.name));
-    return flags.map((flag) => ({ flag, model: model.name, losses: losses.filter(({ about }) => about === flag.key) }));
-  });
+  return newest;
+}
+
+/** The flags that follow a model. @param newest its newest rollout; undefined when it never had one */
+export function flagsOfModel(model: Model, newest: Rollout | undefined): readonly FollowingFlag[] {
+  const { flags, losses } = flagsOfRollout(model, newest);
+  return flags.map((flag) => ({ flag, model: model.name, losses: losses.filter(({ about }) => about === flag.key) }));
 }
 
 /** A decision that somebody took by flag. */

@@ -3,7 +3,13 @@ import { AppError } from '@understudy/core/errors';
 import { compileFlags, type DocumentProblem, type FlagDocuments } from '@understudy/core/flags/evaluator';
 import type { Flag } from '@understudy/core/flags/flag';
 import { prerequisitesOfFlag, referenceProblems, segmentsOfFlag, segmentsOfSegment } from '@understudy/core/flags/references';
-import { challengerFlagKey, flagsOfModels, type FollowingFlag, versionFlagKey } from '@understudy/core/flags/rollout-flags';
+import {
+  challengerFlagKey,
+  flagsOfModel,
+  type FollowingFlag,
+  newestRollouts,
+  versionFlagKey,
+} from '@understudy/core/flags/rollout-flags';
 import type { Segment } from '@understudy/core/flags/segment';
 import type { Model } from '@understudy/core/model';
 import { type Rollout, shadowStepOf } from '@understudy/core/rollout';
@@ -45,11 +51,29 @@ export async function loadFlagLibrary(context: QueryContext): Promise<FlagLibrar
 /** In a step of shadow nobody gets the challenger, by flag as little as by gateway: rules choose whose requests are copied. */
 function followingFlags(models: readonly Model[], rollouts: readonly Rollout[]): readonly FollowingFlag[] {
   const rehearsed = new Set(rollouts.filter((rollout) => shadowStepOf(rollout) !== undefined).map(({ id }) => id));
-  const served = models.map((model) => {
-    if (model.liveRollout === undefined || !rehearsed.has(model.liveRollout)) return model;
-    return { ...model, routing: { ...model.routing, rules: [] } };
+  const newest = newestRollouts(rollouts);
+  return models.flatMap((model) => {
+    const isRehearsed = model.liveRollout !== undefined && rehearsed.has(model.liveRollout);
+    return followingOf(model, newest.get(model.name), isRehearsed);
   });
-  return flagsOfModels(served, rollouts);
+}
+
+/** What followed a model by a rollout, as long as somebody holds both: most of them are as they were at the last change. */
+const known = new WeakMap<Model, Followed>();
+
+interface Followed {
+  readonly newest: Rollout | undefined;
+  readonly isRehearsed: boolean;
+  readonly following: readonly FollowingFlag[];
+}
+
+function followingOf(model: Model, newest: Rollout | undefined, isRehearsed: boolean): readonly FollowingFlag[] {
+  const before = known.get(model);
+  if (before !== undefined && before.newest === newest && before.isRehearsed === isRehearsed) return before.following;
+  const served = isRehearsed ? { ...model, routing: { ...model.routing, rules: [] } } : model;
+  const following = flagsOfModel(served, newest);
+  known.set(model, { newest, isRehearsed, following });
+  return following;
 }
 
 /**

@@ -47,7 +47,7 @@ const MAX_READS = 20;
 export async function openFlagFeed(options: FlagFeedOptions): Promise<FlagFeed> {
   const { store, environment, log } = options;
   const news = openNews(log);
-  let loaded: { readonly revision: number; readonly tokens: readonly Token[]; readonly text: string } | undefined;
+  let loaded: { readonly revision: number; readonly tokens: readonly Token[]; readonly documents: FlagDocuments } | undefined;
   let current: CompiledFlags | undefined;
   let working: Promise<boolean> = Promise.resolve(false);
   const alarm = openBoundaryAlarm(options, () => {
@@ -58,9 +58,8 @@ export async function openFlagFeed(options: FlagFeedOptions): Promise<FlagFeed> 
     // Several commits in a row are one compilation: those that follow find nothing newer.
     if (loaded !== undefined && (await store.revision(environment)) === loaded.revision) return true;
     const { revision, documents, tokens } = await readFlags(options);
-    const text = JSON.stringify(documents);
-    const isChanged = text !== loaded?.text;
-    loaded = { revision, tokens, text };
+    const isChanged = loaded === undefined || !isSameText(documents, loaded.documents);
+    loaded = { revision, tokens, documents };
     if (!isChanged) return true;
     const evaluator = compileFlags(documents, options);
     for (const problem of evaluator.problems) log.warn(problem, 'flags.problem');
@@ -121,6 +120,14 @@ function openNews(log: FeedLog): News {
     },
     close: () => listeners.clear(),
   };
+}
+
+/** Whether two are written alike; most documents are the objects they were. */
+function isSameText(left: FlagDocuments, right: FlagDocuments): boolean {
+  const areSame = (ones: readonly object[], others: readonly object[]): boolean =>
+    ones.length === others.length &&
+    ones.every((one, index) => one === others[index] || JSON.stringify(one) === JSON.stringify(others[index]));
+  return areSame(left.flags, right.flags) && areSame(left.segments, right.segments);
 }
 
 /** What is stored, at one revision. */
