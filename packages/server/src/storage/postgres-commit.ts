@@ -21,10 +21,10 @@ interface Attempt {
   readonly commit: Commit;
   readonly deadline: Deadline;
   /**
-   * The revision of a try whose answer was lost. As long as the head is older, that try may still succeed: then it is
-   * the same change on the same head as the next try, and only one of the two can win.
+   * The revision of a try whose answer was lost, and what was heard instead. As long as the head is older, that try may
+   * still succeed: then it is the same change on the same head as the next try, and only one of the two can win.
    */
-  lost: number | undefined;
+  lost: { readonly revision: number; readonly heard: string } | undefined;
 }
 
 /** What the database holds about a commit, seen at one moment. */
@@ -52,9 +52,9 @@ export function openPostgresCommit(
   /** Undefined when somebody else was faster. */
   async function tryOnce(attempt: Attempt): Promise<CommitResult | undefined> {
     const { commit, deadline, id } = attempt;
-    const seen = seenIn(await connection.run(look(commit, { attempt: id, revision: attempt.lost ?? 0 }), deadline));
-    if (attempt.lost !== undefined && seen.head >= attempt.lost) {
-      if (seen.isOurs) return { outcome: 'committed', revision: attempt.lost };
+    const seen = seenIn(await connection.run(look(commit, { attempt: id, revision: attempt.lost?.revision ?? 0 }), deadline));
+    if (attempt.lost !== undefined && seen.head >= attempt.lost.revision) {
+      if (seen.isOurs) return { outcome: 'committed', revision: attempt.lost.revision };
       attempt.lost = undefined;
     }
     const refusal = refusalOf(commit, seen, planted.noCompareAndSet !== true);
@@ -65,7 +65,9 @@ export function openPostgresCommit(
       const rows = await connection.run(write(written), deadline);
       return rows.length > 0 ? { outcome: 'committed', revision: entry.revision } : undefined;
     } catch (error) {
-      if (troubleOf(error) === 'lost' && planted.repeatBlindly !== true) attempt.lost = entry.revision;
+      if (troubleOf(error) === 'lost' && planted.repeatBlindly !== true) {
+        attempt.lost = { revision: entry.revision, heard: error instanceof Error ? error.message : String(error) };
+      }
       throw error;
     }
   }
@@ -99,10 +101,9 @@ function givenUp({ commit, lost }: Attempt, error: unknown): unknown {
     return new AppError('store.busy', `cannot ${what}: ${error.message}; nothing was changed, ask again`, { cause: error });
   }
   if (lost === undefined) return failureOf(what, error);
-  const said = error instanceof Error ? error.message : String(error);
   return new AppError(
     'store.busy',
-    `cannot say what came of ${what}: the connection was lost before the answer (${said}); ask again with the same idempotency key, or look whether it was made`,
+    `cannot say what came of ${what}: the connection was lost before the answer (${lost.heard}); ask again with the same idempotency key, or look whether it was made`,
     { cause: error },
   );
 }

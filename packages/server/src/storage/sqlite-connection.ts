@@ -8,6 +8,7 @@ import { liveHolder, namedHolder, removeHolder, writeHolder } from './holder-fil
 import { failureOf, isBusy } from './sqlite-failure.ts';
 import { migrate } from './sqlite-schema.ts';
 import { openWriter, type Writer, type WriterOptions } from './sqlite-writer.ts';
+import { RESTORE_HINT } from './restore-hint.ts';
 
 /** How a SQLite file is opened. */
 export interface ConnectionOptions extends WriterOptions {
@@ -126,6 +127,6 @@ function refuseDamaged(database: Database, file: string): void {
   if (found === 'ok') return;
   throw new AppError(
     'store.corrupt',
-    `cannot open the database "${file}": it is damaged (${String(found)}); move it away with its "-wal" file and restore the newest backup`,
+    `cannot open the database "${file}": it is damaged (${String(found)}); move it away with its "-wal" file and ${RESTORE_HINT}`,
   );
 }
