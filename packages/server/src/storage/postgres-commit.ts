@@ -1,13 +1,15 @@
 /**
  * The one commit rule on PostgreSQL. One statement reads what a commit is about; one writes all of it, if the head of the
- * environment is still the one that was read. No lock outlives a statement, so a process that hangs holds nobody up.
+ * environment is still the one that was read. Where several processes commit at once, those who came too late wait in line
+ * for the head and then have it for both statements: otherwise whoever is fastest wins again and again. The server ends
+ * that when the process hangs, so it holds nobody up for longer than half a second.
  */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { AppError } from '@understudy/core/errors';
 import { GENESIS_HASH, hashOfEntry } from './journal-hash.ts';
-import { lookStatement, type PostgresPlantedBugs, type Written, writeStatement } from './postgres-commit-sql.ts';
-import { type Deadline, pause, type PostgresConnection, type Rows } from './postgres-connection.ts';
+import { LOCK_WAIT_MS, lookStatement, type PostgresPlantedBugs, type Written, writeStatement } from './postgres-commit-sql.ts';
+import { type Deadline, pause, type PostgresConnection, type Rows, type Transaction } from './postgres-connection.ts';
 import { failureOf, troubleOf } from './postgres-failure.ts';
 import { documentOfRow, idempotencyOfRow } from './rows.ts';
 import type { Commit, CommitResult, IdempotencyRecord, JournalEntry, StoredDocument } from './store.ts';
@@ -38,8 +40,11 @@ interface Seen {
   readonly documents: ReadonlyMap<string, StoredDocument>;
 }
 
-// A head that moved was moved by a commit that is done: there is no reason to wait long.
-const LONGEST_YIELD_MS = 2;
+// Where somebody else was faster a moment ago, somebody else will be again.
+const IN_LINE_FOR_MS = 1000;
+// Some hundred times what both statements take.
+const HANGS_MS = 500;
+const BEGIN = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${HANGS_MS}; SET LOCAL lock_timeout = ${LOCK_WAIT_MS}`;
 
 /** @param instance names this process in notifications, so that it does not listen to itself */
 export function openPostgresCommit(
@@ -48,11 +53,17 @@ export function openPostgresCommit(
 ): ApplyCommit {
   const look = lookStatement(connection.address.schema);
   const write = writeStatement(connection.address.schema, { instance, planted });
+  const lock = `SELECT FROM "${connection.address.schema}".heads WHERE environment = $1 FOR UPDATE`;
+  /** By environment, until when it is better to wait in line from the start. */
+  const crowded = new Map<string, number>();
 
   /** Undefined when somebody else was faster. */
-  async function tryOnce(attempt: Attempt): Promise<CommitResult | undefined> {
-    const { commit, deadline, id } = attempt;
-    const seen = seenIn(await connection.run(look(commit, { attempt: id, revision: attempt.lost?.revision ?? 0 }), deadline));
+  async function tryOnce(
+    attempt: Attempt,
+    { query, commit: settle }: Pick<Transaction, 'query' | 'commit'>,
+  ): Promise<CommitResult | undefined> {
+    const { commit, id } = attempt;
+    const seen = seenIn(await query(look(commit, { attempt: id, revision: attempt.lost?.revision ?? 0 })));
     if (attempt.lost !== undefined && seen.head >= attempt.lost.revision) {
       if (seen.isOurs) return { outcome: 'committed', revision: attempt.lost.revision };
       attempt.lost = undefined;
@@ -62,7 +73,8 @@ export function openPostgresCommit(
     const entry = entryOf(commit, seen);
     try {
       const written: Written = { commit, entry, attempt: id };
-      const rows = await connection.run(write(written), deadline);
+      const rows = await query(write(written));
+      await settle();
       return rows.length > 0 ? { outcome: 'committed', revision: entry.revision } : undefined;
     } catch (error) {
       if (troubleOf(error) === 'lost' && planted.repeatBlindly !== true) {
@@ -72,13 +84,33 @@ export function openPostgresCommit(
     }
   }
 
+  /** Each statement by itself: no lock outlives it. */
+  function tryAtOnce(attempt: Attempt): Promise<CommitResult | undefined> {
+    return tryOnce(attempt, { query: (statement) => connection.run(statement, attempt.deadline), commit: async () => undefined });
+  }
+
+  async function tryInLine(attempt: Attempt): Promise<CommitResult | undefined> {
+    const transaction = await connection.begin(BEGIN, attempt.deadline);
+    try {
+      await transaction.query({ text: lock, values: [attempt.commit.environment] });
+      const result = await tryOnce(attempt, transaction);
+      // Nothing was written when it is not over yet.
+      await transaction.commit();
+      return result;
+    } finally {
+      transaction.rollback();
+    }
+  }
+
   return async (commit, deadline) => {
     const attempt: Attempt = { id: randomUUID(), commit, deadline, lost: undefined };
     for (let tries = 0; ; tries += 1) {
+      const isCrowded = performance.now() < (crowded.get(commit.environment) ?? 0);
       try {
-        const result = await tryOnce(attempt);
+        const result = await (isCrowded ? tryInLine(attempt) : tryAtOnce(attempt));
         if (result !== undefined) return result;
-        if (!(await pause(tries, deadline, LONGEST_YIELD_MS))) throw givenUp(attempt, new HeadMoved());
+        crowded.set(commit.environment, performance.now() + IN_LINE_FOR_MS);
+        if (deadline.leftMs() <= 0) throw givenUp(attempt, new HeadMoved());
       } catch (error) {
         const isHopeless = error instanceof AppError || troubleOf(error) === 'final';
         if (isHopeless || !(await pause(tries, deadline))) throw givenUp(attempt, error);

@@ -13,6 +13,8 @@ import type { Commit, Store } from './store.ts';
 const FACTOR = Number(process.env['UNDERSTUDY_CRASH_FACTOR'] ?? 1);
 const SEED = Number(process.env['UNDERSTUDY_CRASH_SEED'] ?? 1);
 const TIMEOUT_MS = 120_000 * Math.max(1, FACTOR);
+// Three processes are killed in each.
+const ROUNDS = Math.round(20 * FACTOR);
 const WRITE = '.heads AS h (environment';
 
 const keyed = (writer: string, operation: number, revision: number): Commit => ({
@@ -165,7 +167,7 @@ describe.skipIf(isSkipped)('PostgreSQL in trouble', () => {
       const random = seededRandom(SEED);
       const next = [0, 0, 0];
       let acknowledged = 0;
-      for (let round = 0; round < Math.round(5 * FACTOR); round += 1) {
+      for (let round = 0; round < ROUNDS; round += 1) {
         const runs = next.map((first, place) => runPostgresChild({ address, writer: `w${place}`, first }, 20 + random() * 60));
         for (const [place, { acked, errors }] of (await Promise.all(runs)).entries()) {
           expect(errors).toBe('');
@@ -179,6 +181,36 @@ describe.skipIf(isSkipped)('PostgreSQL in trouble', () => {
       }
       expect(acknowledged).toBeGreaterThan(0);
       await store.close();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'is not held up by a process that is gone while it had the head, and that one goes on when it is back',
+    async () => {
+      const address = server.newAddress();
+      const far = await open(server.through(address, proxy.port));
+      const near = await open(address);
+      const gone = proxy.cutAt('FOR UPDATE', 'meanwhile').then(() => {
+        proxy.silence(true);
+        return true;
+      });
+      let [isGone, count] = [false, 0];
+      void gone.then((now) => (isGone = now));
+      const far1 = (async () => {
+        for (; !isGone; count += 1) await insist(far, 'far', count);
+      })();
+      // Both commit as fast as they can until the far one waits in line.
+      let own = 0;
+      for (; !isGone; own += 1) await insist(near, 'near', own);
+      const held = await near.commit(keyed('last', 0, 0));
+      expect(held).toMatchObject({ outcome: 'committed' });
+      proxy.silence(false);
+      await far1;
+      expect(await operationsIn(near, 'far')).toEqual(upTo(count));
+      expect(await operationsIn(near, 'near')).toEqual(upTo(own));
+      await far.close();
+      await near.close();
     },
     TIMEOUT_MS,
   );
