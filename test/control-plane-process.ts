@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { CHILD_ENVIRONMENT } from '../packages/server/src/storage/crash/child-environment.ts';
+import { CHILD_ENVIRONMENT } from '../packages/server/src/storage/crash/child-environment.contract.ts';
 
 export interface ControlPlane {
   readonly url: string;

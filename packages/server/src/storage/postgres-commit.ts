@@ -8,8 +8,8 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { AppError } from '@understudy/core/errors';
 import { GENESIS_HASH, hashOfEntry } from './journal-hash.ts';
-import { LOCK_WAIT_MS, lookStatement, type PostgresPlantedBugs, type Written, writeStatement } from './postgres-commit-sql.ts';
-import { type Deadline, pause, type PostgresConnection, type Rows, type Transaction } from './postgres-connection.ts';
+import { LOCK_WAIT_MS, lookStatement, type PostgresPlantedBugs, writeStatement } from './postgres-commit-sql.ts';
+import { type Deadline, pause, type PostgresConnection, type Query, type Rows, type Transaction } from './postgres-connection.ts';
 import { failureOf, troubleOf } from './postgres-failure.ts';
 import { documentOfRow, idempotencyOfRow } from './rows.ts';
 import type { Commit, CommitResult, IdempotencyRecord, JournalEntry, StoredDocument } from './store.ts';
@@ -49,65 +49,18 @@ const BEGIN = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transacti
 /** @param instance names this process in notifications, so that it does not listen to itself */
 export function openPostgresCommit(
   connection: PostgresConnection,
-  { instance, planted = {} }: { readonly instance: string; readonly planted?: PostgresPlantedBugs },
+  options: { readonly instance: string; readonly planted?: PostgresPlantedBugs },
 ): ApplyCommit {
-  const look = lookStatement(connection.address.schema);
-  const write = writeStatement(connection.address.schema, { instance, planted });
-  const lock = `SELECT FROM "${connection.address.schema}".heads WHERE environment = $1 FOR UPDATE`;
+  const { atOnce, inLine } = openTries(connection, options);
   /** By environment, until when it is better to wait in line from the start. */
   const crowded = new Map<string, number>();
-
-  /** Undefined when somebody else was faster. */
-  async function tryOnce(
-    attempt: Attempt,
-    { query, commit: settle }: Pick<Transaction, 'query' | 'commit'>,
-  ): Promise<CommitResult | undefined> {
-    const { commit, id } = attempt;
-    const seen = seenIn(await query(look(commit, { attempt: id, revision: attempt.lost?.revision ?? 0 })));
-    if (attempt.lost !== undefined && seen.head >= attempt.lost.revision) {
-      if (seen.isOurs) return { outcome: 'committed', revision: attempt.lost.revision };
-      attempt.lost = undefined;
-    }
-    const refusal = refusalOf(commit, seen, planted.noCompareAndSet !== true);
-    if (refusal !== undefined) return refusal;
-    const entry = entryOf(commit, seen);
-    try {
-      const written: Written = { commit, entry, attempt: id };
-      const rows = await query(write(written));
-      await settle();
-      return rows.length > 0 ? { outcome: 'committed', revision: entry.revision } : undefined;
-    } catch (error) {
-      if (troubleOf(error) === 'lost' && planted.repeatBlindly !== true) {
-        attempt.lost = { revision: entry.revision, heard: error instanceof Error ? error.message : String(error) };
-      }
-      throw error;
-    }
-  }
-
-  /** Each statement by itself: no lock outlives it. */
-  function tryAtOnce(attempt: Attempt): Promise<CommitResult | undefined> {
-    return tryOnce(attempt, { query: (statement) => connection.run(statement, attempt.deadline), commit: async () => undefined });
-  }
-
-  async function tryInLine(attempt: Attempt): Promise<CommitResult | undefined> {
-    const transaction = await connection.begin(BEGIN, attempt.deadline);
-    try {
-      await transaction.query({ text: lock, values: [attempt.commit.environment] });
-      const result = await tryOnce(attempt, transaction);
-      // Nothing was written when it is not over yet.
-      await transaction.commit();
-      return result;
-    } finally {
-      transaction.rollback();
-    }
-  }
 
   return async (commit, deadline) => {
     const attempt: Attempt = { id: randomUUID(), commit, deadline, lost: undefined };
     for (let tries = 0; ; tries += 1) {
       const isCrowded = performance.now() < (crowded.get(commit.environment) ?? 0);
       try {
-        const result = await (isCrowded ? tryInLine(attempt) : tryAtOnce(attempt));
+        const result = await (isCrowded ? inLine(attempt) : atOnce(attempt));
         if (result !== undefined) return result;
         crowded.set(commit.environment, performance.now() + IN_LINE_FOR_MS);
         if (deadline.leftMs() <= 0) throw givenUp(attempt, new HeadMoved());
@@ -116,6 +69,61 @@ export function openPostgresCommit(
         if (isHopeless || !(await pause(tries, deadline))) throw givenUp(attempt, error);
       }
     }
+  };
+}
+
+/** One try at a commit; undefined when somebody else was faster. */
+type Try = (attempt: Attempt) => Promise<CommitResult | undefined>;
+
+function openTries(
+  connection: PostgresConnection,
+  { instance, planted = {} }: { readonly instance: string; readonly planted?: PostgresPlantedBugs },
+): { readonly atOnce: Try; readonly inLine: Try } {
+  const { schema } = connection.address;
+  const look = lookStatement(schema);
+  const write = writeStatement(schema, { instance, planted });
+  const lock = `SELECT FROM "${schema}".heads WHERE environment = $1 FOR UPDATE`;
+
+  async function tryOn(attempt: Attempt, { query, commit: settle }: Pick<Transaction, 'query' | 'commit'>) {
+    const { commit, id } = attempt;
+    const seen = seenIn(await query(look(commit, { attempt: id, revision: attempt.lost?.revision ?? 0 })));
+    if (attempt.lost !== undefined && seen.head >= attempt.lost.revision) {
+      if (seen.isOurs) return { outcome: 'committed', revision: attempt.lost.revision } as const;
+      attempt.lost = undefined;
+    }
+    const refusal = refusalOf(commit, seen, planted.noCompareAndSet !== true);
+    if (refusal !== undefined) return refusal;
+    const entry = entryOf(commit, seen);
+    try {
+      const rows = await query(write({ commit, entry, attempt: id }));
+      await settle();
+      return rows.length > 0 ? ({ outcome: 'committed', revision: entry.revision } as const) : undefined;
+    } catch (error) {
+      if (troubleOf(error) === 'lost' && planted.repeatBlindly !== true) {
+        attempt.lost = { revision: entry.revision, heard: error instanceof Error ? error.message : String(error) };
+      }
+      throw error;
+    }
+  }
+
+  return {
+    // Each statement by itself: no lock outlives it.
+    atOnce: (attempt) => {
+      const query: Query = (statement) => connection.run(statement, attempt.deadline);
+      return tryOn(attempt, { query, commit: async () => undefined });
+    },
+    inLine: async (attempt) => {
+      const transaction = await connection.begin(BEGIN, attempt.deadline);
+      try {
+        await transaction.query({ text: lock, values: [attempt.commit.environment] });
+        const result = await tryOn(attempt, transaction);
+        // Nothing was written when it is not over yet.
+        await transaction.commit();
+        return result;
+      } finally {
+        transaction.rollback();
+      }
+    },
   };
 }
 

@@ -19,17 +19,18 @@ export interface SmallDisk {
   readonly close: () => Promise<void>;
 }
 
+const UNSHARE = 'unshare';
 const NEW_SPACES = ['--user', '--map-root-user', '--mount'];
 
 /** Some systems forbid mounting to everybody but root, and some containers to root as well. */
 export function canMount(): boolean {
-  return spawnSync('unshare', [...NEW_SPACES, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
+  return spawnSync(UNSHARE, [...NEW_SPACES, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
 }
 
 /** Mounts an empty disk on a directory that exists. Ends with the process that started it, however that ends. */
 export async function openSmallDisk(directory: string, megabytes: number, owner: Owner | undefined): Promise<SmallDisk> {
   const script = `mount -t tmpfs -o size=${megabytes}m,mode=0700 tmpfs "$1" && echo mounted && exec cat`;
-  const holder = spawn('unshare', [...NEW_SPACES, 'sh', '-c', script, 'sh', directory], {
+  const holder = spawn(UNSHARE, [...NEW_SPACES, 'sh', '-c', script, 'sh', directory], {
     stdio: ['pipe', 'pipe', 'inherit'],
     cwd: '/',
     ...owner,
@@ -39,16 +40,9 @@ export async function openSmallDisk(directory: string, megabytes: number, owner:
   if (mounted === undefined) throw new Error(`cannot mount a disk of ${megabytes} MB on "${directory}"`);
   const seen = `/proc/${holder.pid}/root${directory}`;
   // The servers that need a small disk refuse to be root, and in the first space everybody is.
-  const asNobody = ['unshare', '--user', '--map-user=1000', '--map-group=1000'];
-  const [enter = '', ...inside] = [
-    'nsenter',
-    '--target',
-    String(holder.pid),
-    '--user',
-    '--mount',
-    '--preserve-credentials',
-    ...asNobody,
-  ];
+  const asNobody = [UNSHARE, '--user', '--map-user=1000', '--map-group=1000'];
+  const enter = 'nsenter';
+  const inside = ['--target', String(holder.pid), '--user', '--mount', '--preserve-credentials', ...asNobody];
   const run = (command: string): void => {
     execFileSync(enter, [...inside, 'sh', '-c', command, 'sh', `${directory}/filler`], { ...owner, cwd: '/' });
   };

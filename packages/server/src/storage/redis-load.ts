@@ -44,7 +44,7 @@ export interface LoadParts {
  */
 export async function load(link: RedisLink, records: AsyncIterable<DumpRecord>, parts: LoadParts): Promise<void> {
   const copy = randomUUID();
-  await claim(link, copy, 'first');
+  await claim(link, { copy, when: 'first' });
   try {
     // Of one that was killed when all of it was there.
     await publishLoaded(link);
@@ -52,7 +52,7 @@ export async function load(link: RedisLink, records: AsyncIterable<DumpRecord>, 
     await deleteKeys(link, (rest) => LEFT_OVER.test(rest));
     await stage(link, records, copy);
     await refuseFull(parts);
-    await claim(link, copy, 'still', [LOADED_KEY]);
+    await claim(link, { copy, when: 'still', done: [LOADED_KEY] });
   } catch (error) {
     await deleteKeys(link, (rest) => rest.startsWith(stageOf(copy)));
     await release(link, copy);
@@ -70,18 +70,22 @@ async function stage(link: RedisLink, records: AsyncIterable<DumpRecord>, copy: 
   for await (const record of records) {
     await writer.add(record);
     if (performance.now() - claimedMs < CLAIM_AGAIN_MS) continue;
-    await claim(link, copy, 'still');
+    await claim(link, { copy, when: 'still' });
     claimedMs = performance.now();
   }
   await writer.flush();
 }
 
-/**
- * Says that this copy is under way.
- * @param when `still` does not begin again what ended meanwhile: another copy may have come and gone
- * @param done keys that say so of a copy, set in the same moment
- */
-async function claim(link: RedisLink, copy: string, when: 'first' | 'still', done: readonly string[] = []): Promise<void> {
+interface Claim {
+  readonly copy: string;
+  /** `still` does not begin again what ended meanwhile: another copy may have come and gone. */
+  readonly when: 'first' | 'still';
+  /** Keys that are set to the copy's name in the same moment. */
+  readonly done?: readonly string[];
+}
+
+/** Says that this copy is under way. */
+async function claim(link: RedisLink, { copy, when, done = [] }: Claim): Promise<void> {
   const args = [copy, String(CLAIM_MS), when];
   const { answer } = await link.run(ATTEMPT, { script: CLAIM_SCRIPT, keys: [LOADING_KEY, ...done], args });
   if (numberOf(answer) === 1) return;

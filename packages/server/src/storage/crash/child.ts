@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { PlantedBugs } from '../sqlite-writer.ts';
-import { CHILD_ENVIRONMENT } from './child-environment.ts';
+import { CHILD_ENVIRONMENT } from './child-environment.contract.ts';
 import type { Workload } from './operations.ts';
 
 export interface ChildTask {
