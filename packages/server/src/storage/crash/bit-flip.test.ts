@@ -14,7 +14,7 @@ import { seededRandom } from './seeded-random.ts';
 const FACTOR = Number(process.env['UNDERSTUDY_CRASH_FACTOR'] ?? 1);
 const SEED = Number(process.env['UNDERSTUDY_CRASH_SEED'] ?? 1);
 const FLIPS = Math.round(100 * FACTOR);
-const TIMEOUT_MS = 60_000 * Math.max(1, FACTOR);
+const TIMEOUT_MS = 120_000 * Math.max(1, FACTOR);
 
 const root = mkdtempSync(path.join(tmpdir(), 'understudy-flip-'));
 afterAll(() => rmSync(root, { recursive: true }));

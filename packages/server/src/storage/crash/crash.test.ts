@@ -17,7 +17,7 @@ const FACTOR = Number(process.env['UNDERSTUDY_CRASH_FACTOR'] ?? 1);
 const SEED = Number(process.env['UNDERSTUDY_CRASH_SEED'] ?? 1);
 const KILLS_PER_LANE = Math.round(50 * FACTOR);
 const IMAGES_PER_WORKLOAD = Math.round(100 * FACTOR);
-const TIMEOUT_MS = 60_000 * Math.max(1, FACTOR);
+const TIMEOUT_MS = 120_000 * Math.max(1, FACTOR);
 
 const root = mkdtempSync(path.join(tmpdir(), 'understudy-crash-'));
 afterAll(() => rmSync(root, { recursive: true }));
