@@ -192,24 +192,24 @@ describe.skipIf(isSkipped)('PostgreSQL in trouble', () => {
       const address = server.newAddress();
       const far = await open(server.through(address, proxy.port));
       const near = await open(address);
-      const gone = proxy.cutAt('FOR UPDATE', 'meanwhile').then(() => {
-        proxy.silence(true);
-        return true;
-      });
-      let [isGone, count] = [false, 0];
-      void gone.then((now) => (isGone = now));
-      const far1 = (async () => {
-        for (; !isGone; count += 1) await insist(far, 'far', count);
-      })();
-      // Both commit as fast as they can until the far one waits in line.
-      let own = 0;
-      for (; !isGone; own += 1) await insist(near, 'near', own);
-      const held = await near.commit(keyed('last', 0, 0));
-      expect(held).toMatchObject({ outcome: 'committed' });
-      proxy.silence(false);
-      await far1;
-      expect(await operationsIn(near, 'far')).toEqual(upTo(count));
-      expect(await operationsIn(near, 'near')).toEqual(upTo(own));
+      const next = { far: 0, near: 0, last: 0 };
+      // The moment may be missed once: it is gone before the server hears of its place in the line.
+      for (let round = 0; round < 3; round += 1) {
+        let isGone = false;
+        void proxy.cutAt('FOR UPDATE', 'meanwhile').then(() => {
+          proxy.silence(true);
+          isGone = true;
+        });
+        // Both commit as fast as they can until the far one waits in line.
+        const committing = (async () => {
+          for (; !isGone; next.far += 1) await insist(far, 'far', next.far);
+        })();
+        for (; !isGone; next.near += 1) await insist(near, 'near', next.near);
+        for (let times = 0; times < 3; times += 1, next.last += 1) await insist(near, 'last', next.last);
+        proxy.silence(false);
+        await committing;
+      }
+      for (const [writer, count] of Object.entries(next)) expect(await operationsIn(near, writer)).toEqual(upTo(count));
       await far.close();
       await near.close();
     },
