@@ -256,6 +256,8 @@ describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('three control plan
         }
         await lasts;
         await fault?.end(place);
+        // Those of before may have come to their end meanwhile.
+        await begin();
         waits.push({ fault: `after ${fault?.name}`, ms: await untilSomebodyGoesOn() });
       }
       if (process.env['UNDERSTUDY_CRASH_SHOW'] === '1') process.stderr.write(`${JSON.stringify(waits)}\n`);
