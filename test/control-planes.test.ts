@@ -111,12 +111,15 @@ describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('three control plan
   }, 90_000);
   afterAll(async () => {
     isOver = true;
-    await reporting;
-    for (const plane of planes) await plane.kill();
-    await store.close();
-    for (const proxy of proxies) await proxy.close();
-    await server.close();
-    rmSync(data, { recursive: true });
+    try {
+      await reporting;
+    } finally {
+      for (const plane of planes) await plane.kill();
+      await store.close();
+      for (const proxy of proxies) await proxy.close();
+      await server.close();
+      rmSync(data, { recursive: true });
+    }
   });
 
   /** Asks one control plane after the other under one key, as the command line does when it is told to ask again. */
