@@ -117,6 +117,8 @@ function openServer(log: ControlLog): FastifyInstance {
     bodyLimit: MAX_BODY_BYTES,
     genReqId: () => randomUUID(),
     forceCloseConnections: 'idle',
+    // A request that comes before its connection is closed is answered as ever; the store closes after the last of them.
+    return503OnClosing: false,
     // Above the idle limit of common load balancers, so that they close first and never write into a closed connection.
     keepAliveTimeout: 75_000,
     // Bounds an upload; smaller requests are bounded by their route.

@@ -22,3 +22,25 @@ it('does not wait for connections that were opened ahead of a request, or stay o
   await Promise.all(ended);
   // Well before the limit after which everything is cut anyway.
 }, 5000);
+
+it('answers a request that was on its way when the end began', async () => {
+  await using control = await openTestControl();
+  const url = await control.api.listen({ host: '127.0.0.1', port: 0 });
+  const late = await connectTo(url);
+  late.write('GET /healthz HTTP/1.1\r\nhost: a\r\n');
+  // Whoever is answered afterwards was heard afterwards.
+  await (await fetch(`${url}/healthz`)).text();
+  const ended = control.api.close();
+  await expect
+    .poll(() =>
+      fetch(`${url}/healthz`).then(
+        () => 'answered',
+        () => 'refused',
+      ),
+    )
+    .toBe('refused');
+  late.write('\r\n');
+  const [answer] = await once(late, 'data');
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 200/);
+  await ended;
+}, 5000);

@@ -12,6 +12,11 @@ export interface FaultProxy {
   /** Cuts every connection now. */
   readonly cutAll: () => void;
   readonly refuse: (isRefusing: boolean) => void;
+  /**
+   * While silent it takes what is sent and hands nothing on, and neither end hears that: the other machine is gone. What
+   * was swallowed never comes, so those connections are cut when it speaks again.
+   */
+  readonly silence: (isSilent: boolean) => void;
   readonly close: () => Promise<void>;
 }
 
@@ -25,6 +30,7 @@ export async function openFaultProxy(port: number): Promise<FaultProxy> {
   const sockets = new Set<Socket>();
   let plan: Plan | undefined;
   let isRefusing = false;
+  let isSilent = false;
 
   const server = createServer((client) => {
     if (isRefusing) {
@@ -46,6 +52,7 @@ export async function openFaultProxy(port: number): Promise<FaultProxy> {
       });
     }
     client.on('data', (bytes) => {
+      if (isSilent) return;
       const due = plan;
       if (due === undefined || !due.texts.some((text) => bytes.includes(text))) {
         upstream.write(bytes);
@@ -58,6 +65,7 @@ export async function openFaultProxy(port: number): Promise<FaultProxy> {
       due.come.resolve();
     });
     upstream.on('data', (bytes) => {
+      if (isSilent) return;
       if (isMuted) cut();
       else client.write(bytes);
     });
@@ -78,6 +86,10 @@ export async function openFaultProxy(port: number): Promise<FaultProxy> {
     },
     refuse: (refuses) => {
       isRefusing = refuses;
+    },
+    silence: (silent) => {
+      if (isSilent && !silent) cutAll();
+      isSilent = silent;
     },
     close: async () => {
       cutAll();

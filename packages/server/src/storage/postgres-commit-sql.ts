@@ -19,7 +19,7 @@ export interface PostgresPlantedBugs {
 export const CHANNEL = 'understudy';
 
 // Far longer than a statement takes, and shorter than a caller waits.
-const LOCK_WAIT_MS = 1000;
+export const LOCK_WAIT_MS = 1000;
 
 /** What a commit is about, seen at one moment: a single statement has a single snapshot, in every isolation level. */
 export function lookStatement(schema: string) {

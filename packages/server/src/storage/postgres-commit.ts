@@ -1,13 +1,15 @@
 /**
  * The one commit rule on PostgreSQL. One statement reads what a commit is about; one writes all of it, if the head of the
- * environment is still the one that was read. No lock outlives a statement, so a process that hangs holds nobody up.
+ * environment is still the one that was read. Where several processes commit at once, those who came too late wait in line
+ * for the head and then have it for both statements: otherwise whoever is fastest wins again and again. The server ends
+ * that when the process hangs, so it holds nobody up for longer than half a second.
  */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { AppError } from '@understudy/core/errors';
 import { GENESIS_HASH, hashOfEntry } from './journal-hash.ts';
-import { lookStatement, type PostgresPlantedBugs, type Written, writeStatement } from './postgres-commit-sql.ts';
-import { type Deadline, pause, type PostgresConnection, type Rows } from './postgres-connection.ts';
+import { LOCK_WAIT_MS, lookStatement, type PostgresPlantedBugs, writeStatement } from './postgres-commit-sql.ts';
+import { type Deadline, pause, type PostgresConnection, type Query, type Rows, type Transaction } from './postgres-connection.ts';
 import { failureOf, troubleOf } from './postgres-failure.ts';
 import { documentOfRow, idempotencyOfRow } from './rows.ts';
 import type { Commit, CommitResult, IdempotencyRecord, JournalEntry, StoredDocument } from './store.ts';
@@ -21,10 +23,10 @@ interface Attempt {
   readonly commit: Commit;
   readonly deadline: Deadline;
   /**
-   * The revision of a try whose answer was lost. As long as the head is older, that try may still succeed: then it is
-   * the same change on the same head as the next try, and only one of the two can win.
+   * The revision of a try whose answer was lost, and what was heard instead. As long as the head is older, that try may
+   * still succeed: then it is the same change on the same head as the next try, and only one of the two can win.
    */
-  lost: number | undefined;
+  lost: { readonly revision: number; readonly heard: string } | undefined;
 }
 
 /** What the database holds about a commit, seen at one moment. */
@@ -38,50 +40,90 @@ interface Seen {
   readonly documents: ReadonlyMap<string, StoredDocument>;
 }
 
-// A head that moved was moved by a commit that is done: there is no reason to wait long.
-const LONGEST_YIELD_MS = 2;
+// Where somebody else was faster a moment ago, somebody else will be again.
+const IN_LINE_FOR_MS = 1000;
+// Some hundred times what both statements take.
+const HANGS_MS = 500;
+const BEGIN = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${HANGS_MS}; SET LOCAL lock_timeout = ${LOCK_WAIT_MS}`;
 
 /** @param instance names this process in notifications, so that it does not listen to itself */
 export function openPostgresCommit(
   connection: PostgresConnection,
-  { instance, planted = {} }: { readonly instance: string; readonly planted?: PostgresPlantedBugs },
+  options: { readonly instance: string; readonly planted?: PostgresPlantedBugs },
 ): ApplyCommit {
-  const look = lookStatement(connection.address.schema);
-  const write = writeStatement(connection.address.schema, { instance, planted });
+  const { atOnce, inLine } = openTries(connection, options);
+  /** By environment, until when it is better to wait in line from the start. */
+  const crowded = new Map<string, number>();
 
-  /** Undefined when somebody else was faster. */
-  async function tryOnce(attempt: Attempt): Promise<CommitResult | undefined> {
-    const { commit, deadline, id } = attempt;
-    const seen = seenIn(await connection.run(look(commit, { attempt: id, revision: attempt.lost ?? 0 }), deadline));
-    if (attempt.lost !== undefined && seen.head >= attempt.lost) {
-      if (seen.isOurs) return { outcome: 'committed', revision: attempt.lost };
+  return async (commit, deadline) => {
+    const attempt: Attempt = { id: randomUUID(), commit, deadline, lost: undefined };
+    for (let tries = 0; ; tries += 1) {
+      const isCrowded = performance.now() < (crowded.get(commit.environment) ?? 0);
+      try {
+        const result = await (isCrowded ? inLine(attempt) : atOnce(attempt));
+        if (result !== undefined) return result;
+        crowded.set(commit.environment, performance.now() + IN_LINE_FOR_MS);
+        if (deadline.leftMs() <= 0) throw givenUp(attempt, new HeadMoved());
+      } catch (error) {
+        const isHopeless = error instanceof AppError || troubleOf(error) === 'final';
+        if (isHopeless || !(await pause(tries, deadline))) throw givenUp(attempt, error);
+      }
+    }
+  };
+}
+
+/** One try at a commit; undefined when somebody else was faster. */
+type Try = (attempt: Attempt) => Promise<CommitResult | undefined>;
+
+function openTries(
+  connection: PostgresConnection,
+  { instance, planted = {} }: { readonly instance: string; readonly planted?: PostgresPlantedBugs },
+): { readonly atOnce: Try; readonly inLine: Try } {
+  const { schema } = connection.address;
+  const look = lookStatement(schema);
+  const write = writeStatement(schema, { instance, planted });
+  const lock = `SELECT FROM "${schema}".heads WHERE environment = $1 FOR UPDATE`;
+
+  async function tryOn(attempt: Attempt, { query, commit: settle }: Pick<Transaction, 'query' | 'commit'>) {
+    const { commit, id } = attempt;
+    const seen = seenIn(await query(look(commit, { attempt: id, revision: attempt.lost?.revision ?? 0 })));
+    if (attempt.lost !== undefined && seen.head >= attempt.lost.revision) {
+      if (seen.isOurs) return { outcome: 'committed', revision: attempt.lost.revision } as const;
       attempt.lost = undefined;
     }
     const refusal = refusalOf(commit, seen, planted.noCompareAndSet !== true);
     if (refusal !== undefined) return refusal;
     const entry = entryOf(commit, seen);
     try {
-      const written: Written = { commit, entry, attempt: id };
-      const rows = await connection.run(write(written), deadline);
-      return rows.length > 0 ? { outcome: 'committed', revision: entry.revision } : undefined;
+      const rows = await query(write({ commit, entry, attempt: id }));
+      await settle();
+      return rows.length > 0 ? ({ outcome: 'committed', revision: entry.revision } as const) : undefined;
     } catch (error) {
-      if (troubleOf(error) === 'lost' && planted.repeatBlindly !== true) attempt.lost = entry.revision;
+      if (troubleOf(error) === 'lost' && planted.repeatBlindly !== true) {
+        attempt.lost = { revision: entry.revision, heard: error instanceof Error ? error.message : String(error) };
+      }
       throw error;
     }
   }
 
-  return async (commit, deadline) => {
-    const attempt: Attempt = { id: randomUUID(), commit, deadline, lost: undefined };
-    for (let tries = 0; ; tries += 1) {
+  return {
+    // Each statement by itself: no lock outlives it.
+    atOnce: (attempt) => {
+      const query: Query = (statement) => connection.run(statement, attempt.deadline);
+      return tryOn(attempt, { query, commit: async () => undefined });
+    },
+    inLine: async (attempt) => {
+      const transaction = await connection.begin(BEGIN, attempt.deadline);
       try {
-        const result = await tryOnce(attempt);
-        if (result !== undefined) return result;
-        if (!(await pause(tries, deadline, LONGEST_YIELD_MS))) throw givenUp(attempt, new HeadMoved());
-      } catch (error) {
-        const isHopeless = error instanceof AppError || troubleOf(error) === 'final';
-        if (isHopeless || !(await pause(tries, deadline))) throw givenUp(attempt, error);
+        await transaction.query({ text: lock, values: [attempt.commit.environment] });
+        const result = await tryOn(attempt, transaction);
+        // Nothing was written when it is not over yet.
+        await transaction.commit();
+        return result;
+      } finally {
+        transaction.rollback();
       }
-    }
+    },
   };
 }
 
@@ -99,10 +141,9 @@ function givenUp({ commit, lost }: Attempt, error: unknown): unknown {
     return new AppError('store.busy', `cannot ${what}: ${error.message}; nothing was changed, ask again`, { cause: error });
   }
   if (lost === undefined) return failureOf(what, error);
-  const said = error instanceof Error ? error.message : String(error);
   return new AppError(
     'store.busy',
-    `cannot say what came of ${what}: the connection was lost before the answer (${said}); ask again with the same idempotency key, or look whether it was made`,
+    `cannot say what came of ${what}: the connection was lost before the answer (${lost.heard}); ask again with the same idempotency key, or look whether it was made`,
     { cause: error },
   );
 }

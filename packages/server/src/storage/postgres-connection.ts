@@ -17,6 +17,7 @@ export type Query = (statement: Statement) => Promise<Rows>;
 /** Ends with one of the two; the connection is lent until then. */
 export interface Transaction {
   readonly query: Query;
+  /** Does nothing when it is over. */
   readonly commit: () => Promise<void>;
   /** May be called after a failure, and twice. */
   readonly rollback: () => void;
@@ -33,8 +34,8 @@ export interface PostgresConnection {
   readonly run: (statement: Statement, deadline: Deadline) => Promise<Rows>;
   /** Runs a statement that may be done twice, again after each lost connection, until the deadline. Throws as the port promises. */
   readonly repeat: (attempt: string, statement: Statement, deadline?: Deadline) => Promise<Rows>;
-  /** Opens a transaction on a connection of its own, for several statements. */
-  readonly begin: (text: string) => Promise<Transaction>;
+  /** Opens a transaction on a connection of its own, for several statements. Each of them ends with the deadline, where there is one. */
+  readonly begin: (text: string, deadline?: Deadline) => Promise<Transaction>;
   readonly deadline: (ms?: number) => Deadline;
   readonly close: () => Promise<void>;
 }
@@ -85,12 +86,12 @@ export function openPostgresConnection(address: PostgresAddress, { deadlineMs }:
         }
       }
     },
-    begin: async (text) => beginOn(await borrow(pool, deadline()), text),
+    begin: async (text, until) => beginOn(await borrow(pool, until ?? deadline()), text, until),
     close: () => pool.end(),
   };
 }
 
-async function beginOn(client: pg.PoolClient, text: string): Promise<Transaction> {
+async function beginOn(client: pg.PoolClient, text: string, until: Deadline | undefined): Promise<Transaction> {
   let isOver = false;
   const release = (isBroken: boolean): void => {
     if (!isOver) client.release(isBroken);
@@ -98,7 +99,10 @@ async function beginOn(client: pg.PoolClient, text: string): Promise<Transaction
   };
   // A connection that is closed rolls back, whatever state it is in.
   const rollback = (): void => release(true);
-  const query: Query = (statement) => rowsOf(client, statement);
+  const query: Query = (statement) => {
+    const rows = rowsOf(client, statement);
+    return until === undefined ? rows : inTime(rows, until.leftMs());
+  };
   try {
     await query({ text });
   } catch (error) {
@@ -109,6 +113,7 @@ async function beginOn(client: pg.PoolClient, text: string): Promise<Transaction
     query,
     rollback,
     commit: async () => {
+      if (isOver) return;
       await query({ text: 'COMMIT' });
       release(false);
     },

@@ -8,6 +8,7 @@ const Settings = z.object({
   version: z.int(),
   fsync: z.string(),
   full_page_writes: z.string(),
+  data_checksums: z.string(),
   is_standby: z.boolean(),
   read_only: z.string(),
   standbys: z.string(),
@@ -21,7 +22,7 @@ export async function examinePostgres(address: string): Promise<readonly StoreFi
   try {
     const text = `
       SELECT current_setting('server_version_num')::int AS version, current_setting('fsync') AS fsync,
-        current_setting('full_page_writes') AS full_page_writes, pg_is_in_recovery() AS is_standby,
+        current_setting('full_page_writes') AS full_page_writes, current_setting('data_checksums') AS data_checksums, pg_is_in_recovery() AS is_standby,
         current_setting('default_transaction_read_only') AS read_only,
         coalesce(current_setting('synchronous_standby_names', true), '') AS standbys`;
     const [row] = await connection.repeat(`look at the store ${connection.address.shown}`, { text });
@@ -43,6 +44,13 @@ function findingsOf(found: z.infer<typeof Settings>, shown: string): readonly St
   }
   if (found.is_standby || found.read_only === 'on') {
     problem('the server is read-only', 'give the address of the primary');
+  }
+  if (found.data_checksums !== 'on') {
+    findings.push({
+      state: 'warning',
+      detail: 'pages have no checksums: what a failing disk changes in them may be believed until the journal is checked',
+      fix: 'stop the server, run pg_checksums --enable, and start it again',
+    });
   }
   const isAlone = found.standbys === '';
   const durability = isAlone

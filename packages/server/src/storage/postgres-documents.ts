@@ -1,7 +1,9 @@
 /** Reads documents, decisions and idempotency records of a PostgreSQL store. Each read is one statement, so it sees one moment. */
+import { AppError } from '@understudy/core/errors';
 import { z } from 'zod';
 import { GENESIS_HASH } from './journal-hash.ts';
 import type { PostgresConnection, Rows } from './postgres-connection.ts';
+import { RESTORE_HINT } from './restore-hint.ts';
 import { decisionOfRow, documentOfRow, idempotencyOfRow } from './rows.ts';
 import type { Store } from './store.ts';
 
@@ -47,16 +49,30 @@ export function openPostgresDocuments(connection: PostgresConnection): Pick<Stor
 
 /** The rows of all documents and the head that they belong to. */
 export async function readEverything(
-  { repeat, address: { schema } }: PostgresConnection,
+  { repeat, address }: Pick<PostgresConnection, 'repeat' | 'address'>,
   environment: string,
 ): Promise<{ readonly head: number; readonly hash: string; readonly documents: Rows }> {
   const text = `
     SELECT h.revision AS head, h.hash, d.kind, d.id, d.revision, d.body
-    FROM "${schema}".heads AS h LEFT JOIN "${schema}".documents AS d USING (environment)
+    FROM "${address.schema}".heads AS h LEFT JOIN "${address.schema}".documents AS d USING (environment)
     WHERE environment = $1 ORDER BY d.kind, d.id`;
   const rows = z.array(EverythingRow).parse(await repeat('read all documents', { text, values: [environment] }));
+  if (rows.length === 0) await refuseHeadless({ repeat, address }, environment);
   const documents = rows.filter(({ id }) => id !== null).map(({ kind, id, revision, body }) => ({ kind, id, revision, body }));
   return { head: rows[0]?.head ?? 0, hash: rows[0]?.hash ?? GENESIS_HASH, documents };
+}
+
+/** An environment without a head is empty. One that lost its head is not, and must not be taken for an empty one. */
+async function refuseHeadless(
+  { repeat, address: { schema } }: Pick<PostgresConnection, 'repeat' | 'address'>,
+  environment: string,
+): Promise<void> {
+  const has = (table: string): string => `EXISTS (SELECT FROM "${schema}".${table} WHERE environment = $1)`;
+  const text = `SELECT 1 WHERE NOT ${has('heads')} AND (${has('journal')} OR ${has('documents')})`;
+  const rows = await repeat('read all documents', { text, values: [environment] });
+  if (rows.length === 0) return;
+  const problem = `cannot read the environment "${environment}": its head is gone, and its journal or its documents are not`;
+  throw new AppError('store.corrupt', `${problem}; ${RESTORE_HINT}`);
 }
 
 const EverythingRow = z.object({

@@ -1,6 +1,7 @@
 /** What an error of PostgreSQL or of the way to it means. The connection throws nothing else for a database that cannot do its work. */
 import { AppError, type ErrorCode } from '@understudy/core/errors';
 import pg from 'pg';
+import { RESTORE_HINT } from './restore-hint.ts';
 
 /**
  * `again`: nothing was done, the next try may succeed. `lost`: the connection went away, and nobody knows whether the
@@ -26,8 +27,17 @@ export function troubleOf(error: unknown): Trouble {
   if (!(error instanceof pg.DatabaseError)) return isOfConnection(error) ? 'lost' : 'final';
   const code = error.code ?? '';
   if (AGAIN.has(code)) return 'again';
+  if (mayBeTheEnd(code) && error.severity !== 'ERROR') return 'lost';
   // 58000 and class 08 also come from poolers that lost their server.
   return LOST.has(code) || code.startsWith('08') || code === '58000' || code === '53300' ? 'lost' : 'final';
+}
+
+/**
+ * Whether a server may have ended itself over this: its disk, its memory, or itself is broken. Then the change may have
+ * been made all the same. Its severity is a word in the server's language, so the only one that says otherwise is looked for.
+ */
+function mayBeTheEnd(code: string): boolean {
+  return code.startsWith('53') || code.startsWith('58') || code.startsWith('XX');
 }
 
 /** Whether no connection can come of trying again: the address, the name or the password is wrong. */
@@ -44,9 +54,9 @@ const FIXES: ReadonlyMap<string, readonly [ErrorCode, string]> = new Map([
   ['42501', ['store.write_failed', `give the user rights on the schema and its tables; ${NOTHING}`]],
   ['53100', ['store.write_failed', `the disk of the server is full: free some space, ${NOTHING}`]],
   ['53200', ['store.write_failed', `the server has no memory left; ${NOTHING}`]],
-  ['42P01', ['store.corrupt', 'a table is missing: restore the newest backup']],
-  ['42703', ['store.corrupt', 'a table is not what it was: restore the newest backup']],
-  ['3F000', ['store.corrupt', 'the schema is missing: restore the newest backup']],
+  ['42P01', ['store.corrupt', `a table is missing: ${RESTORE_HINT}`]],
+  ['42703', ['store.corrupt', `a table is not what it was: ${RESTORE_HINT}`]],
+  ['3F000', ['store.corrupt', `the schema is missing: ${RESTORE_HINT}`]],
 ]);
 
 /** The error that the port promises, or the given one when it is a bug of ours. Nothing was changed by what was attempted. */
@@ -61,7 +71,7 @@ export function failureOf(attempt: string, error: unknown): unknown {
   const [kind, fix] = FIXES.get(code ?? '') ?? [];
   if (kind !== undefined && fix !== undefined) return failure(kind, fix);
   const isDamage = code?.startsWith('XX0') === true || code?.startsWith('58') === true;
-  return isDamage ? failure('store.corrupt', "check the server's disk and log, and restore the newest backup") : error;
+  return isDamage ? failure('store.corrupt', `check the server's disk and log, and ${RESTORE_HINT}`) : error;
 }
 
 /** An error of the socket, of the name's resolution, or of the driver about a connection that is gone. */

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { openSmallDisk, type Owner, type SmallDisk } from './postgres-small-disk.contract.ts';
 
 /** A running server. */
 export interface TestServer {
@@ -29,7 +30,18 @@ export interface TestServer {
   readonly sql: (text: string) => Promise<readonly Record<string, unknown>[]>;
   /** As if the machine had stopped: nothing is written any more, and what was not flushed is gone. */
   readonly crash: () => Promise<void>;
-  readonly start: () => Promise<void>;
+  /** Ends it as an administrator does, with everything written. */
+  readonly stop: () => Promise<void>;
+  /** Waits until it has ended by itself. */
+  readonly ended: () => Promise<void>;
+  /** @param under words to put before the command, such as a tracer */
+  readonly start: (under?: readonly string[]) => Promise<void>;
+  /** The data directory as this process sees it. */
+  readonly data: string;
+  /** What the server says, in a file. */
+  readonly log: string;
+  /** Where the server has been given a small disk. */
+  readonly disk: SmallDisk | undefined;
   /** Starts pgbouncer in transaction mode in front of it, and gives its port. */
   readonly startPooler: () => Promise<number>;
   readonly close: () => Promise<void>;
@@ -40,8 +52,15 @@ const READY_WITHIN_MS = 30_000;
 export const isSkipped = process.env['UNDERSTUDY_SKIP_POSTGRES'] === '1';
 if (isSkipped) process.stderr.write('UNDERSTUDY_SKIP_POSTGRES=1: the PostgreSQL store is NOT tested in this run\n');
 
+export interface ServerOptions {
+  /** More words for initdb. */
+  readonly initialize?: readonly string[];
+  /** Gives the data directory a disk of its own. */
+  readonly diskMegabytes?: number;
+}
+
 /** @param settings lines of postgresql.conf on top of ours */
-export async function startPostgres(settings: readonly string[] = []): Promise<TestServer> {
+export async function startPostgres(settings: readonly string[] = [], options: ServerOptions = {}): Promise<TestServer> {
   const binaries = binariesOf();
   const root = mkdtempSync(path.join(tmpdir(), 'understudy-postgres-'));
   const owner = ownerOf();
@@ -52,8 +71,11 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
     mkdirSync(directory, { mode: 0o700 });
     if (owner !== undefined) chownSync(directory, owner.uid, owner.gid);
   }
+  const disk = options.diskMegabytes === undefined ? undefined : await openSmallDisk(data, options.diskMegabytes, owner);
+  const seen = disk?.seen ?? data;
   const initialize = ['-D', data, '-U', 'understudy', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'];
-  execFileSync(path.join(binaries, 'initdb'), initialize, { ...owner, stdio: 'pipe', cwd: root });
+  const [first = '', ...rest] = [...(disk?.inside ?? []), path.join(binaries, 'initdb'), ...initialize];
+  execFileSync(first, [...rest, ...(options.initialize ?? [])], { ...owner, stdio: 'pipe', cwd: '/' });
   const port = await freePort();
   const ours = [
     `port = ${port}`,
@@ -61,9 +83,10 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
     `unix_socket_directories = '${sockets}'`,
     'max_connections = 60',
   ];
-  writeFileSync(path.join(data, 'postgresql.auto.conf'), [...ours, 'fsync = on', ...settings, ''].join('\n'));
+  writeFileSync(path.join(seen, 'postgresql.auto.conf'), [...ours, 'fsync = on', ...settings, ''].join('\n'));
   const log = path.join(root, 'log');
-  const begin = () => spawnTied([path.join(binaries, 'postgres'), '-D', data], { log, owner, signal: 'QUIT' });
+  const begin = (under: readonly string[] = []) =>
+    spawnTied([...(disk?.inside ?? []), ...under, path.join(binaries, 'postgres'), '-D', data], { log, owner, signal: 'QUIT' });
   const poolers: ChildProcess[] = [];
   let server = begin();
   let schemas = 0;
@@ -77,22 +100,32 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
       await client.end();
     }
   };
+  // The postmaster writes its number first.
+  const end = async (signal: 'SIGQUIT' | 'SIGINT'): Promise<void> => {
+    const pid = Number(readFileSync(path.join(seen, 'postmaster.pid'), 'utf8').split('\n')[0]);
+    const exit = ended();
+    process.kill(pid, signal);
+    await exit;
+  };
+  const ended = async (): Promise<void> => {
+    if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
+  };
   await untilReady(() => sql('SELECT 1'), log);
   return {
     port,
     sql,
+    data: seen,
+    log,
+    disk,
+    ended,
     newAddress: (options = '') =>
       `postgres://understudy@127.0.0.1:${port}/postgres?schema=s${(schemas += 1)}_${process.pid}${options}`,
     through: (address, other) => address.replace(`:${port}/`, `:${other}/`),
-    crash: async () => {
-      // The postmaster writes its number first. SIGQUIT ends it and its children without a checkpoint.
-      const pid = Number(readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n')[0]);
-      const ended = once(server, 'exit');
-      process.kill(pid, 'SIGQUIT');
-      await ended;
-    },
-    start: async () => {
-      server = begin();
+    // Ends it and its children without a checkpoint.
+    crash: () => end('SIGQUIT'),
+    stop: () => end('SIGINT'),
+    start: async (under) => {
+      server = begin(under);
       await untilReady(() => sql('SELECT 1'), log);
     },
     startPooler: async () => {
@@ -102,14 +135,10 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
     },
     close: async () => {
       for (const child of [...poolers, server]) await stop(child);
+      await disk?.close();
       rmSync(root, { recursive: true, force: true });
     },
   };
-}
-
-interface Owner {
-  readonly uid: number;
-  readonly gid: number;
 }
 
 async function startPooler({
@@ -151,10 +180,13 @@ interface Tied {
   readonly signal: 'QUIT' | 'KILL';
 }
 
-/** A child whose end is tied to ours by a pipe: when we are gone, the shell reads its end and stops the child. */
+/**
+ * A child whose end is tied to ours by a pipe: when we are gone, the shell reads its end and stops the child, and those of
+ * the child, as a tracer does not hand the signal on.
+ */
 function spawnTied(command: readonly string[], { log, owner, signal }: Tied) {
   const script =
-    'log=$1; signal=$2; shift 2; "$@" >>"$log" 2>&1 & child=$!; { cat >/dev/null; kill -$signal $child 2>/dev/null; } <&3 & wait $child; kill $! 2>/dev/null';
+    'log=$1; signal=$2; shift 2; "$@" >>"$log" 2>&1 & child=$!; { cat >/dev/null; kill -$signal $(cat /proc/$child/task/$child/children) $child 2>/dev/null; } <&3 & wait $child; kill $! 2>/dev/null';
   writeFileSync(log, '', { flag: 'a' });
   if (owner !== undefined) chownSync(log, owner.uid, owner.gid);
   return spawn('sh', ['-c', script, 'sh', log, signal, ...command], {

@@ -21,6 +21,11 @@ export const DOCUMENT_KINDS: readonly DocumentKind[] = Object.values(KINDS);
 /** Before the rest of a key: not yet in force. */
 export const STAGE = 'staged:';
 
+/** Before the rest of a key that one copy stages. What another one stages never gets mixed with it. */
+export function stageOf(copy: string): string {
+  return `${STAGE}${copy}:`;
+}
+
 /** What every key of an environment matches, and of nothing else of ours. */
 export const ENVIRONMENT_PATTERN = '{understudy:*}:*';
 
@@ -30,12 +35,16 @@ export function partsOfKey(key: string): { readonly environment: string; readonl
   return encoded === undefined || rest === undefined ? undefined : { environment: decodeURIComponent(encoded), rest };
 }
 
-/** Text: everything that a copy staged is there, and gets its names now. */
+/** Text: the copy of which everything is staged; it gets its names now. */
 export const LOADED_KEY = '{understudy-load}:loaded';
+/** Text: the copy that is under way. Goes away by itself when it is not said again. */
+export const LOADING_KEY = '{understudy-load}:loading';
 
 /** Hash: name of a secret → its value in base64. Of all environments. */
 export const SECRETS_KEY = '{understudy-secrets}:values';
-export const STAGED_SECRETS_KEY = `{understudy-secrets}:${STAGE}values`;
+export const stagedSecretsOf = (copy: string): string => `{understudy-secrets}:${stageOf(copy)}values`;
+/** What copies stage of secrets. */
+export const STAGED_SECRETS_PATTERN = `{understudy-secrets}:${STAGE}*`;
 /** As `fence`, for secrets. */
 export const SECRETS_FENCE = '{understudy-secrets}:fence';
 
@@ -84,7 +93,7 @@ export interface EnvironmentKeys {
  * The text between the braces alone decides about the slot, so it may not hold a brace itself.
  * @param stage where a copy gathers what will get its names when all of it is there
  */
-export function keysOf(environment: string, stage: '' | typeof STAGE = ''): EnvironmentKeys {
+export function keysOf(environment: string, stage = ''): EnvironmentKeys {
   const key = (...parts: readonly string[]): string =>
     `{understudy:${encodeURIComponent(environment)}}:${stage}${parts.join(':')}`;
   return {

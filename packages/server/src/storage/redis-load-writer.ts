@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { recordText } from './redis-commit.ts';
 import { feedbackRun } from './redis-feedback.ts';
-import { type EnvironmentKeys, keysOf, STAGE, STAGED_SECRETS_KEY } from './redis-keys.ts';
+import { type EnvironmentKeys, keysOf, stagedSecretsOf, stageOf } from './redis-keys.ts';
 import type { RedisCommand, RedisLink } from './redis-link.ts';
 import { documentText, headText, scoreOf } from './redis-replies.ts';
 import { LOAD_STREAMS_SCRIPT } from './redis-scripts.ts';
@@ -24,6 +24,7 @@ interface StreamItem {
 }
 
 interface Batch {
+  readonly copy: string;
   readonly keys: EnvironmentKeys;
   readonly streams: StreamItem[];
   readonly commands: RedisCommand[];
@@ -36,15 +37,16 @@ const ATTEMPT = 'fill the store';
 // Documents may be large: one sending takes so many characters, or as many rows as usual.
 const CHARACTERS_AT_ONCE = 4 * 1024 * 1024;
 
-export function openLoadWriter(link: RedisLink): LoadWriter {
+/** @param copy names what is staged, so that it stays apart from what other copies stage */
+export function openLoadWriter(link: RedisLink, copy: string): LoadWriter {
   let environment: string | undefined;
-  let batch = newBatch('');
+  let batch = newBatch(copy, '');
   // Cursors are given anew, from 1 in each environment.
   let cursor = 0;
 
   async function flush(): Promise<void> {
     const { keys, streams, feedback, commands } = batch;
-    batch = newBatch(environment ?? '');
+    batch = newBatch(copy, environment ?? '');
     if (streams.length > 0) {
       const args = streams.flatMap(({ number, fields }) => [String(number), String(fields.length), ...fields]);
       await link.run(ATTEMPT, { script: LOAD_STREAMS_SCRIPT, keys: streams.map(({ key }) => key), args });
@@ -60,7 +62,7 @@ export function openLoadWriter(link: RedisLink): LoadWriter {
       if (own !== environment) {
         await flush();
         environment = own;
-        batch = newBatch(own ?? '');
+        batch = newBatch(copy, own ?? '');
         cursor = 0;
       }
       if (record.table === 'evidence') addEvidence(batch, record, (cursor += 1));
@@ -71,8 +73,8 @@ export function openLoadWriter(link: RedisLink): LoadWriter {
   };
 }
 
-function newBatch(environment: string): Batch {
-  return { keys: keysOf(environment, STAGE), streams: [], commands: [], feedback: [], records: 0, characters: 0 };
+function newBatch(copy: string, environment: string): Batch {
+  return { copy, keys: keysOf(environment, stageOf(copy)), streams: [], commands: [], feedback: [], records: 0, characters: 0 };
 }
 
 function addTo(batch: Batch, record: Exclude<DumpRecord, { table: 'evidence' }>): void {
@@ -102,7 +104,7 @@ function addTo(batch: Batch, record: Exclude<DumpRecord, { table: 'evidence' }>)
     case 'gateways':
       return addGateway(batch, record);
     case 'secrets':
-      commands.push(['hset', STAGED_SECRETS_KEY, record.name, record.value]);
+      commands.push(['hset', stagedSecretsOf(batch.copy), record.name, record.value]);
       return;
   }
 }

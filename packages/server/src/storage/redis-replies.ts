@@ -3,6 +3,7 @@ import { AppError } from '@understudy/core/errors';
 import { z } from 'zod';
 import { documentOfRow } from './rows.ts';
 import type { DocumentKind, StoredDocument } from './store.ts';
+import { RESTORE_HINT } from './restore-hint.ts';
 
 const TextReply = z.string().nullable();
 const TextsReply = z.array(z.string());
@@ -47,7 +48,7 @@ export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new AppError('store.corrupt', 'cannot read the store: something in it is not JSON; restore the newest backup', {
+    throw new AppError('store.corrupt', `cannot read the store: something in it is not JSON; ${RESTORE_HINT}`, {
       cause: error,
     });
   }
@@ -86,7 +87,7 @@ export function headOf(text: string): { readonly revision: number; readonly hash
     );
   }
   if (rest.length > 0 || !/^[1-9]\d*$/.test(revision ?? '') || !/^[0-9a-f]{64}$/.test(hash ?? '')) {
-    throw new AppError('store.corrupt', `cannot read the store: its head is "${text.slice(0, 100)}"; restore the newest backup`);
+    throw new AppError('store.corrupt', `cannot read the store: its head is "${text.slice(0, 100)}"; ${RESTORE_HINT}`);
   }
   return { revision: Number(revision), hash: hash ?? '' };
 }
@@ -101,7 +102,7 @@ export function parseReply<T>(schema: z.ZodType<T>, reply: unknown): T {
   if (parsed.success) return parsed.data;
   throw new AppError(
     'store.corrupt',
-    `cannot read an answer of the Redis server: ${z.prettifyError(parsed.error)}; give Understudy a database of its own, or restore the newest backup`,
+    `cannot read an answer of the Redis server: ${z.prettifyError(parsed.error)}; give Understudy a database of its own, or ${RESTORE_HINT}`,
     { cause: parsed.error },
   );
 }

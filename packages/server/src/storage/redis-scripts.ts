@@ -174,6 +174,26 @@ end
 return 1
 `);
 
+/**
+ * Claims the store for one copy into it. Answers 1 when it is this copy's now, also when it is asked again.
+ *
+ * KEYS: the claim, then what is set to the copy's name in the same moment. ARGV: the copy, for how many milliseconds,
+ * `first` when nobody's claim may be taken.
+ */
+export const CLAIM_SCRIPT = scriptOf(`
+local holder = redis.call('GET', KEYS[1])
+if holder ~= ARGV[1] and (holder or ARGV[3] ~= 'first') then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+for n = 2, #KEYS do redis.call('SET', KEYS[n], ARGV[1]) end
+return 1
+`);
+
+/** Ends a claim when it is still this copy's. KEYS: the claim. ARGV: the copy. */
+export const RELEASE_SCRIPT = scriptOf(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('UNLINK', KEYS[1]) end
+return 1
+`);
+
 /** Gives keys the names that they were staged for. KEYS: old and new name in turn. */
 export const PUBLISH_SCRIPT = scriptOf(`
 for n = 1, #KEYS, 2 do

@@ -16,6 +16,7 @@ import type {
   StoredDocument,
   StoredEvidence,
 } from './store.ts';
+import { RESTORE_HINT } from './restore-hint.ts';
 
 const KindSchema: z.ZodType<DocumentKind> = z.enum([
   'model',
@@ -171,7 +172,7 @@ function parseRow<T>(table: string, schema: z.ZodType<T>, row: unknown): T {
   if (parsed.success) return parsed.data;
   throw new AppError(
     'store.corrupt',
-    `cannot read a row of "${table}": ${z.prettifyError(parsed.error)}; restore the newest backup, or run the release that wrote it`,
+    `cannot read a row of "${table}": ${z.prettifyError(parsed.error)}; ${RESTORE_HINT}, or run the release that wrote it`,
     { cause: parsed.error },
   );
 }

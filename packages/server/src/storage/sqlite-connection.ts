@@ -3,11 +3,15 @@ import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { AppError } from '@understudy/core/errors';
 import Sqlite, { type Database } from 'better-sqlite3';
+import { z } from 'zod';
 import { BALLAST_BYTES, openBallast } from './ballast.ts';
 import { liveHolder, namedHolder, removeHolder, writeHolder } from './holder-file.ts';
+import { type AcknowledgedFile, openAcknowledged, refuseForgetful } from './sqlite-acknowledged.ts';
+import { refuseAlteredDocuments } from './sqlite-document-check.ts';
 import { failureOf, isBusy } from './sqlite-failure.ts';
 import { migrate } from './sqlite-schema.ts';
 import { openWriter, type Writer, type WriterOptions } from './sqlite-writer.ts';
+import { RESTORE_HINT } from './restore-hint.ts';
 
 /** How a SQLite file is opened. */
 export interface ConnectionOptions extends WriterOptions {
@@ -18,6 +22,8 @@ export interface ConnectionOptions extends WriterOptions {
 /** An open database. Reads and writes throw AppError as the port promises, and say what was attempted. */
 export interface Connection extends Writer {
   readonly database: Database;
+  /** Nothing where nothing outlives the process. */
+  readonly acknowledged: AcknowledgedFile | undefined;
   readonly close: () => void;
 }
 
@@ -43,6 +49,7 @@ export function openConnection(file: string, options: ConnectionOptions): Connec
     if (!inMemory) onDisk(file, () => syncDirectory(path.dirname(file)));
     if (existed) refuseDamaged(database, file);
     migrate(database);
+    if (existed) refuseWrongContent(database, file);
     if (!inMemory) writeHolder(holderFile);
   } catch (error) {
     database.close();
@@ -51,12 +58,14 @@ export function openConnection(file: string, options: ConnectionOptions): Connec
   }
   const bytes = inMemory ? 0 : (options.ballastBytes ?? BALLAST_BYTES);
   const ballast = openBallast(path.join(path.dirname(file), 'ballast'), bytes);
+  const acknowledged = inMemory ? undefined : openAcknowledged(file);
   const close = () => {
+    acknowledged?.close();
     // In this order, so that the next process's file is not taken for ours.
     if (!inMemory) removeHolder(holderFile);
     database.close();
   };
-  return { database, ...openWriter(database, ballast, options), close };
+  return { database, acknowledged, ...openWriter(database, ballast, options), close };
 }
 
 function createFile(file: string): void {
@@ -126,6 +135,13 @@ function refuseDamaged(database: Database, file: string): void {
   if (found === 'ok') return;
   throw new AppError(
     'store.corrupt',
-    `cannot open the database "${file}": it is damaged (${String(found)}); move it away with its "-wal" file and restore the newest backup`,
+    `cannot open the database "${file}": it is damaged (${String(found)}); move it away with its "-wal" file and ${RESTORE_HINT}`,
   );
+}
+
+/** What SQLite does not look at: whether the newest changes are there, and whether documents are what they were. */
+function refuseWrongContent(database: Database, file: string): void {
+  const hash = database.prepare('SELECT hash FROM journal WHERE environment = ? AND revision = ?').pluck();
+  refuseForgetful(file, (environment, revision) => z.string().optional().parse(hash.get(environment, revision)));
+  refuseAlteredDocuments(database, file);
 }

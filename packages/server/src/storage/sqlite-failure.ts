@@ -1,6 +1,7 @@
 /** What an error of SQLite means for the caller. The connection throws nothing else for a database that cannot do its work. */
 import { AppError } from '@understudy/core/errors';
 import Sqlite from 'better-sqlite3';
+import { RESTORE_HINT } from './restore-hint.ts';
 
 /** Whether an error says that the disk is full. Nothing was written; the next try may succeed. */
 export function isDiskFull(error: unknown): boolean {
@@ -28,11 +29,11 @@ export function failureOf(attempt: string, error: unknown): unknown {
   const said = error instanceof Error ? error.message : String(error);
   const failure = (kind: 'store.write_failed' | 'store.corrupt' | 'store.busy', fix: string) =>
     new AppError(kind, `cannot ${attempt}: ${said} (${code}); ${fix}`, { cause: error });
-  if (isCorruptCode(code)) return failure('store.corrupt', 'stop the server and restore the newest backup');
+  if (isCorruptCode(code)) return failure('store.corrupt', `stop the server, keep the file as it is, and ${RESTORE_HINT}`);
   if (code.startsWith('SQLITE_BUSY')) return failure('store.busy', 'another program has the database open: close it');
   if (code === 'SQLITE_FULL') return failure('store.write_failed', 'the disk is full: free some space, nothing was changed');
   if (code === 'SQLITE_IOERR_READ' || code === 'SQLITE_IOERR_SHORT_READ') {
-    return failure('store.corrupt', 'check the disk and restore the newest backup');
+    return failure('store.corrupt', `check the disk and ${RESTORE_HINT}`);
   }
   if (code.startsWith('SQLITE_IOERR')) {
     return failure('store.write_failed', 'check the disk and restart; ask again with the same idempotency key');

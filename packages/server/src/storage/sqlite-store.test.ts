@@ -1,10 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterAll, describe, expect, it } from 'vitest';
 import { commitOf, ENVIRONMENT, put, raceForOneRevision, reportOf, writeTo } from './samples.contract.ts';
+import { acknowledgedFileOf } from './sqlite-acknowledged.ts';
 import { openSqliteStore, type SqliteOptions } from './sqlite-store.ts';
 import { testStoreContract } from './store-contract.ts';
 
@@ -42,22 +43,10 @@ async function tamper(sql: string): Promise<string> {
 describe('verifying the journal', () => {
   it.each([
     { name: 'a changed reason', sql: "UPDATE journal SET reason = 'other' WHERE revision = 2", at: 2, problem: 'hash' },
-    { name: 'a changed time', sql: 'UPDATE journal SET at_ms = at_ms + 1 WHERE revision = 1', at: 1, problem: 'hash' },
-    { name: 'a changed content', sql: `UPDATE journal SET changes = '[]' WHERE revision = 3`, at: 3, problem: 'hash' },
+    { name: 'a changed time', sql: 'UPDATE journal SET at_ms = at_ms + 1 WHERE revision = 2', at: 2, problem: 'hash' },
     { name: 'a broken row', sql: `UPDATE journal SET changes = '{' WHERE revision = 2`, at: 2, problem: 'not JSON' },
     { name: 'a deleted entry', sql: 'DELETE FROM journal WHERE revision = 2', at: 2, problem: 'missing' },
-    { name: 'a deleted first entry', sql: 'DELETE FROM journal WHERE revision = 1', at: 1, problem: 'missing' },
-    { name: 'a deleted last entry', sql: 'DELETE FROM journal WHERE revision = 3', at: 2, problem: 'not what its last entry' },
-    { name: 'a changed document', sql: `UPDATE documents SET body = '{"n":9}' WHERE id = 'b'`, at: 1, problem: 'model "b"' },
-    { name: 'a changed revision', sql: `UPDATE documents SET revision = 9 WHERE id = 'b'`, at: 1, problem: 'model "b"' },
-    { name: 'a deleted document', sql: `DELETE FROM documents WHERE id = 'a'`, at: 3, problem: 'gone' },
-    {
-      name: 'a document out of nowhere',
-      sql: `INSERT INTO documents VALUES ('production', 'token', 'mine', 2, '{}')`,
-      at: 2,
-      problem: 'no entry made',
-    },
-  ])('finds $name', async ({ sql, at, problem }) => {
+  ])('finds $name that no document is made by', async ({ sql, at, problem }) => {
     const store = await openFile(await tamper(sql));
     expect(await store.verifyJournal(ENVIRONMENT)).toMatchObject({
       intact: false,
@@ -65,6 +54,43 @@ describe('verifying the journal', () => {
       problem: expect.stringContaining(problem),
     });
     await store.close();
+  });
+
+  it.each([
+    { name: 'a changed time', sql: 'UPDATE journal SET at_ms = at_ms + 1 WHERE revision = 1', problem: 'entry 1' },
+    { name: 'a changed content', sql: `UPDATE journal SET changes = '[]' WHERE revision = 3`, problem: 'entry 3' },
+    { name: 'a changed subject', sql: `DELETE FROM journal_subjects WHERE revision = 3`, problem: 'model "a"' },
+    { name: 'a deleted first entry', sql: 'DELETE FROM journal WHERE revision = 1', problem: 'entry 1' },
+    { name: 'a deleted last entry', sql: 'DELETE FROM journal WHERE revision = 3', problem: 'revision 3' },
+    { name: 'a changed document', sql: `UPDATE documents SET body = '{"n":9}' WHERE id = 'b'`, problem: 'model "b"' },
+    { name: 'a changed revision', sql: `UPDATE documents SET revision = 9 WHERE id = 'b'`, problem: 'model "b"' },
+    { name: 'a deleted document', sql: `DELETE FROM documents WHERE id = 'a'`, problem: 'model "a"' },
+    {
+      name: 'a document out of nowhere',
+      sql: `INSERT INTO documents VALUES ('production', 'token', 'mine', 2, '{}')`,
+      problem: 'token "mine"',
+    },
+  ])('is not even opened with $name', async ({ sql, problem }) => {
+    const refusal = { code: 'store.corrupt', message: expect.stringContaining(problem) };
+    await expect(openFile(await tamper(sql))).rejects.toMatchObject(refusal);
+  });
+
+  it('takes an older copy only when somebody says that it is meant', async () => {
+    const file = newFile();
+    const store = await openFile(file);
+    await store.commit(put('a', 0, 1));
+    await store.close();
+    copyFileSync(file, `${file}.older`);
+    const later = await openFile(file);
+    await later.commit(put('a', 1, 2));
+    await later.close();
+    copyFileSync(`${file}.older`, file);
+    const refusal = { code: 'store.corrupt', message: expect.stringContaining(acknowledgedFileOf(file)) };
+    await expect(openFile(file)).rejects.toMatchObject(refusal);
+    rmSync(acknowledgedFileOf(file));
+    const meant = await openFile(file);
+    expect(await meant.revision(ENVIRONMENT)).toBe(1);
+    await meant.close();
   });
 
   it('finds nothing in a file that nobody touched', async () => {

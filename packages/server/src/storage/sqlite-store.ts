@@ -35,14 +35,16 @@ export async function openSqliteStore(file: string, options: SqliteOptions = {})
   };
 }
 
-function openCommits({ database, write }: Connection, options: SqliteOptions): Pick<Store, 'commit' | 'onCommit'> {
+function openCommits({ database, write, acknowledged }: Connection, options: SqliteOptions): Pick<Store, 'commit' | 'onCommit'> {
   const apply = prepareCommit(database, options.planted?.noCompareAndSet !== true);
   const listeners = new Set<(environment: string, revision: number) => void>();
+  const head = database.prepare('SELECT revision, hash FROM journal WHERE environment = ? ORDER BY revision DESC LIMIT 1');
   return {
     commit: async (commit: Commit): Promise<CommitResult> => {
       refuseSenseless(commit);
       const result = write(`commit "${commit.action}"`, 'durable', () => apply(commit));
       if (result.outcome === 'committed') {
+        acknowledged?.note(commit.environment, headOfRow(head.get(commit.environment)));
         for (const listener of listeners) queueMicrotask(() => listener(commit.environment, result.revision));
       }
       return result;

@@ -4,7 +4,7 @@ import { openDump, openStore } from './open-store.ts';
 import { isSkipped as isPostgresSkipped, startPostgres } from './postgres-server.contract.ts';
 import { openLoadWriter } from './redis-load-writer.ts';
 import { parseRedisAddress } from './redis-address.ts';
-import { LOADED_KEY } from './redis-keys.ts';
+import { LOADED_KEY, LOADING_KEY } from './redis-keys.ts';
 import { openRedisLink } from './redis-link.ts';
 import { startRedis, type TestServer } from './redis-faults/redis-server.ts';
 import { describeRedis, isRedisSkipped } from './redis-faults/redis-suite.contract.ts';
@@ -173,10 +173,10 @@ describeRedis('Redis', () => {
   async function killedCopy(isComplete: boolean): Promise<void> {
     server.cli('flushall');
     const [from, link] = [await openDump(source), await openRedisLink(parseRedisAddress(server.url))];
-    const writer = openLoadWriter(link);
+    const writer = openLoadWriter(link, 'killed');
     for await (const record of from.dump()) await writer.add(record);
     await writer.flush();
-    if (isComplete) await link.send('fill the store', [['set', LOADED_KEY, '1']]);
+    if (isComplete) await link.send('fill the store', [['set', LOADED_KEY, 'killed']]);
     await link.close();
     await from.close();
   }
@@ -193,6 +193,51 @@ describeRedis('Redis', () => {
     await killedCopy(true);
     expect(await contentOf(server.url)).toEqual(await contentOf(source));
     expect(server.cli('exists', LOADED_KEY)).toBe('0');
+  }, 60_000);
+
+  /** A few changes that no other source has. */
+  async function smallSource(place: number): Promise<string> {
+    const address = newSqlite();
+    await withStore(address, async (store) => {
+      for (let n = 0; n < 20; n += 1) await store.commit(put(`of-${place}-${n}`, 0, { place, n }));
+    });
+    return address;
+  }
+
+  it('is filled by one of several copies that are made at once, and the others say so', async () => {
+    server.cli('flushall');
+    const sources = await Promise.all([1, 2, 3, 4].map(smallSource));
+    const results = await Promise.allSettled(sources.map((from) => copy(from, server.url)));
+    const winners = results.flatMap(({ status }, place) => (status === 'fulfilled' ? [place] : []));
+    expect(winners).toHaveLength(1);
+    for (const result of results) {
+      if (result.status === 'rejected') expect(result.reason.code).toMatch(/^store\.(busy|not_empty)$/);
+    }
+    expect(await contentOf(server.url)).toEqual(await contentOf(sources[winners[0] ?? 0] ?? ''));
+    expect(server.cli('keys', '*staged*')).toBe('');
+    expect(server.cli('keys', '{understudy-load}*')).toBe('');
+  }, 60_000);
+
+  it('is left alone by a copy that was held up until another one began', async () => {
+    server.cli('flushall');
+    const other = await smallSource(1);
+    const [from, to] = [await openDump(source), await openDump(server.url)];
+    async function* heldUp(): AsyncGenerator<DumpRecord> {
+      let count = 0;
+      for await (const record of from.dump()) {
+        // As if a minute had passed.
+        if ((count += 1) === 300) {
+          server.cli('del', LOADING_KEY);
+          await copy(other, server.url);
+        }
+        yield record;
+      }
+    }
+    await expect(to.load(heldUp())).rejects.toMatchObject({ code: 'store.not_empty' });
+    await from.close();
+    await to.close();
+    expect(await contentOf(server.url)).toEqual(await contentOf(other));
+    expect(server.cli('keys', '*staged*')).toBe('');
   }, 60_000);
 
   it('finds what somebody changed', async () => {

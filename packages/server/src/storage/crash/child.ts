@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { PlantedBugs } from '../sqlite-writer.ts';
+import { CHILD_ENVIRONMENT } from './child-environment.contract.ts';
 import type { Workload } from './operations.ts';
 
 export interface ChildTask {
@@ -47,7 +48,7 @@ export async function runLoop(
   kill?: { readonly afterMs: number; readonly first: 'ready' | 'ack' },
 ): Promise<ChildRun> {
   const [command = '', ...rest] = words;
-  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: CHILD_ENVIRONMENT });
   let output = '';
   let errors = '';
   let lastSignMs = performance.now();

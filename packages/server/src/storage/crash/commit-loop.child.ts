@@ -3,6 +3,7 @@
  * cut its power. One argument: what to do, as JSON.
  */
 import { writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { z } from 'zod';
 import { openSqliteStore } from '../sqlite-store.ts';
 import type { CommitResult } from '../store.ts';
@@ -29,6 +30,8 @@ const store = await openSqliteStore(file, {
   },
 });
 const revisions = await readRevisions(store);
+// Killed processes keep nothing for the next one by themselves.
+flushCompileCache();
 writeSync(1, 'ready\n');
 for (let operation = first; operation < first + count; operation += 1) {
   if (workload === 'mixed') await appendEvidence(store, operation);

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { CHILD_ENVIRONMENT } from './child-environment.contract.ts';
 
 export interface PostgresTask {
   readonly address: string;
@@ -13,7 +14,10 @@ const CHILD = fileURLToPath(new URL('./postgres-loop.child.ts', import.meta.url)
 
 /** @param killAfterMs kills the child so long after its loop began */
 export async function runPostgresChild(task: PostgresTask, killAfterMs: number) {
-  const child = spawn(process.execPath, [CHILD, JSON.stringify(task)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [CHILD, JSON.stringify(task)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: CHILD_ENVIRONMENT,
+  });
   let output = '';
   let errors = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

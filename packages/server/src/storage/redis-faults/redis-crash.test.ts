@@ -18,9 +18,9 @@ import { describeRedis } from './redis-suite.contract.ts';
 
 const FACTOR = Number(process.env['UNDERSTUDY_CRASH_FACTOR'] ?? 1);
 const SEED = Number(process.env['UNDERSTUDY_CRASH_SEED'] ?? 1);
-const CLIENT_KILLS = Math.round(8 * FACTOR);
-const SERVER_KILLS = Math.round(6 * FACTOR);
-const TORN_LOGS = Math.round(8 * FACTOR);
+const CLIENT_KILLS = Math.round(20 * FACTOR);
+const SERVER_KILLS = Math.round(10 * FACTOR);
+const TORN_LOGS = Math.round(12 * FACTOR);
 const TIMEOUT_MS = 90_000 * Math.max(1, FACTOR);
 
 const CHILD = fileURLToPath(new URL('./commit-loop.child.ts', import.meta.url));
