@@ -287,4 +287,21 @@ describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('three control plan
     },
     TIMEOUT_MS,
   );
+
+  it.runIf(HAS_FAKETIME)(
+    'go by the clock of the server, whatever their own says when they start (F16)',
+    async () => {
+      for (const [turn, shift] of ['+3600', '-3600'].entries()) {
+        await planes[1]?.stop();
+        writeFileSync(clockFile(1), `${shift}\n`);
+        const plane = await startPlane(1);
+        planes[1] = plane;
+        const admin = createClient({ url: plane.url, token });
+        await admin('createModel', { body: { name: `shifted-${turn}` } });
+        const { model } = await admin('getModel', { params: { model: `shifted-${turn}` } });
+        expect(Math.abs(model.createdAtMs - Date.now())).toBeLessThan(60_000);
+      }
+    },
+    TIMEOUT_MS,
+  );
 });

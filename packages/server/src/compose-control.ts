@@ -52,6 +52,7 @@ import { RELEASE } from './release.ts';
 import { inspectOnnx } from './runtimes/onnx-inspect.ts';
 import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
 import { allowedAddressOf } from './runtimes/upstream-address.ts';
+import { openSharedClock, type ServerTime } from './shared-clock.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { type ArtifactStore, openArtifactStore } from './storage/artifact-store.ts';
 import { withDocumentCache } from './storage/document-cache.ts';
@@ -143,10 +144,11 @@ interface Closing {
 
 /** @param opened what is to be closed, in that order */
 async function openPlane(config: Config, options: ControlPlaneOptions, opened: Closing[]) {
-  const { log, onFatal, clock = systemClock, protocols = FLAG_PROTOCOLS, newAdminToken = false } = options;
+  const { log, onFatal, protocols = FLAG_PROTOCOLS, newAdminToken = false } = options;
   const { environment } = config;
-  const { store: database, secrets, isShared } = await openStore(config.store, { onFatal, log });
+  const { store: database, secrets, isShared, time } = await openStore(config.store, { onFatal, log });
   opened.unshift(database);
+  const clock = options.clock ?? (await clockOf(time, { log, opened }));
   const store = withDocumentCache(database, environment);
   const files = await openArtifactStore(join(dataDirectory(config), 'artifacts'), { isShared });
   const context = { store, environment, clock };
@@ -178,6 +180,18 @@ async function openPlane(config: Config, options: ControlPlaneOptions, opened: C
   // Last of all: a token that was made by a start that failed would never have been shown.
   const adminToken = newAdminToken ? await createAdminToken(context) : await createFirstToken(context);
   return { url, control, gateway, adminToken };
+}
+
+/** Control planes of one store go by its server's clock: a hold that one of them began must not look shorter to another. */
+async function clockOf(
+  server: ServerTime | undefined,
+  { log, opened }: { readonly log: Log; readonly opened: Closing[] },
+): Promise<Clock> {
+  if (server === undefined) return systemClock;
+  const onFailure = (error: unknown): void => log.warn({ err: error }, 'clock.not_compared');
+  const clock = await openSharedClock({ clock: systemClock, server, timers: systemTimers, onFailure });
+  opened.unshift(clock);
+  return clock;
 }
 
 const KEY_BYTES = 32;

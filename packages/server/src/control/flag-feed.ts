@@ -50,6 +50,7 @@ export async function openFlagFeed(options: FlagFeedOptions): Promise<FlagFeed> 
   let loaded: { readonly revision: number; readonly tokens: readonly Token[]; readonly documents: FlagDocuments } | undefined;
   let current: CompiledFlags | undefined;
   let working: Promise<boolean> = Promise.resolve(false);
+  let lists: readonly unknown[] = [];
   const alarm = openBoundaryAlarm(options, () => {
     if (current !== undefined) news.tell((current = { ...current }));
   });
@@ -57,6 +58,10 @@ export async function openFlagFeed(options: FlagFeedOptions): Promise<FlagFeed> 
   async function bringUpToDate(): Promise<boolean> {
     // Several commits in a row are one compilation: those that follow find nothing newer.
     if (loaded !== undefined && (await store.revision(environment)) === loaded.revision) return true;
+    // A store that holds its documents gives the same lists as long as nothing in them has changed: most commits change other things.
+    const seen = await listsOf(options);
+    if (loaded !== undefined && seen.every((list, index) => list === lists[index])) return true;
+    lists = seen;
     const { revision, documents, tokens } = await readFlags(options);
     const isChanged = loaded === undefined || !isSameText(documents, loaded.documents);
     loaded = { revision, tokens, documents };
@@ -120,6 +125,12 @@ function openNews(log: FeedLog): News {
     },
     close: () => listeners.clear(),
   };
+}
+
+/** Everything that flags are made of. */
+function listsOf({ store, environment }: Pick<FlagFeedOptions, 'store' | 'environment'>): Promise<readonly unknown[]> {
+  const kinds = ['flag', 'segment', 'model', 'version', 'rollout', 'token'] as const;
+  return Promise.all(kinds.map((kind) => store.list(environment, kind)));
 }
 
 /** Whether two are written alike; most documents are the objects they were. */

@@ -148,7 +148,7 @@ function openTending(parts: Tending): (model: Model, trials: Trials) => Promise<
 
   async function watchOver(model: Model, rollout: Rollout | undefined): Promise<void> {
     if (model.champion === undefined || !isDue(`watch ${model.name}`, model.watch.checkEveryMs)) return;
-    const verdict: Verdict | undefined = rollout === undefined ? undefined : (await judge.lookAt(rollout)).judgement?.verdict;
+    const verdict: Verdict | undefined = rollout === undefined ? undefined : await judge.verdictOf(rollout);
     const outcome = await watch.check(model.name, verdict);
     if (outcome !== undefined) logOutcome(log, model, outcome);
   }

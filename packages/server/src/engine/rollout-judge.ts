@@ -1,7 +1,7 @@
 /** Decides on one live rollout: gathers what is known, asks the core, commits the answer. Safe to run any number of times, anywhere. */
 import { unfitBecause } from '@understudy/core/quarantine';
 import type { VersionSource } from '@understudy/core/model-version';
-import type { Judgement } from '@understudy/core/policy';
+import type { Judgement, Verdict } from '@understudy/core/policy';
 import { decide, type Decision, isLive, type Rollout, type Situation } from '@understudy/core/rollout';
 import type { ArmCounts } from '@understudy/contract/views';
 import type { Caller, CommandContext } from '../commands/command.ts';
@@ -34,6 +34,8 @@ export interface RolloutJudge {
   evaluate(id: string, request?: StepRequest): Promise<Decision | undefined>;
   /** The evidence so far, without deciding; no judgement on rollouts that are over for good. */
   lookAt(rollout: Rollout): Promise<RolloutSight>;
+  /** The verdict on the evidence so far, without its reasons. */
+  verdictOf(rollout: Rollout): Promise<Verdict>;
   /** Forgets every rollout that is neither live nor promoted provisionally. */
   keepOnly(rollouts: KeptRollouts): void;
 }
@@ -54,10 +56,15 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
 
   const isJudged = ({ id, state }: Rollout): boolean => isLive(state) || provisional.has(id);
 
-  async function look(rollout: Rollout): Promise<Look> {
+  async function ledgerOf(rollout: Rollout): Promise<StoredLedger> {
     const ledger = ledgers.get(rollout.id) ?? openStoredLedger(context, rollout);
     if (isJudged(rollout)) ledgers.set(rollout.id, ledger);
     await ledger.catchUp();
+    return ledger;
+  }
+
+  async function look(rollout: Rollout): Promise<Look> {
+    const ledger = await ledgerOf(rollout);
     const versions = await getVersions(context, rollout.model);
     const challenger = versions.find((version) => version.version === rollout.challenger);
     const { atMs, judgement } = ledger.judge(rollout);
@@ -97,6 +104,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const seen = { arms, ...(shadow === undefined ? {} : { shadow }) };
       return isJudged(rollout) ? { judgement, ...seen } : seen;
     },
+    verdictOf: async (rollout) => (await ledgerOf(rollout)).verdict(rollout),
     keepOnly(kept) {
       provisional = kept.provisional;
       const isKept = (id: string): boolean => kept.live.has(id) || kept.provisional.has(id);

@@ -1,7 +1,7 @@
 /** A rollout's ledger that is filled from the store, and caught up after a restart by reading the evidence again. */
 import { type Arm, EMPTY_TALLY, latencyOf, type Tally } from '@understudy/core/evidence';
 import { quantileOf } from '@understudy/core/histogram';
-import type { Judgement } from '@understudy/core/policy';
+import type { Judgement, Verdict } from '@understudy/core/policy';
 import { isLive, type Rollout, stepOf } from '@understudy/core/rollout';
 import { LOOK_BACK_MS, openRolloutLedger } from '@understudy/core/rollout-ledger';
 import type { ArmCounts } from '@understudy/contract/views';
@@ -20,6 +20,8 @@ export interface StoredLedger {
   catchUp(): Promise<void>;
   /** The judgement as of the moment up to which evidence was read: a replay at that moment comes to the same. */
   judge(rollout: Rollout): { readonly atMs: number; readonly judgement: Judgement };
+  /** The verdict of that judgement alone. */
+  verdict(rollout: Rollout): Verdict;
   /** Counts of the present step, or of the whole rollout when it has ended. */
   arms(rollout: Rollout): readonly ArmCounts[];
   /** What the shadow did in the newest step that had one, and for how long it was silent; undefined when no step has one. */
@@ -72,6 +74,7 @@ export function openStoredLedger(context: CommandContext, opened: Rollout): Stor
       reading = reading.then(readOn, readOn);
       return reading;
     },
+    verdict: (rollout) => ledger.verdict(rollout, readUntilMs),
     judge: (rollout) => ({ atMs: readUntilMs, judgement: ledger.judge(rollout, readUntilMs) }),
     shadow(rollout) {
       const { steps } = rollout.plan;

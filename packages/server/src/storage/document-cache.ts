@@ -5,6 +5,9 @@
 import { AppError } from '@understudy/core/errors';
 import type { DocumentKind, EnvironmentDocuments, JournalEntry, Store, StoredDocument } from './store.ts';
 
+// The same one each time, as any list is that has not changed.
+const NONE: readonly StoredDocument[] = [];
+
 // Beyond that, reading everything is less work than reading what changed.
 const MOST_ENTRIES = 200;
 
@@ -39,13 +42,13 @@ export function withDocumentCache(store: Store, environment: string): Store {
     ...store,
     async read(asked, kind, id) {
       if (asked !== environment) return store.read(asked, kind, id);
-      const documents = (await fresh()).kinds.get(kind) ?? [];
+      const documents = (await fresh()).kinds.get(kind) ?? NONE;
       const found = documents[placeOf(documents, id)];
       return found?.id === id ? found : undefined;
     },
     async list(asked, kind, prefix = '') {
       if (asked !== environment) return store.list(asked, kind, prefix);
-      const documents = (await fresh()).kinds.get(kind) ?? [];
+      const documents = (await fresh()).kinds.get(kind) ?? NONE;
       return prefix === '' ? documents : startingWith(documents, prefix);
     },
     async readAll(asked) {

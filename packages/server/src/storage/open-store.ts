@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@understudy/core/errors';
+import type { ServerTime } from '../shared-clock.ts';
 import { parseStoreAddress, withoutPassword } from '../store-address.ts';
 import { openSecretFiles, secretFilesOf } from './secret-files.ts';
 import type { SecretKeeper } from './secret-keeper.ts';
@@ -16,6 +17,8 @@ export interface OpenedStore {
   readonly secrets: SecretKeeper;
   /** Whether other processes may work on the same store and the same model files. */
   readonly isShared: boolean;
+  /** The clock that all of them go by; absent where there is one process. */
+  readonly time?: ServerTime;
 }
 
 /** The database of a `sqlite:` directory. */
@@ -42,12 +45,12 @@ export async function openStore(text: string, { onFatal, log }: OpenOptions): Pr
     case 'postgres': {
       const { openPostgresStore } = await driver(text, () => import('./postgres-store.ts'));
       const store = await openPostgresStore(address.url);
-      return { store, secrets: store, isShared: true };
+      return { store, secrets: store, isShared: true, time: store };
     }
     case 'redis': {
       const { openRedisStore } = await import('./redis-store.ts');
       const store = await openRedisStore(address.url, log === undefined ? {} : { log });
-      return { store, secrets: store, isShared: true };
+      return { store, secrets: store, isShared: true, time: store };
     }
   }
 }

@@ -16,6 +16,7 @@ import { openPostgresHints, type PostgresHints } from './postgres-hints.ts';
 import { openPostgresJournal } from './postgres-journal.ts';
 import { migrate } from './postgres-schema.ts';
 import { openPostgresSecrets } from './postgres-secrets.ts';
+import type { ServerTime } from '../shared-clock.ts';
 import type { SecretKeeper } from './secret-keeper.ts';
 import type { CommitResult, Store } from './store.ts';
 
@@ -42,7 +43,10 @@ const POLL_MS = 500;
  * @throws AppError `config.invalid` when the address, the rights or the release do not fit, `store.busy` when nobody
  *   answers there
  */
-export async function openPostgresStore(address: string, options: PostgresOptions = {}): Promise<Store & SecretKeeper> {
+export async function openPostgresStore(
+  address: string,
+  options: PostgresOptions = {},
+): Promise<Store & SecretKeeper & ServerTime> {
   const { deadlineMs = DEADLINE_MS, openWithinMs = OPEN_WITHIN_MS, pollMs = POLL_MS, planted = {} } = options;
   const connection = openPostgresConnection(parsePostgresAddress(address), { deadlineMs });
   const instance = randomUUID();
@@ -57,6 +61,11 @@ export async function openPostgresStore(address: string, options: PostgresOption
       ...openPostgresJournal(connection),
       ...openPostgresSecrets(connection),
       onCommit: hints.onCommit,
+      async serverMs() {
+        const text = 'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms';
+        const [row] = await connection.repeat('read the time', { text });
+        return z.object({ ms: z.coerce.number() }).parse(row).ms;
+      },
       close: async () => {
         await hints.close();
         await connection.close();

@@ -228,5 +228,6 @@ redis.call('RENAME', KEYS[4], KEYS[4])
 redis.call('INCRBY', KEYS[5], '1')
 redis.call('SADD', KEYS[6], 'a')
 redis.call('UNLINK', unpack(KEYS))
+redis.call('TIME')
 return 1
 `);

@@ -16,6 +16,8 @@ import { openReplicaWait } from './redis-replicas.ts';
 import { PERMISSIONS_SCRIPT } from './redis-scripts.ts';
 import { openRedisSecrets } from './redis-secrets.ts';
 import { reportOf } from './redis-settings.ts';
+import type { ServerTime } from '../shared-clock.ts';
+import { textsOf } from './redis-replies.ts';
 import type { SecretKeeper } from './secret-keeper.ts';
 import type { Store } from './store.ts';
 
@@ -31,7 +33,10 @@ export interface RedisStoreOptions {
  * @throws AppError `config.invalid` when the address is wrong, the user lacks permissions, or the server would delete state
  *   by itself; `store.busy` when it does not answer
  */
-export async function openRedisStore(url: string, { log, planted = {} }: RedisStoreOptions = {}): Promise<Store & SecretKeeper> {
+export async function openRedisStore(
+  url: string,
+  { log, planted = {} }: RedisStoreOptions = {},
+): Promise<Store & SecretKeeper & ServerTime> {
   const address = parseRedisAddress(url);
   const link = await openPreparedLink(address, log);
   const { database, patienceMs } = address;
@@ -47,6 +52,11 @@ export async function openRedisStore(url: string, { log, planted = {} }: RedisSt
       return result;
     },
     onCommit: hints.onCommit,
+    async serverMs() {
+      const [reply] = await link.send('read the time', [['time']]);
+      const [seconds, microseconds] = textsOf(reply).map(Number);
+      return (seconds ?? Number.NaN) * 1000 + (microseconds ?? Number.NaN) / 1000;
+    },
     ...openDocuments(link, heads),
     ...openEvidence(link, untilReplicated),
     ...openFeedback(link, untilReplicated),
