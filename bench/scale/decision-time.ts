@@ -49,6 +49,5 @@ export async function measureDecisionTime({ rounds, log }: SuiteOptions): Promis
 
 function readTimed(output: string): Timed {
   const line = output.trim().split('\n').at(-1) ?? '';
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own program wrote it
   return JSON.parse(line) as Timed;
 }

@@ -29,7 +29,6 @@ export async function measureFanOut({ rounds, log }: SuiteOptions): Promise<read
       command: process.execPath,
       args: [join(REPOSITORY_FOLDER, 'bench/scale/followers.child.ts'), JSON.stringify(argument)],
       core: LOAD_CORE,
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own program says it
       onMessage: (message) => answer.resolve(message as Followed),
     });
     await answer.promise;

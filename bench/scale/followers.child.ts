@@ -15,7 +15,6 @@ export interface Followed {
   readonly closed: number;
 }
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parent wrote it
 const { origin, token, connections } = JSON.parse(process.argv[2] ?? '') as FollowersRequest;
 const { hostname, port } = new URL(origin);
 const EVENT = Buffer.from('event: snapshot');

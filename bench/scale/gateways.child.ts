@@ -12,7 +12,6 @@ export interface GatewaysRequest {
   readonly models: readonly string[];
 }
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parent wrote it
 const { origin, token, gateways, models } = JSON.parse(process.argv[2] ?? '') as GatewaysRequest;
 const headers = { authorization: `Bearer ${token}` };
 const dispatcher = new Agent({ connections: 16 });
@@ -33,7 +32,6 @@ for (let index = 0; index < gateways; index += 1) {
   );
 }
 
-// oxlint-disable-next-line max-params -- who, which one, what it is made of
 async function report(gateway: string, sequence: number, seed: number): Promise<void> {
   const nowMs = Date.now();
   const startMs = Math.floor(nowMs / 1000 - 1) * 1000;

@@ -32,7 +32,6 @@ export async function measureIngest({ rounds, log }: SuiteOptions): Promise<read
       command: process.execPath,
       args: [join(REPOSITORY_FOLDER, 'bench/scale/gateways.child.ts'), JSON.stringify(argument)],
       core: LOAD_CORE,
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own program says it
       onMessage: (message) => answer.resolve(message as Counted),
     });
     const counted = (): Promise<Counted> => {

@@ -29,12 +29,12 @@ async function checkWish({ history, truth }: World, wish: Wish): Promise<void> {
   if (times > 1) say(`took effect ${times} times`);
   if (told === 'unheard') return;
   if (told === 'refused') {
-    // A copy that is still on its way when another one is refused may take effect later: the refusal was true.
-    if (committedAtMs.some((atMs) => atMs < wish.refusedAtMs)) say('was refused after it had taken effect');
+    // A copy that is still on its way when another one is answered may take effect later: the answer was true.
+    if (committedAtMs.some((atMs) => atMs < wish.lookedAtMs)) say('was refused after it had taken effect');
     return;
   }
   if (told.outcome === 'already-done') {
-    if (times > 0) say(`was told "${told.message}" and took effect`);
+    if (committedAtMs.some((atMs) => atMs < wish.lookedAtMs)) say(`was told "${told.message}" after it had taken effect`);
     return;
   }
   if (times === 0)

@@ -55,7 +55,7 @@ export interface Wish {
   /** `unheard`: they gave up before anybody answered. */
   told: 'unheard' | 'refused' | Receipt;
   /** Of a refusal: when the refusing control plane asked the store for the last time. */
-  refusedAtMs: number;
+  lookedAtMs: number;
 }
 
 export interface PeopleParts {
@@ -98,7 +98,7 @@ export function openPeople(parts: PeopleParts): People {
       actor: `token:${name}`,
       idempotency: { key: `key ${wishes.length + 1}`, request: `${act} ${rollout}` },
     };
-    const wish: Wish = { act, rollout, reason, caller, told: 'unheard', refusedAtMs: 0 };
+    const wish: Wish = { act, rollout, reason, caller, told: 'unheard', lookedAtMs: 0 };
     wishes.push(wish);
     waiting += 1;
     // A client whose connection breaks may send the request again at once, to another control plane.
@@ -131,10 +131,16 @@ export function openPeople(parts: PeopleParts): People {
       dice
         .pick(planes)
         .serve((context) => repeat(wish, watched(context)))
-        .then(resolve, (error: unknown) => {
-          wish.refusedAtMs = askedMs;
-          resolve(toldBy(wish, error));
-        });
+        .then(
+          (receipt) => {
+            wish.lookedAtMs = askedMs;
+            resolve(receipt);
+          },
+          (error: unknown) => {
+            wish.lookedAtMs = askedMs;
+            resolve(toldBy(wish, error));
+          },
+        );
     });
   }
 

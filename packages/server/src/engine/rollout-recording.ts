@@ -37,17 +37,26 @@ export async function readRecording(source: RecordingSource, rollout: Rollout): 
   const decisions = await store.decisions(environment, rollout.id, MOST_DECISIONS);
   const states = await statesOf(source, rollout.id);
   const evidence: StoredBlock[] = [];
-  for await (const stored of evidenceOf(source, rollout)) {
+  // A hold may have been decided while another control plane was ending the rollout, and be stored after the end.
+  const lastMs = Math.max(0, ...decisions.map(({ atMs }) => atMs));
+  for await (const stored of evidenceOf(source, rollout, lastMs)) {
     if (evidence.length === MOST_BLOCKS) return undefined;
     evidence.push(stored);
   }
   return { rollout, states, decisions: decisions.toReversed(), evidence };
 }
 
-/** Evidence that the rollout's decisions rest on, in the order of storage: its own, and the model's of the hour before it. */
-export async function* evidenceOf({ store, environment }: RecordingSource, rollout: Rollout): AsyncGenerator<StoredBlock, void> {
+/**
+ * Evidence that the rollout's decisions rest on, in the order of storage: its own, and the model's of the hour before it.
+ * @param lastMs of the newest decision, which may be later than the end
+ */
+export async function* evidenceOf(
+  { store, environment }: RecordingSource,
+  rollout: Rollout,
+  lastMs = 0,
+): AsyncGenerator<StoredBlock, void> {
   const { id, model, startedAtMs, state } = rollout;
-  const untilMs = isLive(state) || !('atMs' in state) ? Infinity : state.atMs;
+  const untilMs = isLive(state) || !('atMs' in state) ? Infinity : Math.max(state.atMs, lastMs);
   const source = { model, sinceMs: startedAtMs - LOOK_BACK_MS, limit: BLOCKS_PER_TURN };
   let afterCursor = 0;
   for (;;) {
