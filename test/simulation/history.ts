@@ -56,7 +56,7 @@ interface Held {
 }
 
 // How long a decision may be on its way from the clock it was made by to the store: 5 s of a pause and 2 s of a network.
-const HOLD_TOLERANCE_MS = 1000;
+const HOLD_TOLERANCE_MS = 2000;
 
 const MOST_VIOLATIONS = 20;
 

@@ -45,6 +45,12 @@ const WEIGHED: readonly Act[] = [
   ...(['kill', 'unkill', 'unkill', 'retry', 'retry', 'retry', 'retry', 'model rollback'] as const),
 ];
 
+/** An answer, and when the keys of calls were looked through for it. */
+interface Told {
+  readonly told: 'unheard' | 'refused' | Receipt;
+  readonly lookedAtMs: number;
+}
+
 /** What somebody wanted, and what they were told in the end. */
 export interface Wish {
   readonly act: Act;
@@ -104,8 +110,8 @@ export function openPeople(parts: PeopleParts): People {
     // A client whose connection breaks may send the request again at once, to another control plane.
     if (!faults.isHealed && dice.chance(0.1)) void attempt(wish);
     for (let tries = 0; tries < MOST_TRIES && wish.told === 'unheard'; tries += 1) {
-      const told = await attempt(wish);
-      if (told !== 'unheard') wish.told = told;
+      const { told, lookedAtMs } = await attempt(wish);
+      if (told !== 'unheard') Object.assign(wish, { told, lookedAtMs });
       else await time.sleep(dice.between(50, 500));
     }
     waiting -= 1;
@@ -116,31 +122,24 @@ export function openPeople(parts: PeopleParts): People {
     return wish;
   }
 
-  function attempt(wish: Wish): Promise<Wish['told']> {
-    let askedMs = 0;
-    const watched = (context: CommandContext): CommandContext => {
-      const { store } = context;
-      const findIdempotent: typeof store.findIdempotent = (environment, key) => {
-        askedMs = time.nowMs();
-        return store.findIdempotent(environment, key);
-      };
-      return { ...context, store: { ...store, findIdempotent } };
-    };
+  function attempt(wish: Wish): Promise<Told> {
     return new Promise((resolve) => {
-      time.after(PATIENCE_MS, () => resolve('unheard'));
+      time.after(PATIENCE_MS, () => resolve({ told: 'unheard', lookedAtMs: 0 }));
       dice
         .pick(planes)
-        .serve((context) => repeat(wish, watched(context)))
-        .then(
-          (receipt) => {
-            wish.lookedAtMs = askedMs;
-            resolve(receipt);
-          },
-          (error: unknown) => {
-            wish.lookedAtMs = askedMs;
-            resolve(toldBy(wish, error));
-          },
-        );
+        .serve(async (context): Promise<Told> => {
+          // Of this run alone: a request may arrive twice.
+          let lookedAtMs = 0;
+          const findIdempotent: typeof context.store.findIdempotent = (environment, key) => {
+            lookedAtMs = time.nowMs();
+            return context.store.findIdempotent(environment, key);
+          };
+          const told = await repeat(wish, { ...context, store: { ...context.store, findIdempotent } }).catch((error: unknown) =>
+            toldBy(wish, error),
+          );
+          return { told, lookedAtMs };
+        })
+        .then(resolve, () => undefined);
     });
   }
 

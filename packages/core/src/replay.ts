@@ -65,7 +65,8 @@ export function* replayDecisions({
 }: Recording): Generator<undefined, readonly ReplayedDecision[]> {
   const reader = openReader(openRolloutLedger(rollout), evidence);
   const replayed: ReplayedDecision[] = [];
-  for (const { revision, atMs, decision } of decisions) {
+  // By when they were made: with several control planes one that was made earlier may have been stored later.
+  for (const { revision, atMs, decision } of decisions.toSorted((left, right) => left.atMs - right.atMs)) {
     yield* reader.readUntil(atMs);
     // A hold changes nothing, so it may be stored after another control plane's step; it carries the state it was made on.
     const state = decision.action === 'hold' ? decision.next : states.findLast((one) => one.revision < revision)?.state;
