@@ -100,11 +100,11 @@ export async function registerExample(admin: Client, model: string, version: str
 
 /** Asks until the answer is what is waited for. */
 export async function until<T>(ask: () => Promise<T>, isGood: (answer: T) => boolean, what: string): Promise<T> {
-  const endMs = performance.now() + 20_000;
+  const endMs = performance.now() + 40_000;
   for (;;) {
     const answer = await ask();
     if (isGood(answer)) return answer;
-    if (performance.now() > endMs) throw new Error(`waited 20 s for ${what}; the last answer was ${JSON.stringify(answer)}`);
+    if (performance.now() > endMs) throw new Error(`waited 40 s for ${what}; the last answer was ${JSON.stringify(answer)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

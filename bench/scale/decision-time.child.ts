@@ -33,7 +33,7 @@ const fail = (error: unknown): never => {
   throw error;
 };
 const { store: database } = await openStore(address, { onFatal: fail });
-const store = withDocumentCache(database, ENVIRONMENT);
+const store = withDocumentCache(database, { environment: ENVIRONMENT, isShared: false });
 let nowMs = 1_800_000_000_000;
 const context: CommandContext = { store, environment: ENVIRONMENT, clock: { nowMs: () => nowMs } };
 const names = Array.from({ length: Number(rollouts) }, (_, index) => `model-${index}`);

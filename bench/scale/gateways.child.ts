@@ -1,7 +1,6 @@
 // Gateways as a control plane sees them: each holds a stream and reports once a second. Started by `ingest.ts`.
 import { connect } from 'node:net';
 import type { GatewayReport } from '@understudy/contract/report';
-import { Agent, request } from 'undici';
 import { secondOf } from './evidence.ts';
 
 /** Argument of the process, as JSON. */
@@ -14,7 +13,6 @@ export interface GatewaysRequest {
 
 const { origin, token, gateways, models } = JSON.parse(process.argv[2] ?? '') as GatewaysRequest;
 const headers = { authorization: `Bearer ${token}` };
-const dispatcher = new Agent({ connections: 16 });
 let [taken, refused] = [0, 0];
 
 for (let index = 0; index < gateways; index += 1) {
@@ -47,14 +45,13 @@ async function report(gateway: string, sequence: number, seed: number): Promise<
     standing: { release: 'bench', origin: 'control-plane', heardAtMs: nowMs, kills: [] },
     blocks: models.flatMap((model) => secondOf(model, startMs, seed + sequence)),
   };
-  const answer = await request(`${origin}/gateways/v1/reports`, {
+  const answer = await fetch(`${origin}/gateways/v1/reports`, {
     method: 'POST',
     headers: { ...headers, 'content-type': 'application/json' },
     body: JSON.stringify(body),
-    dispatcher,
   });
-  await answer.body.dump();
-  if (answer.statusCode === 204) taken += 1;
+  await answer.text();
+  if (answer.status === 204) taken += 1;
   else refused += 1;
 }
 

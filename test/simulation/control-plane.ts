@@ -69,7 +69,7 @@ export function openPlane(parts: PlaneParts): Plane {
     const born = generation;
     onTrace(`${name} starts`);
     const channel = openFaultyChannel({ plane, generation: born, store: parts.store, time, dice, faults, onTrace, note });
-    const store = withDocumentCache(channel, environment);
+    const store = withDocumentCache(channel, { environment, isShared: true });
     const context: CommandContext = { store, environment, clock: { nowMs: () => BASE_MS + time.nowMs() + plane.skewMs } };
     const engine = openEngine(context, logOf(parts));
     const own: Running = { context, takeReport: openReportIntake(context), snapshot: undefined };

@@ -56,6 +56,23 @@ const paused = (step: number, heldMs = 0): RolloutState => ({ phase: 'paused', s
 const ended = (phase: (typeof ENDS)[number]): RolloutState =>
   phase === 'promoted' ? { phase, ...act } : { phase, step: 1, ...act };
 
+describe('a challenger that every gateway has given up', () => {
+  const givenUp = 'every gateway has cut v2 off for 15s and more';
+
+  it.each([
+    { name: 'on a step', state: stepping(0), verdict: 'no-data' },
+    { name: 'whatever else is said for it', state: stepping(1), verdict: 'healthy' },
+    { name: 'while it is paused', state: paused(0), verdict: 'undecided' },
+  ] as const)('is rolled back $name', ({ state, verdict }) => {
+    const decision = decide(rolloutIn(state), situationAt(5000, verdict, { givenUp, cutOff: 'g1' }));
+    expect(decision).toMatchObject({ action: 'roll-back', reason: givenUp, verdict, isCutOff: true });
+  });
+
+  it('is waited for before it has traffic', () => {
+    expect(decide(rolloutIn(preparing), situationAt(5000, 'no-data', { givenUp, notReady: 'loading' })).action).toBe('hold');
+  });
+});
+
 describe('a gateway that has cut the challenger off', () => {
   const cutOff = 'gateway g1 has cut v2 off';
   const promoting = planOf([stepAt(10), stepAt(100, free)], { afterMs: 1, onExpiry: 'promote' });

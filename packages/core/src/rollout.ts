@@ -96,6 +96,8 @@ export interface Situation {
   readonly isExternal?: boolean;
   /** Which gateways have taken the challenger's traffic away by themselves, and why: while one has, nothing climbs. */
   readonly cutOff?: string | undefined;
+  /** Why nobody will know more: every gateway has cut the challenger off, and its tries have led to nothing. */
+  readonly givenUp?: string | undefined;
   /** Why the challenger is unfit, when a person marked it unhealthy meanwhile. */
   readonly unhealthy: string | undefined;
   /**
@@ -170,6 +172,9 @@ export function decideByEvidence(rollout: Rollout, situation: Situation): Decisi
   }
   const hasTraffic = state.phase !== 'preparing';
   if (hasTraffic && situation.judgement.verdict === 'harmful') return rollBack(rollout, situation, situation.judgement.reason);
+  if (hasTraffic && situation.givenUp !== undefined) {
+    return { ...rollBack(rollout, situation, situation.givenUp), isCutOff: true };
+  }
   const decision = decideUnharmed(rollout, situation);
   const isClimbing = decision.action === 'advance' || decision.action === 'promote';
   if (!isClimbing && (decision.action !== 'hold' || state.phase !== 'stepping')) return decision;

@@ -149,7 +149,7 @@ async function openPlane(config: Config, options: ControlPlaneOptions, opened: C
   const { store: database, secrets, isShared, time } = await openStore(config.store, { onFatal, log });
   opened.unshift(database);
   const clock = options.clock ?? (await clockOf(time, { log, opened }));
-  const store = withDocumentCache(database, environment);
+  const store = withDocumentCache(database, { environment, isShared });
   const files = await openArtifactStore(join(dataDirectory(config), 'artifacts'), { isShared });
   const context = { store, environment, clock };
   const onFailure = (error: unknown): void => log.error({ err: error }, 'snapshot.failed');

@@ -3,7 +3,7 @@ import { readPlan } from '@understudy/contract/plan-file';
 import type { Rollout } from '@understudy/core/rollout';
 import { describe, expect, it } from 'vitest';
 import type { GatewayStatus } from '../storage/store.ts';
-import { cutOffBecause, leaseWarnings } from './gateway-trials.ts';
+import { cutOffBecause, givenUpBecause, leaseWarnings } from './gateway-trials.ts';
 
 const NOW = Date.UTC(2026, 10, 21, 12, 4, 0);
 const SINCE = Date.UTC(2026, 10, 21, 12, 3, 7, 500);
@@ -51,6 +51,22 @@ describe('why a rollout is held', () => {
     { name: 'another rollout’s', gateways: [gatewayWith('g1', { ...open, rollout: 'fraud-2' })], expected: undefined },
   ])('says for $name: $expected', ({ gateways, expected }) => {
     expect(cutOffBecause(gateways, rollout, NOW)).toBe(expected);
+  });
+});
+
+describe('a challenger that is given up', () => {
+  const late = { breaker: { ...open.breaker, sinceMs: NOW - 14_999 } } as const;
+  it.each<{ name: string; gateways: readonly GatewayStatus[]; isGivenUp: boolean }>([
+    { name: 'no gateway is there', gateways: [], isGivenUp: false },
+    { name: 'all have cut it off', gateways: [gatewayWith('g1', open), gatewayWith('g2', open)], isGivenUp: true },
+    { name: 'one gets answers again', gateways: [gatewayWith('g1', open), gatewayWith('g2', halfOpen)], isGivenUp: false },
+    { name: 'one still sends it users', gateways: [gatewayWith('g1', open), gatewayWith('g2', {})], isGivenUp: false },
+    { name: 'one has not loaded it', gateways: [gatewayWith('g1', open), gatewayWith('g2', undefined)], isGivenUp: false },
+    { name: 'one has done so just now', gateways: [gatewayWith('g1', open), gatewayWith('g2', late)], isGivenUp: false },
+    { name: 'the others are gone', gateways: [gatewayWith('g1', open), gatewayWith('g2', {}, NOW - 10_001)], isGivenUp: true },
+  ])('when $name: $isGivenUp', ({ gateways, isGivenUp }) => {
+    const because = givenUpBecause(gateways, rollout, NOW);
+    expect(because === undefined ? undefined : because.includes(`gateway g1 ${OPEN_WORDS}`)).toBe(isGivenUp ? true : undefined);
   });
 });
 

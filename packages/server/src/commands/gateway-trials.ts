@@ -18,6 +18,24 @@ export function cutOffBecause(gateways: readonly GatewayStatus[], rollout: Rollo
   return sentences.length === 0 ? undefined : sentences.join('; ');
 }
 
+// Three tries of a breaker fit in, and a challenger that was only restarted is back by then.
+const GIVEN_UP_AFTER_MS = 15_000;
+
+/**
+ * Why nobody will ever know more about a challenger: every connected gateway has cut it off, and trying it again has led to nothing.
+ * @returns undefined as long as some gateway sends it users, or may soon
+ */
+export function givenUpBecause(gateways: readonly GatewayStatus[], rollout: Rollout, atMs: number): string | undefined {
+  const connected = gateways.filter((gateway) => isConnected(gateway, atMs));
+  const trials = trialsOf(connected, rollout, atMs);
+  const isGivenUp = ({ trial: { breaker } }: (typeof trials)[number]): boolean =>
+    breaker.state !== 'closed' &&
+    !(breaker.state === 'half-open' && breaker.successes > 0) &&
+    atMs - breaker.sinceMs >= GIVEN_UP_AFTER_MS;
+  if (connected.length === 0 || trials.length < connected.length || !trials.every(isGivenUp)) return undefined;
+  return `every gateway has cut ${rollout.challenger} off for ${formatDuration(GIVEN_UP_AFTER_MS)} and more: ${cutOffSentences(gateways, rollout, atMs).join('; ')}`;
+}
+
 /** One sentence for each connected gateway whose breaker is not closed. */
 function cutOffSentences(gateways: readonly GatewayStatus[], rollout: Rollout, atMs: number): readonly string[] {
   return trialsOf(gateways, rollout, atMs).flatMap(({ gateway, trial: { breaker } }) => {

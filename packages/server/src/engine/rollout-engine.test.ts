@@ -178,7 +178,7 @@ describe('the staircase', () => {
   it('holds while a gateway has cut the challenger off, says so, and goes on afterwards', async () => {
     const id = await start();
     const seen = { challenger: { requests: 7, failures: 7 }, champion: { requests: 61, failures: 0 } };
-    world.trial = { rollout: id, breaker: { state: 'open', sinceMs: 1000, retryAtMs: 2000, seen } };
+    world.trial = { rollout: id, breaker: { state: 'half-open', sinceMs: 1000, successes: 1, seen } };
     for (let round = 0; round < 4; round += 1) await check(id);
     expect(await phase(id)).toBe('step 1');
     const [stored] = await world.store.decisions('production', id, 1);
@@ -195,9 +195,21 @@ describe('the staircase', () => {
   it('rolls back on evidence, cut off or not', async () => {
     const id = await start();
     const seen = { challenger: { requests: 7, failures: 7 }, champion: { requests: 61, failures: 0 } };
-    world.trial = { rollout: id, breaker: { state: 'open', sinceMs: 1000, retryAtMs: 2000, seen } };
+    world.trial = { rollout: id, breaker: { state: 'half-open', sinceMs: 1000, successes: 1, seen } };
     await check(id, { errors: 7 });
     expect(await phase(id)).toBe('rolled-back');
+  });
+
+  it('rolls back when every gateway has cut the challenger off for good, however little evidence there is', async () => {
+    const id = await start();
+    const seen = { challenger: { requests: 7, failures: 7 }, champion: { requests: 61, failures: 0 } };
+    world.trial = { rollout: id, breaker: { state: 'open', sinceMs: 1000, retryAtMs: 2000, seen } };
+    await check(id);
+    expect(await phase(id)).toBe('rolled-back');
+    const [stored] = await world.store.decisions('production', id, 1);
+    expect(stored?.decision).toMatchObject({ action: 'roll-back', isCutOff: true });
+    expect(stored?.decision.reason).toContain('every gateway has cut v2 off for 15s and more: gateway g1 has cut v2 off');
+    expect(await engine.replay(await getRollout(world.context, id), PLAN)).toMatchObject({ isFaithful: true });
   });
 
   it('gives no traffic before every gateway is ready', async () => {

@@ -72,10 +72,12 @@ export function openEngine(context: CommandContext, log: EngineLog): Engine {
       live: new Set(state.models.flatMap((model) => model.liveRollout ?? [])),
       provisional: new Set([...provisional.values()].map(({ id }) => id)),
     });
-    for (const model of state.models) {
-      const live = model.liveRollout === undefined ? undefined : rollouts.get(model.liveRollout);
-      await tend(model, { live, provisional: provisional.get(model.name) });
-    }
+    await judge.withGatewaysOfNow(async () => {
+      for (const model of state.models) {
+        const live = model.liveRollout === undefined ? undefined : rollouts.get(model.liveRollout);
+        await tend(model, { live, provisional: provisional.get(model.name) });
+      }
+    });
   }
 
   return {

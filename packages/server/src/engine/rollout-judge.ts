@@ -8,8 +8,10 @@ import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
 import { frozenBecause, holdFreezes } from '../commands/freezes.ts';
 import { getVersions, holdRollout } from '../commands/queries.ts';
-import { cutOffBecause } from '../commands/gateway-trials.ts';
+import { cutOffBecause, givenUpBecause } from '../commands/gateway-trials.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
+import type { GatewayStatus } from '../storage/store.ts';
+import { openGatewayList } from './gateway-list.ts';
 import { openNotedHolds } from './noted-holds.ts';
 import { openStoredLedger, type ShadowSeen, type StoredLedger } from './rollout-ledger.ts';
 
@@ -34,11 +36,16 @@ export interface RolloutJudge {
   evaluate(id: string, request?: StepRequest): Promise<Decision | undefined>;
   /** The evidence so far, without deciding; no judgement on rollouts that are over for good. */
   lookAt(rollout: Rollout): Promise<RolloutSight>;
-  /** The verdict on the evidence so far, without its reasons. */
+  /** The verdict on the evidence so far, without its reasons; that of the last look when it was within a second. */
   verdictOf(rollout: Rollout): Promise<Verdict>;
+  /** Does some work for which gateways are what they were at its beginning: a thousand rollouts ask for all of them. */
+  withGatewaysOfNow(work: () => Promise<void>): Promise<void>;
   /** Forgets every rollout that is neither live nor promoted provisionally. */
   keepOnly(rollouts: KeptRollouts): void;
 }
+
+// Evidence is closed once a second: until then there is nothing new to judge.
+const FRESH_MS = 1000;
 
 // Somebody who changes a rollout between our read and our commit makes us look again; five times in a row is a bug.
 const MAX_LOOKS = 5;
@@ -51,7 +58,9 @@ export interface KeptRollouts {
 
 export function openRolloutJudge(context: CommandContext): RolloutJudge {
   const ledgers = new Map<string, StoredLedger>();
+  const newest = new Map<string, { readonly atMs: number; readonly verdict: Verdict }>();
   const holds = openNotedHolds(context);
+  const gateways = openGatewayList(context);
   let provisional: ReadonlySet<string> = new Set();
 
   const isJudged = ({ id, state }: Rollout): boolean => isLive(state) || provisional.has(id);
@@ -68,6 +77,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
     const versions = await getVersions(context, rollout.model);
     const challenger = versions.find((version) => version.version === rollout.challenger);
     const { atMs, judgement } = ledger.judge(rollout);
+    newest.set(rollout.id, { atMs, verdict: judgement.verdict });
     const unhealthy = challenger === undefined ? undefined : unfitBecause(challenger, versions);
     return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout), shadow: ledger.shadow(rollout) };
   }
@@ -80,7 +90,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const { atMs } = seen;
       const freezes = await holdFreezes(context);
       const frozen = frozenBecause(freezes.body, { model: held.body.model, atMs: context.clock.nowMs() });
-      const situation = await situationOf(context, held.body, seen);
+      const situation = situationOf(await gateways.now(), held.body, seen);
       const decision = decideWithin(held.body, { ...situation, skipHold: request?.skipHold ?? false }, { frozen, request });
       if (decision.action === 'hold' && !(await holds.isNew(id, decision))) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
@@ -104,11 +114,17 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const seen = { arms, ...(shadow === undefined ? {} : { shadow }) };
       return isJudged(rollout) ? { judgement, ...seen } : seen;
     },
-    verdictOf: async (rollout) => (await ledgerOf(rollout)).verdict(rollout),
+    withGatewaysOfNow: (work) => gateways.during(work),
+    async verdictOf(rollout) {
+      const seen = newest.get(rollout.id);
+      if (seen !== undefined && context.clock.nowMs() - seen.atMs < FRESH_MS) return seen.verdict;
+      return (await ledgerOf(rollout)).verdict(rollout);
+    },
     keepOnly(kept) {
       provisional = kept.provisional;
       const isKept = (id: string): boolean => kept.live.has(id) || kept.provisional.has(id);
       for (const id of ledgers.keys()) if (!isKept(id)) ledgers.delete(id);
+      for (const id of newest.keys()) if (!isKept(id)) newest.delete(id);
       holds.keepOnly(isKept);
     },
   };
@@ -125,14 +141,14 @@ interface Look {
 }
 
 /** What was seen, and what the gateways say now. */
-async function situationOf(context: CommandContext, rollout: Rollout, seen: Look): Promise<Situation> {
+function situationOf(gateways: readonly GatewayStatus[], rollout: Rollout, seen: Look): Situation {
   const { atMs, judgement, unhealthy, source } = seen;
-  const gateways = await context.store.gateways(context.environment);
   const wanted = { model: rollout.model, version: rollout.challenger, source };
   return {
     atMs,
     judgement,
     unhealthy,
+    givenUp: givenUpBecause(gateways, rollout, atMs),
     notReady: notReadyBecause(gateways, wanted, atMs),
     cutOff: cutOffBecause(gateways, rollout, atMs),
     isExternal: source?.kind === 'external',

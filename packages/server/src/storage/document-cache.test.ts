@@ -9,7 +9,11 @@ const ENVIRONMENT = 'production';
 const KINDS: readonly DocumentKind[] = ['model', 'version', 'flag'];
 
 // Whatever holds of a store holds of one whose documents are held.
-testStoreContract('a store with held documents', async () => withDocumentCache(await openSqliteStore(':memory:'), ENVIRONMENT));
+describe.each([true, false])('shared: %s', (isShared) => {
+  testStoreContract('a store with held documents', async () =>
+    withDocumentCache(await openSqliteStore(':memory:'), { environment: ENVIRONMENT, isShared }),
+  );
+});
 
 let store: Store;
 let cached: Store;
@@ -28,7 +32,7 @@ beforeEach(async () => {
       return store.journal(...query);
     },
   };
-  cached = withDocumentCache(counted, ENVIRONMENT);
+  cached = withDocumentCache(counted, { environment: ENVIRONMENT, isShared: true });
 });
 afterEach(() => store.close());
 
@@ -84,6 +88,23 @@ it('gives what the store gives, after any changes by anybody', async () => {
 });
 
 describe('what is read', () => {
+  it('is not asked for again where nobody else changes it, and is what we have committed', async () => {
+    let revisions = 0;
+    const counted = {
+      ...store,
+      revision: (environment: string) => {
+        revisions += 1;
+        return store.revision(environment);
+      },
+    };
+    const own = withDocumentCache(counted, { environment: ENVIRONMENT, isShared: false });
+    for (let count = 1; count <= 5; count += 1) {
+      await put(own, 'a', { count });
+      for (let read = 0; read < 3; read += 1) expect((await own.read(ENVIRONMENT, 'model', 'a'))?.body).toEqual({ count });
+    }
+    expect(revisions).toBe(5);
+  });
+
   it('is everything once, and then only what has changed', async () => {
     for (const id of ['a', 'b', 'c']) await put(store, id, { id });
     const [a, b] = await cached.list(ENVIRONMENT, 'model');

@@ -1,6 +1,6 @@
 /**
- * A store whose documents of one environment are held in memory. Each read asks the store for its revision first, and takes in what
- * the journal says has changed since, so that it sees what a read of the store itself would see, without reading it all again.
+ * A store whose documents of one environment are held in memory. Each read asks a shared store for its revision first, and takes in
+ * what the journal says has changed since, so that it sees what a read of the store itself would see, without reading it all again.
  */
 import { AppError } from '@understudy/core/errors';
 import type { DocumentKind, EnvironmentDocuments, JournalEntry, Store, StoredDocument } from './store.ts';
@@ -19,12 +19,21 @@ interface Held {
   all: readonly StoredDocument[] | undefined;
 }
 
-/** @param environment others are read from the store as ever */
-export function withDocumentCache(store: Store, environment: string): Store {
+export interface CacheOptions {
+  /** Others are read from the store as ever. */
+  readonly environment: string;
+  /** Whether other processes change the store; if not, nothing has changed but by us, and the store need not be asked. */
+  readonly isShared: boolean;
+}
+
+export function withDocumentCache(store: Store, { environment, isShared }: CacheOptions): Store {
   let held: Held | undefined;
+  // Of the newest commit of ours that is acknowledged.
+  let ownRevision = 0;
   let working: Promise<unknown> = Promise.resolve();
 
   async function bringUpToDate(): Promise<Held> {
+    if (!isShared && held !== undefined && held.revision >= ownRevision) return held;
     const revision = await store.revision(environment);
     if (held?.revision === revision) return held;
     held = (await advanced(store, environment, { held, revision })) ?? heldOf(await store.readAll(environment), held);
@@ -40,6 +49,13 @@ export function withDocumentCache(store: Store, environment: string): Store {
 
   return {
     ...store,
+    async commit(commit) {
+      const result = await store.commit(commit);
+      if (result.outcome === 'committed' && commit.environment === environment) {
+        ownRevision = Math.max(ownRevision, result.revision);
+      }
+      return result;
+    },
     async read(asked, kind, id) {
       if (asked !== environment) return store.read(asked, kind, id);
       const documents = (await fresh()).kinds.get(kind) ?? NONE;

@@ -1,5 +1,6 @@
 /** Schemas of the rows that a backend reads back. A row is outside data until one of these has parsed it. */
 import { AppError } from '@understudy/core/errors';
+import type { EvidenceBlock } from '@understudy/core/evidence';
 import { cohortOf, type FeedbackMark, type FeedbackSum, lagClassOf } from '@understudy/core/feedback';
 import { DecisionSchema } from '@understudy/contract/rollout-documents';
 import { EvidenceBlockSchema, type GatewayReport, ReadinessSchema, StandingSchema } from '@understudy/contract/report';
@@ -82,8 +83,26 @@ const DecisionRow = z
   })
   .transform(({ at_ms: atMs, ...rest }) => ({ ...rest, atMs }));
 
+// Rollouts and watches of a model read the same new blocks one after the other; some seconds of a few hundred models.
+const MOST_REMEMBERED = 2000;
+const remembered = new Map<string, EvidenceBlock>();
+
+/** The block of a text, parsed once for those who read it soon after one another. Blocks never change. */
+const BlockText = z.string().transform((text, context): EvidenceBlock => {
+  const known = remembered.get(text);
+  if (known !== undefined) return known;
+  const parsed = JsonText.pipe(EvidenceBlockSchema).safeParse(text);
+  if (!parsed.success) {
+    for (const { message, path } of parsed.error.issues) context.addIssue({ code: 'custom', message, path: [...path] });
+    return z.NEVER;
+  }
+  if (remembered.size >= MOST_REMEMBERED) remembered.clear();
+  remembered.set(text, parsed.data);
+  return parsed.data;
+});
+
 const EvidenceRow = z
-  .strictObject({ cursor: z.int().positive(), seen_at_ms: z.number(), block: JsonText.pipe(EvidenceBlockSchema) })
+  .strictObject({ cursor: z.int().positive(), seen_at_ms: z.number(), block: BlockText })
   .transform(({ seen_at_ms: seenAtMs, ...rest }) => ({ ...rest, seenAtMs }));
 
 const FeedbackSumRow = z
