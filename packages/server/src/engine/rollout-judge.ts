@@ -57,30 +57,9 @@ export interface KeptRollouts {
 }
 
 export function openRolloutJudge(context: CommandContext): RolloutJudge {
-  const ledgers = new Map<string, StoredLedger>();
-  const newest = new Map<string, { readonly atMs: number; readonly verdict: Verdict }>();
+  const { look, isJudged, ...sights } = openSights(context);
   const holds = openNotedHolds(context);
   const gateways = openGatewayList(context);
-  let provisional: ReadonlySet<string> = new Set();
-
-  const isJudged = ({ id, state }: Rollout): boolean => isLive(state) || provisional.has(id);
-
-  async function ledgerOf(rollout: Rollout): Promise<StoredLedger> {
-    const ledger = ledgers.get(rollout.id) ?? openStoredLedger(context, rollout);
-    if (isJudged(rollout)) ledgers.set(rollout.id, ledger);
-    await ledger.catchUp();
-    return ledger;
-  }
-
-  async function look(rollout: Rollout): Promise<Look> {
-    const ledger = await ledgerOf(rollout);
-    const versions = await getVersions(context, rollout.model);
-    const challenger = versions.find((version) => version.version === rollout.challenger);
-    const { atMs, judgement } = ledger.judge(rollout);
-    newest.set(rollout.id, { atMs, verdict: judgement.verdict });
-    const unhealthy = challenger === undefined ? undefined : unfitBecause(challenger, versions);
-    return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout), shadow: ledger.shadow(rollout) };
-  }
 
   async function evaluate(id: string, request?: StepRequest): Promise<Decision | undefined> {
     for (let attempt = 0; attempt < MAX_LOOKS; attempt += 1) {
@@ -114,18 +93,55 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const seen = { arms, ...(shadow === undefined ? {} : { shadow }) };
       return isJudged(rollout) ? { judgement, ...seen } : seen;
     },
+    verdictOf: (rollout) => sights.verdictOf(rollout),
     withGatewaysOfNow: (work) => gateways.during(work),
-    async verdictOf(rollout) {
+    keepOnly(kept) {
+      sights.keepOnly(kept);
+      holds.keepOnly((id) => kept.live.has(id) || kept.provisional.has(id));
+    },
+  };
+}
+
+/** What is known of rollouts: their ledgers, and the verdicts of the last looks at them. */
+function openSights(context: CommandContext) {
+  const ledgers = new Map<string, StoredLedger>();
+  const newest = new Map<string, { readonly atMs: number; readonly verdict: Verdict }>();
+  let provisional: ReadonlySet<string> = new Set();
+
+  const isJudged = ({ id, state }: Rollout): boolean => isLive(state) || provisional.has(id);
+
+  async function ledgerOf(rollout: Rollout): Promise<StoredLedger> {
+    const ledger = ledgers.get(rollout.id) ?? openStoredLedger(context, rollout);
+    if (isJudged(rollout)) ledgers.set(rollout.id, ledger);
+    await ledger.catchUp();
+    return ledger;
+  }
+
+  async function look(rollout: Rollout): Promise<Look> {
+    const ledger = await ledgerOf(rollout);
+    const versions = await getVersions(context, rollout.model);
+    const challenger = versions.find((version) => version.version === rollout.challenger);
+    const { atMs, judgement } = ledger.judge(rollout);
+    newest.set(rollout.id, { atMs, verdict: judgement.verdict });
+    const unhealthy = challenger === undefined ? undefined : unfitBecause(challenger, versions);
+    return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout), shadow: ledger.shadow(rollout) };
+  }
+
+  return {
+    look,
+    isJudged,
+    async verdictOf(rollout: Rollout): Promise<Verdict> {
       const seen = newest.get(rollout.id);
       if (seen !== undefined && context.clock.nowMs() - seen.atMs < FRESH_MS) return seen.verdict;
       return (await ledgerOf(rollout)).verdict(rollout);
     },
-    keepOnly(kept) {
+    keepOnly(kept: KeptRollouts): void {
       provisional = kept.provisional;
-      const isKept = (id: string): boolean => kept.live.has(id) || kept.provisional.has(id);
-      for (const id of ledgers.keys()) if (!isKept(id)) ledgers.delete(id);
-      for (const id of newest.keys()) if (!isKept(id)) newest.delete(id);
-      holds.keepOnly(isKept);
+      for (const id of ledgers.keys()) {
+        if (kept.live.has(id) || kept.provisional.has(id)) continue;
+        ledgers.delete(id);
+        newest.delete(id);
+      }
     },
   };
 }
