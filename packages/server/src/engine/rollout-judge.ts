@@ -122,7 +122,7 @@ function openSights(context: CommandContext) {
     const versions = await getVersions(context, rollout.model);
     const challenger = versions.find((version) => version.version === rollout.challenger);
     const { atMs, judgement } = ledger.judge(rollout);
-    newest.set(rollout.id, { atMs, verdict: judgement.verdict });
+    if (isJudged(rollout)) newest.set(rollout.id, { atMs, verdict: judgement.verdict });
     const unhealthy = challenger === undefined ? undefined : unfitBecause(challenger, versions);
     return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout), shadow: ledger.shadow(rollout) };
   }
