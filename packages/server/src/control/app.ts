@@ -42,7 +42,7 @@ export interface ControlPorts extends Pick<CommandContext, 'store' | 'clock'> {
   readonly feedback: FeedbackIntake;
   readonly checks: CheckDesk;
   readonly sdks: Pick<SdkSightings, 'list'>;
-  readonly flags: Pick<FlagFeed, 'now'>;
+  readonly flags: Pick<FlagFeed, 'now' | 'refresh'>;
   readonly hooks: HookDesk;
   readonly protocols: readonly MountedProtocol[];
 }

@@ -38,7 +38,7 @@ export interface HandlerContext extends CommandContext {
   readonly observations: Observations;
   readonly feedback: FeedbackIntake;
   readonly sdks: Pick<SdkSightings, 'list'>;
-  readonly flags: Pick<FlagFeed, 'now'>;
+  readonly flags: Pick<FlagFeed, 'now' | 'refresh'>;
   readonly hooks: HookDesk;
 }
 

@@ -52,6 +52,8 @@ function addRoute<Name extends EndpointName>(app: FastifyInstance, name: Name, o
     ...(endpoint.maxBodyBytes === undefined ? {} : { bodyLimit: endpoint.maxBodyBytes }),
     handler: async (request, reply) => {
       const answer: unknown = await handler(options.context, callOf<Name>(endpoint, request, options));
+      // What is acknowledged is in force here: whoever asks for flags next gets what was said.
+      if (endpoint.method !== 'GET' && endpoint.scope !== 'feedback') await options.context.flags.refresh();
       const rendered = renderingOf(endpoint, request.headers.accept);
       if (rendered === undefined) return answer;
       // Bytes are sent as they are: the schema of the answer is that of the JSON form.
