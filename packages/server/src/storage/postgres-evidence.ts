@@ -2,11 +2,10 @@
 import type { GatewayReport, ServiceReport } from '@understudy/contract/report';
 import { cohortOf } from '@understudy/core/feedback';
 import { z } from 'zod';
-import { jsonText } from './canonical-json.ts';
 import { durable, type PostgresPlantedBugs } from './postgres-commit-sql.ts';
 import type { PostgresConnection, Statement } from './postgres-connection.ts';
 import { openReportBatches, type PendingReport } from './report-batches.ts';
-import { evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
+import { blockText, evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
 import type { Store } from './store.ts';
 
 // Some milliseconds of deleting, after which others get their turn.
@@ -117,7 +116,7 @@ function appendStatement(schema: string, planted: PostgresPlantedBugs) {
       column(blocks, ({ place }) => place),
       column(blocks, ({ block }) => block.model),
       column(blocks, ({ block }) => block.startMs),
-      column(blocks, ({ block }) => jsonText(block)),
+      column(blocks, ({ block }) => blockText(block)),
     ];
     return { text, values: [environment, ...values] };
   };

@@ -6,7 +6,7 @@ import type { RedisLink, RedisRead, ScriptRun } from './redis-link.ts';
 import type { ReplicaWait } from './redis-replicas.ts';
 import { byBytes, hashOf, jsonOf, numberOf, scoreOf, type StreamEntry, streamOf, textsOf } from './redis-replies.ts';
 import { REPORT_SCRIPT } from './redis-scripts.ts';
-import { evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
+import { blockText, evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
 import type { EvidenceQuery, GatewayStatus, Store, StoredEvidence } from './store.ts';
 
 export function openEvidence(
@@ -59,7 +59,7 @@ function reportRun(environment: string, report: GatewayReport | ServiceReport, s
       boot,
       String(sequence),
       status,
-      ...blocks.flatMap((block) => [block.model, scoreOf(block.startMs), jsonText(block)]),
+      ...blocks.flatMap((block) => [block.model, scoreOf(block.startMs), blockText(block)]),
     ],
   };
 }

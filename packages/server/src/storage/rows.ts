@@ -83,11 +83,23 @@ const DecisionRow = z
   })
   .transform(({ at_ms: atMs, ...rest }) => ({ ...rest, atMs }));
 
-// Rollouts and watches of a model read the same new blocks one after the other; some seconds of a few hundred models.
-const MOST_REMEMBERED = 2000;
+// Rollouts and watches read the blocks that this process has just stored; some seconds of a hundred gateways.
+const MOST_REMEMBERED = 5000;
 const remembered = new Map<string, EvidenceBlock>();
 
-/** The block of a text, parsed once for those who read it soon after one another. Blocks never change. */
+function remember(text: string, block: EvidenceBlock): void {
+  if (remembered.size >= MOST_REMEMBERED) remembered.delete(remembered.keys().next().value ?? '');
+  remembered.set(text, block);
+}
+
+/** The text of a block, as its row has it. Whoever reads it soon gets the block without parsing it: blocks never change. */
+export function blockText(block: EvidenceBlock): string {
+  const text = jsonText(block);
+  remember(text, block);
+  return text;
+}
+
+/** The block of a text, parsed once for those who read it soon after one another. */
 const BlockText = z.string().transform((text, context): EvidenceBlock => {
   const known = remembered.get(text);
   if (known !== undefined) return known;
@@ -96,8 +108,7 @@ const BlockText = z.string().transform((text, context): EvidenceBlock => {
     for (const { message, path } of parsed.error.issues) context.addIssue({ code: 'custom', message, path: [...path] });
     return z.NEVER;
   }
-  if (remembered.size >= MOST_REMEMBERED) remembered.clear();
-  remembered.set(text, parsed.data);
+  remember(text, parsed.data);
   return parsed.data;
 });
 

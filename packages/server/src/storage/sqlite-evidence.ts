@@ -2,9 +2,8 @@
 import { setImmediate } from 'node:timers/promises';
 import type { GatewayReport, ServiceReport } from '@understudy/contract/report';
 import { cohortOf } from '@understudy/core/feedback';
-import { jsonText } from './canonical-json.ts';
 import type { Connection } from './sqlite-connection.ts';
-import { evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
+import { blockText, evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
 import type { Store } from './store.ts';
 
 // A few milliseconds of deleting, after which requests get their turn.
@@ -76,7 +75,7 @@ function prepareAppend({ database }: Connection) {
     const { gateway, boot, sequence, blocks } = report;
     if (seen.run(environment, gateway, boot, sequence, seenAtMs).changes === 0) return 'duplicate';
     const evidenceSeenAtMs = Math.max(seenAtMs, Number(newestSeen.get(environment) ?? -Infinity));
-    for (const one of blocks) block.run(environment, one.model, one.startMs, evidenceSeenAtMs, jsonText(one));
+    for (const one of blocks) block.run(environment, one.model, one.startMs, evidenceSeenAtMs, blockText(one));
     if ('readiness' in report) {
       status.run(environment, gateway, boot, sequence, report.revision, seenAtMs, gatewayStateText(report));
     }
