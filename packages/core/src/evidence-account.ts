@@ -21,7 +21,8 @@ export interface EvidenceAccount {
   fork(): EvidenceAccount;
 }
 
-const NOTHING: ArmTotals = { step: -1, inStep: EMPTY_TALLY, inAll: EMPTY_TALLY };
+/** Of an arm that nobody was sent to. */
+export const NO_TOTALS: ArmTotals = { step: -1, inStep: EMPTY_TALLY, inAll: EMPTY_TALLY };
 
 /** Opens an account of nothing, or one that goes on from known sums. */
 export function openEvidenceAccount(policy: RunningPolicy, known: Iterable<readonly [Arm, ArmTotals]> = []): EvidenceAccount {
@@ -32,7 +33,7 @@ export function openEvidenceAccount(policy: RunningPolicy, known: Iterable<reado
       policy.absorb(block);
       for (const arm of ['champion', 'challenger', 'shadow'] as const) totals.set(arm, addBlock(totals.get(arm), block, arm));
     },
-    totals: (arm) => totals.get(arm) ?? NOTHING,
+    totals: (arm) => totals.get(arm) ?? NO_TOTALS,
     seenIn: (arm, step) => seenIn(totals.get(arm), step),
     fork: () => openEvidenceAccount(policy.fork(), totals),
   };
@@ -40,7 +41,7 @@ export function openEvidenceAccount(policy: RunningPolicy, known: Iterable<reado
 
 function addBlock(total: ArmTotals | undefined, { step, arms }: ConcurrentBlock, arm: Arm): ArmTotals {
   const tally = arms[arm];
-  const known = total ?? NOTHING;
+  const known = total ?? NO_TOTALS;
   // Scores and labels come when the world has answered, often without a request beside them.
   const { requests, scores, labels, pairs } = tally;
   if (requests === 0 && Object.keys(scores).length === 0 && labels === undefined && pairs === undefined) return known;

@@ -14,13 +14,16 @@ export interface StoredBlock {
   readonly seenAtMs: number;
 }
 
+/** What was seen of each arm. */
+export type Arms = Readonly<Record<Arm, Tally>>;
+
 /** What all gateways of a stratum saw of all arms in one interval under one step. */
 export interface ConcurrentBlock {
   readonly startMs: number;
   /** −1 outside of a rollout. */
   readonly step: number;
   readonly stratum: string;
-  readonly arms: Readonly<Record<Arm, Tally>>;
+  readonly arms: Arms;
 }
 
 /** Plain data. */
@@ -39,6 +42,9 @@ export const INTERVAL_MS = 1000;
 /** A report is late when it was stored this long after the end of its interval; it then counts in the interval that is open. */
 export const GRACE_MS = 200;
 
+/** Nothing of any arm. */
+export const NO_ARMS: Arms = { champion: EMPTY_TALLY, challenger: EMPTY_TALLY, shadow: EMPTY_TALLY };
+
 /** A pool without evidence. */
 export const EMPTY_POOL: EvidencePool = { closedUntilMs: 0, open: [], lost: 0 };
 
@@ -51,7 +57,7 @@ export function pour(pool: EvidencePool, stored: StoredBlock): EvidencePool {
   const index = pool.open.findIndex((open) => open.startMs === startMs && open.step === step && open.stratum === stratum);
   const present = pool.open[index];
   if (present === undefined) {
-    const arms = { champion: EMPTY_TALLY, challenger: EMPTY_TALLY, shadow: EMPTY_TALLY, [arm]: tally };
+    const arms = { ...NO_ARMS, [arm]: tally };
     return { ...pool, open: [...pool.open, { startMs, step, stratum, arms }] };
   }
   const arms = { ...present.arms, [arm]: mergeTallies(present.arms[arm], tally) };

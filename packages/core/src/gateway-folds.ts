@@ -5,7 +5,7 @@
  */
 import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
 import type { EvidenceAccount } from './evidence-account.ts';
-import type { ConcurrentBlock } from './evidence-pool.ts';
+import { type Arms, type ConcurrentBlock, NO_ARMS } from './evidence-pool.ts';
 import { FEWEST, type GatewayAgreement, type Member, openGatewayAgreement } from './gateway-agreement.ts';
 import type { GatewayParts } from './gateway-parts.ts';
 import { NO_GATEWAY } from './gateway-roster.ts';
@@ -32,10 +32,6 @@ export interface GatewayFolds {
   /** The judgement to act on, which names gateways where they make a difference. */
   judge(ask: Ask): Judgement;
 }
-
-type Arms = Readonly<Record<Arm, Tally>>;
-
-const NO_ARMS: Arms = { champion: EMPTY_TALLY, challenger: EMPTY_TALLY, shadow: EMPTY_TALLY };
 
 /** What the policies together say. */
 type Consensus =

@@ -5,7 +5,7 @@
  */
 import { openChecks } from './checks/checked-judgement.ts';
 import { type Arm, EMPTY_TALLY, mergeTallies, type Tally } from './evidence.ts';
-import { type ArmTotals, type EvidenceAccount, openEvidenceAccount } from './evidence-account.ts';
+import { type ArmTotals, type EvidenceAccount, NO_TOTALS, openEvidenceAccount } from './evidence-account.ts';
 import { closeUntil, EMPTY_POOL, type EvidencePool, intervalOf, pour, type StoredBlock } from './evidence-pool.ts';
 import { type Ask, type GatewayFolds, openGatewayFolds } from './gateway-folds.ts';
 import { openParts } from './gateway-parts.ts';
@@ -34,8 +34,6 @@ export interface RolloutLedger {
   /** Requests that came too late to count. */
   readonly lost: number;
 }
-
-const NOTHING: ArmTotals = { step: -1, inStep: EMPTY_TALLY, inAll: EMPTY_TALLY };
 
 /** The champion's traffic so long before a rollout tells its policy where to look. */
 export const LOOK_BACK_MS = 3_600_000;
@@ -92,7 +90,7 @@ export function openRolloutLedger(opened: Rollout, plan: Plan = opened.plan): Ro
       const verdict = folds.verdict(ask);
       return isOnTrial(rollout) ? checks.joinVerdict(verdict, ask(everything)) : verdict;
     },
-    totals: (arm) => judges?.everything.totals(arm) ?? NOTHING,
+    totals: (arm) => judges?.everything.totals(arm) ?? NO_TOTALS,
     silentMs(rollout, atMs) {
       settle(atMs);
       return silenceOf(rollout, silence, atMs);

@@ -13,6 +13,9 @@ export type Answer =
   /** Nobody could say: time out, 5xx, broken body, a query that is wrong. Never a failure of the metric. */
   | { readonly outcome: 'error'; readonly reason: string };
 
+/** An answer that is a number. */
+export type Valued = Extract<Answer, { outcome: 'value' }>;
+
 /** An answer with what was asked and when. */
 export interface Measurement {
   readonly check: string;
@@ -51,8 +54,6 @@ export function limitAt(limit: CheckLimit, baseline: Sample | undefined): number
   if (typeof limit === 'number') return limit;
   return baseline === undefined ? undefined : limit.ratio * numberOf(baseline) + limit.plus;
 }
-
-type Valued = Extract<Answer, { outcome: 'value' }>;
 
 function findingOfValue(source: PrometheusCheck, { value: sample, baseline }: Valued): Finding {
   const value = numberOf(sample);

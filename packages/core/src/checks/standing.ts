@@ -3,7 +3,7 @@ import { formatDuration } from '../duration.ts';
 import type { GuardReading, Question, Verdict } from '../policy.ts';
 import { valueWords } from '../sequential/words.ts';
 import { type CheckConfig, staleAfterMs } from './config.ts';
-import { type Answer, limitAt, type Measurement, numberOf, type Sample } from './measurement.ts';
+import { type Answer, limitAt, type Measurement, numberOf, type Sample, type Valued } from './measurement.ts';
 import type { CheckState } from './state.ts';
 
 /** A check when it is asked about. */
@@ -28,8 +28,8 @@ interface Found {
 export function standingOf(config: CheckConfig, state: CheckState, question: CheckQuestion): CheckStanding {
   const { verdict, words: found, isHolding } = findingNow(config, state, question);
   const valued = state.recent.map(({ answer }) => answer).findLast((answer) => answer.outcome === 'value');
-  const values = valued?.outcome === 'value' ? valuesOf(config, valued) : {};
-  const words = valued?.outcome === 'value' ? `${found} (${limitWords(config, valued)})` : found;
+  const values = valued === undefined ? {} : valuesOf(config, valued);
+  const words = valued === undefined ? found : `${found} (${limitWords(config, valued)})`;
   const answers = state.recent.map((measurement) => measurementWords(measurement, question.atMs)).toReversed();
   const guard = nameOfCheck(config);
   const reason = [words, ...answers].join('; ');
@@ -96,8 +96,6 @@ function answeredNow(config: CheckConfig, { standing, errors }: CheckState, ques
 function isNeeded({ needed }: CheckConfig, isLast: boolean): boolean {
   return needed === 'each-step' || (needed === 'promotion' && isLast);
 }
-
-type Valued = Extract<Answer, { outcome: 'value' }>;
 
 /** Numbers for the table; what is not finite is in the words alone. */
 function valuesOf({ source }: CheckConfig, { value, baseline }: Valued): Partial<GuardReading> {

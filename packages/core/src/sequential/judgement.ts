@@ -1,5 +1,6 @@
 /** The verdict of the policy `sequential` with everything a person wants to know about it. */
 import { formatDuration } from '../duration.ts';
+import { heldBackOf } from '../plan.ts';
 import type { GuardReading, Judgement, Question, Verdict } from '../policy.ts';
 import { type GuardConfig, nameOfGuard, type SequentialConfig } from './config.ts';
 import { estimateOf, type Estimate } from './estimate.ts';
@@ -136,8 +137,8 @@ function reasonOf(verdict: Verdict, { config, state, question, guards, driver }:
   }
 }
 
-function bakedWords({ seen, trafficPercent }: Question): string {
-  return `no harm found in ${countWords(seen.challenger.requests)} requests with ${Number((100 - trafficPercent).toFixed(3))} % held back`;
+function bakedWords(question: Question): string {
+  return `no harm found in ${countWords(question.seen.challenger.requests)} requests with ${heldBackOf(question)} % held back`;
 }
 
 function lopsidedWords(guard: GuardConfig | undefined, { seen }: Question): string {
