@@ -3,6 +3,7 @@ import { AppError, ERROR_STATUS, type ErrorCode } from '@understudy/core/errors'
 import type { z } from 'zod';
 import type { Endpoint } from './endpoint.ts';
 import { type EndpointName, ENDPOINTS } from './endpoints.ts';
+import { parseJson } from './parsed-json.ts';
 import { Problem } from './problems.ts';
 
 type Of<Name extends EndpointName> = (typeof ENDPOINTS)[Name];
@@ -109,12 +110,4 @@ function errorOf(response: Response, text: string, url: string): AppError {
 
 function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_STATUS, code);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 /** One request to a provider of a check, and as much of its answer as a measurement may be. */
 import type { IncomingMessage } from 'node:http';
+import { boundedBytes } from '../bounded-bytes.ts';
 import { type AddressPolicy, type OutboundPost, postOutbound } from '../outbound-post.ts';
 
 /** What came back: an answer of any status, or why there is none. */
@@ -23,13 +24,6 @@ async function readAnswer(response: IncomingMessage): Promise<CheckResponse> {
   if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') {
     return { problem: `its answer is encoded as ${headers['content-encoding']}, which was not asked for` };
   }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response) {
-    const part = Buffer.from(chunk);
-    bytes += part.length;
-    if (bytes > MOST_BYTES) return { problem: 'its answer is larger than 1 MiB' };
-    chunks.push(part);
-  }
-  return { status, text: Buffer.concat(chunks).toString('utf8') };
+  const bytes = await boundedBytes(response, MOST_BYTES);
+  return bytes === undefined ? { problem: 'its answer is larger than 1 MiB' } : { status, text: bytes.toString('utf8') };
 }

@@ -1,4 +1,5 @@
 /** Reads what a Prometheus, or what speaks like one, answers to an instant query: one number, nothing, or why not. */
+import { parseJson } from '@understudy/contract/parsed-json';
 import type { Sample } from '@understudy/core/checks/measurement';
 import { z } from 'zod';
 import type { CheckResponse } from './check-request.ts';
@@ -69,13 +70,4 @@ function sampleOf(text: string): QueryResult {
 
 function error(reason: string): QueryResult {
   return { outcome: 'error', reason };
-}
-
-/** Undefined for what is no JSON: no schema takes that. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

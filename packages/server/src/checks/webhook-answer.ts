@@ -1,8 +1,8 @@
 /** Reads the verdict that a service of the users answers with. */
+import { parseJson } from '@understudy/contract/parsed-json';
 import { type Answer, MAX_REASON } from '@understudy/core/checks/measurement';
 import { z } from 'zod';
 import type { CheckResponse } from './check-request.ts';
-import { parseJson } from './prometheus-answer.ts';
 
 /** A service may say more than we ask for. */
 const Verdict = z.object({ verdict: z.enum(['pass', 'fail', 'undecided']), reason: z.string().optional() });

@@ -1,6 +1,7 @@
 /** `understudy eval`, `why` and `bucket`: what a flag gives to somebody, how it came to that, and the bucket that callers bring. */
 import type { CallInput } from '@understudy/contract/client';
 import type { EvaluationView } from '@understudy/contract/flag-views';
+import { parseJson } from '@understudy/contract/parsed-json';
 import type { Command, Input, Option } from './command.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { renderFacts } from './facts.ts';
@@ -95,7 +96,7 @@ async function kindsOf(text: string): Promise<NonNullable<Body['kinds']>> {
 }
 
 function objectOf(text: string, option: string): Attributes {
-  const value = jsonOf(text);
+  const value = parseJson(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UsageError(`${option} ${text}: write a JSON object such as {"key": "42"}`);
   }
@@ -109,17 +110,9 @@ function attributesOf(words: readonly string[]): Attributes {
       const [name = '', ...rest] = word.split('=');
       if (name === '' || rest.length === 0) throw new UsageError(`--attribute ${word}: write NAME=VALUE, such as key=42`);
       const text = rest.join('=');
-      return [name, name === 'key' ? text : (jsonOf(text) ?? text)];
+      return [name, name === 'key' ? text : (parseJson(text) ?? text)];
     }),
   );
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function factsOf(session: Session, { flag, value, variant, reason, why }: EvaluationView): string {

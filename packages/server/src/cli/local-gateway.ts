@@ -1,5 +1,6 @@
 /** Asks the gateway on this machine over its socket. The commands on gateways depend on it. */
 import { request } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
 import { Problem } from '@understudy/contract/problems';
 import { AppError, ERROR_STATUS, type ErrorCode } from '@understudy/core/errors';
 import { z } from 'zod';
@@ -17,8 +18,8 @@ const LocalProblem = z.object({ error: Problem.shape.error.omit({ requestId: tru
 /**
  * @throws AppError what the gateway answers; `gateway.unreachable` when nobody listens there
  */
-export async function askLocally<T>(socket: string, { path, body }: LocalRequest, schema: z.ZodType<T>): Promise<T> {
-  const { status, text } = await send(socket, { path, ...(body === undefined ? {} : { body }) });
+export async function askLocally<T>(socket: string, asked: LocalRequest, schema: z.ZodType<T>): Promise<T> {
+  const { status, text } = await send(socket, asked);
   const json: unknown = JSON.parse(text);
   if (status === 200) return schema.parse(json);
   const { code, message } = LocalProblem.parse(json).error;
@@ -36,10 +37,7 @@ function send(socketPath: string, { path, body }: LocalRequest): Promise<{ reado
       reject(new AppError('gateway.unreachable', message, { cause: error }));
     };
     const asked = request({ socketPath, path, method: body === undefined ? 'GET' : 'POST', timeout: TIMEOUT_MS }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', fail);
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
+      textOf(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
     });
     asked.on('timeout', () => asked.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
     asked.on('error', fail);

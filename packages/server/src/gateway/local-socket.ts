@@ -7,6 +7,7 @@ import { KillHere, type LocalOutcome, type LocalStatus, UnkillHere } from '@unde
 import { describeProblems } from '@understudy/contract/problems';
 import { AppError } from '@understudy/core/errors';
 import type { z } from 'zod';
+import { boundedBytes } from '../bounded-bytes.ts';
 import type { Clock } from '../clock.ts';
 import type { GatewayPorts } from './gateway-ports.ts';
 import type { LocalSwitch } from './local-switch.ts';
@@ -110,15 +111,9 @@ function assertKnown({ readiness, revision }: LocalStatus, model: string): void 
 }
 
 async function read<T>(req: IncomingMessage, schema: z.ZodType<T>): Promise<T> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of req) {
-    const part = Buffer.from(chunk);
-    bytes += part.length;
-    if (bytes > MAX_BODY_BYTES) throw new AppError('request.body_too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`);
-    chunks.push(part);
-  }
-  const parsed = schema.safeParse(json(Buffer.concat(chunks).toString('utf8')));
+  const bytes = await boundedBytes(req, MAX_BODY_BYTES);
+  if (bytes === undefined) throw new AppError('request.body_too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`);
+  const parsed = schema.safeParse(json(bytes.toString('utf8')));
   if (parsed.success) return parsed.data;
   throw new AppError('request.invalid', `the body cannot be used: ${describeProblems(parsed.error)}`);
 }

@@ -1,4 +1,5 @@
 /** The kill switch of this gateway alone, for whoever is on its machine. It works with everything else dead, and survives a restart. */
+import { parseJson } from '@understudy/contract/parsed-json';
 import { LocalKillSchema } from '@understudy/contract/report';
 import { AppError } from '@understudy/core/errors';
 import type { LocalKill } from '@understudy/core/local-kill';
@@ -58,7 +59,7 @@ export async function openLocalSwitch(storage: SnapshotStorage, tell: TellFeedPr
 async function readKills(storage: SnapshotStorage): Promise<readonly LocalKill[]> {
   const { texts, problems } = await storage.read();
   for (const text of texts) {
-    const parsed = Kept.safeParse(parse(text));
+    const parsed = Kept.safeParse(parseJson(text));
     // The generation before may lack the newest kill.
     if (parsed.success && problems.length === 0) return parsed.data.kills;
   }
@@ -67,12 +68,4 @@ async function readKills(storage: SnapshotStorage): Promise<readonly LocalKill[]
     'config.invalid',
     `cannot read which models are killed on this gateway: ${[...problems, 'what was kept is not readable'][0]}; look at the files, or delete them and kill again what must stay killed`,
   );
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
