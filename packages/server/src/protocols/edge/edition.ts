@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { quoted, tagsOf } from './entity-tag.ts';
 
 const compress = promisify(gzip);
 
@@ -32,4 +34,17 @@ export function editionOf(revision: number, document: unknown): Edition {
     event: Buffer.from(`id: ${id}\nevent: snapshot\ndata: ${text}\n\n`),
     confirmation: Buffer.from(`event: current\ndata: ${id}\n\n`),
   };
+}
+
+/** Answers a poll: nothing when the caller has this edition, compressed when the caller can read that. */
+export async function sendEdition(
+  { headers }: FastifyRequest,
+  reply: FastifyReply,
+  { id, body, compressed }: Edition,
+): Promise<FastifyReply> {
+  reply.headers({ etag: quoted(id), vary: 'accept-encoding, authorization', 'cache-control': 'private, no-cache' });
+  if (tagsOf(headers['if-none-match']).includes(id)) return await reply.status(304).send();
+  reply.type('application/json; charset=utf-8');
+  if (!/\bgzip\b/.test(headers['accept-encoding'] ?? '')) return await reply.send(body);
+  return await reply.header('content-encoding', 'gzip').send(await compressed());
 }

@@ -1,12 +1,11 @@
-/** What our own SDK evaluates from: all documents of an environment, to poll or as a stream. `compose.ts` serves it under `/flags`. */
+/** What our own SDK evaluates from: all documents of an environment, to poll or as a stream. `compose-control.ts` serves it under `/flags`. */
 import { AppError } from '@understudy/core/errors';
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
 import { type Admission, admit } from '../edge/admission.ts';
-import { quoted, tagsOf } from '../edge/entity-tag.ts';
+import { type Edition, sendEdition } from '../edge/edition.ts';
 import { type EventStreams, MAX_STREAMS, openEventStreams } from '../edge/event-streams.ts';
 import { refusalOf, setRefusalHeaders } from '../edge/refusal.ts';
 import type { ProtocolPorts } from '../flag-world.ts';
-import type { Edition } from '../edge/edition.ts';
 import { latestEdition } from './snapshot-edition.ts';
 
 export interface FlagsProtocolOptions {
@@ -59,11 +58,7 @@ function announceChanges({ ports, streams, editionOf }: Protocol): () => void {
 function addSnapshot(app: FastifyInstance, protocol: Protocol): void {
   app.get('/v1/snapshot', async (request, reply) => {
     const { edition } = await enter(request, protocol);
-    reply.headers({ etag: quoted(edition.id), vary: 'accept-encoding, authorization', 'cache-control': 'private, no-cache' });
-    if (tagsOf(request.headers['if-none-match']).includes(edition.id)) return await reply.status(304).send();
-    reply.type('application/json; charset=utf-8');
-    if (!/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) return await reply.send(edition.body);
-    return await reply.header('content-encoding', 'gzip').send(await edition.compressed());
+    return await sendEdition(request, reply, edition);
   });
 }
 

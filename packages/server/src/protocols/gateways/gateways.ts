@@ -1,4 +1,4 @@
-/** What gateways elsewhere live on: the snapshot to poll or as a stream, model files, and where they report. `compose.ts` serves it under `/gateways`. */
+/** What gateways elsewhere live on: the snapshot to poll or as a stream, model files, and where they report. `compose-control.ts` serves it under `/gateways`. */
 import type { Readable } from 'node:stream';
 import { GATEWAY_FEED_FORMAT, type GatewayDocument } from '@understudy/contract/gateway-feed';
 import { describeProblems } from '@understudy/contract/problems';
@@ -9,8 +9,7 @@ import type { Token } from '@understudy/core/token';
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
 import { openAuthentication, ownTokenOf } from '../../authentication.ts';
 import type { Clock } from '../../clock.ts';
-import { type Edition, editionOf } from '../edge/edition.ts';
-import { quoted, tagsOf } from '../edge/entity-tag.ts';
+import { type Edition, editionOf, sendEdition } from '../edge/edition.ts';
 import { type EventStreams, MAX_STREAMS, openEventStreams } from '../edge/event-streams.ts';
 import { type JsonBody, readJsonBodies } from '../edge/json-body.ts';
 import { refusalOf, setRefusalHeaders } from '../edge/refusal.ts';
@@ -106,12 +105,7 @@ function documentOf(snapshot: Snapshot, requestIdKey: Uint8Array): GatewayDocume
 function addSnapshot(app: FastifyInstance, { enter, edition }: Protocol): void {
   app.get('/v1/snapshot', async (request, reply) => {
     enter(request);
-    const { id, body, compressed } = edition();
-    reply.headers({ etag: quoted(id), vary: 'accept-encoding, authorization', 'cache-control': 'private, no-cache' });
-    if (tagsOf(request.headers['if-none-match']).includes(id)) return await reply.status(304).send();
-    reply.type('application/json; charset=utf-8');
-    if (!/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) return await reply.send(body);
-    return await reply.header('content-encoding', 'gzip').send(await compressed());
+    return await sendEdition(request, reply, edition());
   });
 }
 
