@@ -45,14 +45,15 @@ export async function askGolden(runtime: Runtime, call: GoldenCall): Promise<Fin
       const why = `golden requests are in "${golden.protocol}" and the model server speaks "${runtime.protocol}"`;
       return { outcome: 'unproven', detail: `${why}; ${alive.detail}` };
     }
-    const predictions = await predictionsFor(runtime, request, call, PROTOCOLS[golden.protocol]);
+    const asked = { request, protocol: PROTOCOLS[golden.protocol], ...call };
+    const predictions = await (runtime.kind === 'onnx' ? runOnnx(runtime, asked) : askUpstream(runtime, asked));
     const problem = predictions === undefined ? 'no valid answer' : mismatchOf(request, predictions);
     const what = `golden request ${place + 1} of ${golden.requests.length}`;
     return problem === undefined ? { outcome: 'ok', detail: what } : { outcome: 'failed', detail: `${what}: ${problem}` };
   } catch (error) {
     if (isAppError(error, 'request.overloaded')) return undefined;
-    const asked = request === undefined ? '' : `golden request ${place + 1}: `;
-    return { outcome: 'failed', detail: asked + (error instanceof Error ? error.message : String(error)) };
+    const about = request === undefined ? '' : `golden request ${place + 1}: `;
+    return { outcome: 'failed', detail: about + (error instanceof Error ? error.message : String(error)) };
   }
 }
 
@@ -74,36 +75,20 @@ async function askAnything(runtime: Runtime, budgetMs: number): Promise<Omit<Pro
   return { outcome: 'unproven', detail: 'refuses made-up rows, which says nothing about real ones: give golden requests' };
 }
 
-// oxlint-disable-next-line max-params -- whom to ask, what, for how long and in which protocol
-function predictionsFor(
-  runtime: Runtime,
-  request: GoldenRequest,
-  call: GoldenCall,
-  protocol: WireProtocol,
-): Promise<readonly Prediction[] | undefined> {
-  return runtime.kind === 'onnx'
-    ? runOnnx(runtime, request, call.budgetMs, protocol)
-    : askUpstream(runtime, request, call, protocol);
+interface Asked extends Pick<GoldenCall, 'budgetMs' | 'timers'> {
+  readonly request: GoldenRequest;
+  readonly protocol: WireProtocol;
 }
 
-// oxlint-disable-next-line max-params -- as above
-async function runOnnx(
-  runtime: OnnxRuntime,
-  { body }: GoldenRequest,
-  budgetMs: number,
-  protocol: WireProtocol,
-): Promise<readonly Prediction[]> {
-  const { inputs } = protocol.decode(body, runtime.signature);
+async function runOnnx(runtime: OnnxRuntime, { request, protocol, budgetMs }: Asked): Promise<readonly Prediction[]> {
+  const { inputs } = protocol.decode(request.body, runtime.signature);
   const { outputs } = await runtime.run(inputs, budgetMs);
   return [...predictionsOf(outputs, runtime.signature).values];
 }
 
-// oxlint-disable-next-line max-params -- as above
 function askUpstream(
   runtime: UpstreamRuntime,
-  { body }: GoldenRequest,
-  { budgetMs, timers }: GoldenCall,
-  protocol: WireProtocol,
+  { request, protocol, budgetMs, timers }: Asked,
 ): Promise<readonly Prediction[] | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<readonly Prediction[] | undefined>();
   // Servers that count or store what they are asked can tell these from users.
@@ -111,7 +96,7 @@ function askUpstream(
   const chunks: Buffer[] = [];
   let [bytes, status] = [0, 0];
   const giveUp = runtime.send(
-    { headers, body: Buffer.from(JSON.stringify(body)) },
+    { headers, body: Buffer.from(JSON.stringify(request.body)) },
     {
       onStart: (head) => {
         status = head.status;
