@@ -19,8 +19,6 @@ export interface Housekeeping {
 }
 
 const TICK_MS = 1000;
-// Commits of this process are seen at once; this is for those of others, and tells gateways that what they have is the newest.
-const REFRESH_EVERY_TICKS = 1;
 const PRUNE_EVERY_TICKS = 3600;
 const DAY_MS = 86_400_000;
 
@@ -36,7 +34,8 @@ export function startHousekeeping(kept: Housekeeping): { close(): Promise<void> 
     try {
       await kept.checks.tick();
       await kept.engine.tick();
-      if (rounds % REFRESH_EVERY_TICKS === 0) for (const feed of kept.feeds) await feed.refresh();
+      // Commits of this process are seen at once; this is for those of others, and tells gateways that what they have is the newest.
+      for (const feed of kept.feeds) await feed.refresh();
       if (rounds % PRUNE_EVERY_TICKS === 0) await prune(kept);
     } catch (error) {
       kept.log.error({ err: error }, 'housekeeping.failed');

@@ -24,9 +24,14 @@ export function fillTemplate(template: string, subject: CheckSubject): string {
   });
 }
 
+/** The names of the places in a template, of those too that nothing is filled into. */
+export function placesIn(template: string): readonly string[] {
+  return [...template.matchAll(PLACE)].map(([, name = '']) => name);
+}
+
 /** @returns what is wrong with the places of a template, as the end of a sentence about its check */
 export function templateProblems(template: string): string[] {
-  const unknown = [...template.matchAll(PLACE)].map(([, name = '']) => name).filter((name) => !isPlace(name));
+  const unknown = placesIn(template).filter((name) => !isPlace(name));
   const rest = template.replaceAll(PLACE, '');
   return [
     ...unknown.map((name) => `has a place {{${name}}} that nothing is filled into; there are ${PLACES.join(', ')}`),

@@ -1,7 +1,7 @@
 /** Asks every check of a plan once before a rollout starts, so that what cannot work is told then. */
 import type { CheckConfig } from '@understudy/core/checks/config';
 import { type Answer, findingOf } from '@understudy/core/checks/measurement';
-import type { CheckSubject } from '@understudy/core/checks/template';
+import { type CheckSubject, placesIn } from '@understudy/core/checks/template';
 import type { RehearsedChecks } from '../commands/rollout-opening.ts';
 import type { CheckAsker } from './check-asker.ts';
 
@@ -56,5 +56,6 @@ function problemOfVerdict(answer: Answer): string | undefined {
 
 /** Nothing can be known of a rollout that has not started. */
 function asksAboutRollout({ source }: CheckConfig): boolean {
-  return source.kind === 'prometheus' && /\{\{\s*(?:rollout|step)\s*\}\}/.test(`${source.query} ${source.baseline ?? ''}`);
+  if (source.kind !== 'prometheus') return false;
+  return placesIn(`${source.query} ${source.baseline ?? ''}`).some((place) => place === 'rollout' || place === 'step');
 }

@@ -3,7 +3,6 @@ import { userInfo } from 'node:os';
 import path from 'node:path';
 import { KillHere, LocalOutcome, LocalStatus, UnkillHere } from '@understudy/contract/local-socket';
 import type { Readiness, Standing } from '@understudy/contract/report';
-import { formatDuration } from '@understudy/core/duration';
 import type { Command, Input, Option } from './command.ts';
 import { askLocally } from './local-gateway.ts';
 import type { Session } from './session.ts';
@@ -103,7 +102,6 @@ async function showLocalOutcome(session: Session, outcome: LocalOutcome, undo: s
 }
 
 async function showLocalStatus(session: Session, input: Input): Promise<void> {
-  const { clock } = session.deps;
   await session.output.show({
     data: await askLocally(socketOf(session, input), { path: '/status' }, LocalStatus),
     text: ({ gateway, revision, standing, readiness, problems, pendingReports }) => {
@@ -111,7 +109,7 @@ async function showLocalStatus(session: Session, input: Input): Promise<void> {
       const confirmed =
         standing === undefined
           ? 'no snapshot yet'
-          : `revision ${revision}, ${origin[standing.origin]}, confirmed ${formatDuration(Math.max(0, clock.nowMs() - standing.heardAtMs))} ago`;
+          : `revision ${revision}, ${origin[standing.origin]}, confirmed ${agoWords(session, standing.heardAtMs)}`;
       return [
         `${gateway}: ${confirmed}`,
         ...(standing?.refused === undefined

@@ -2,6 +2,7 @@
 import { Name } from '@understudy/contract/documents';
 import { describeProblems } from '@understudy/contract/problems';
 import { BUCKET_COUNT } from '@understudy/core/bucketing';
+import { newestRollouts } from '@understudy/core/flags/rollout-flags';
 import type { Model } from '@understudy/core/model';
 import { boundaryOfRollout, isLive, type Rollout } from '@understudy/core/rollout';
 import type { EnvironmentState } from '@understudy/core/snapshot';
@@ -47,9 +48,11 @@ export function rolloutHashesOf({
   models,
   rollouts,
 }: Pick<EnvironmentState, 'models' | 'rollouts'>): ReadonlyMap<string, RolloutHash> {
+  const [byId, newest] = [new Map(rollouts.map((rollout) => [rollout.id, rollout])), newestRollouts(rollouts)];
   const hashes = new Map<string, RolloutHash>();
   for (const model of models) {
-    if (model.champion !== undefined) hashes.set(model.name, hashOfModel(model, model.champion, newestOf(model, rollouts)));
+    const rollout = byId.get(model.liveRollout ?? '') ?? newest.get(model.name);
+    if (model.champion !== undefined) hashes.set(model.name, hashOfModel(model, model.champion, rollout));
   }
   return hashes;
 }
@@ -64,11 +67,6 @@ function hashOfModel(model: Model, champion: string, rollout: Rollout | undefine
   // A paused rollout keeps its share here, and readers give a share only to what is active.
   const percentage = Math.floor((boundaryOfRollout(rollout) * 100) / BUCKET_COUNT);
   return { champion, challenger, percentage, status: 'active' };
-}
-
-function newestOf({ name, liveRollout }: Model, rollouts: readonly Rollout[]): Rollout | undefined {
-  const own = rollouts.filter(({ model }) => model === name);
-  return own.find(({ id }) => id === liveRollout) ?? own.toSorted((a, b) => b.startedAtMs - a.startedAtMs)[0];
 }
 
 /** The fields of a hash as they are stored. */
