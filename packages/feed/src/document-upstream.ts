@@ -39,7 +39,7 @@ export interface DocumentUpstreamOptions {
 const ANSWER_MS = 10_000;
 // Three heartbeats of the server.
 const IDLE_MS = 45_000;
-// Larger than any set of flags somebody maintains; a body beyond it is not from our server.
+// Larger than any set of flags or models somebody maintains; a body beyond it is not from our server.
 const MAX_SNAPSHOT_LENGTH = 64 * 1024 * 1024;
 
 export function openDocumentUpstream(options: DocumentUpstreamOptions): Upstream {

@@ -1,4 +1,4 @@
-/** What the SDK takes from where it runs: the network, the time, chance. Everything with a connection is given these. */
+/** What following a feed takes from where it runs: the network, the time, chance. Everything with a connection is given these. */
 
 /** Replaceable as a whole in tests; {@link SYSTEM_PORTS} otherwise. */
 export interface FeedPorts {

@@ -1,6 +1,6 @@
 /** Callbacks of callers, none of whose troubles reaches another one or us. */
 import { sentenceOf } from '@understudy/feed/problem';
-import { type TellProblem } from './problem.ts';
+import type { TellProblem } from './problem.ts';
 
 /** A set of callbacks. */
 export interface Listeners<Event> {

@@ -3,7 +3,7 @@ import { boundedText } from '@understudy/feed/bounded-text';
 import type { QueuedEntry } from './outcome-queue.ts';
 import type { FeedPorts } from '@understudy/feed/ports';
 import { sentenceOf } from '@understudy/feed/problem';
-import { type TellProblem } from './problem.ts';
+import type { TellProblem } from './problem.ts';
 import { SDK_RELEASE } from './release.ts';
 import { isRecord } from './shape.ts';
 

@@ -4,7 +4,7 @@ import { boundedText } from '@understudy/feed/bounded-text';
 import { readEvents } from '@understudy/feed/event-stream';
 import { pause, type FeedPorts } from '@understudy/feed/ports';
 import { sentenceOf } from '@understudy/feed/problem';
-import { type TellProblem } from './problem.ts';
+import type { TellProblem } from './problem.ts';
 import { type Attempt, retryAfterMs, type Upstream } from '@understudy/feed/upkeep';
 
 /** Where values go. */

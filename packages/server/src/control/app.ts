@@ -1,4 +1,4 @@
-/** The control API as a server. `compose.ts` opens it; everything it needs comes in through the options and ports. */
+/** The control API as a server. `compose-control.ts` opens it; everything it needs comes in through the options and ports. */
 import { randomUUID } from 'node:crypto';
 import { fastify, type FastifyInstance, type FastifyPluginCallback } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';

@@ -1,4 +1,4 @@
-/** What the control API needs from its siblings, wired in `compose.ts`. */
+/** What the control API needs from its siblings, wired in `compose-control.ts`. */
 import type { ArmCounts, ArtifactView, ReplayView, RolloutEvidenceView } from '@understudy/contract/views';
 import type { HookTestView } from '@understudy/contract/people-endpoints';
 import type { CheckConfig } from '@understudy/core/checks/config';

@@ -1,4 +1,4 @@
-/** Everything that a gateway is given by `compose.ts`, and what it tells about itself. */
+/** Everything that a gateway is given by `compose-gateway.ts`, and what it tells about itself. */
 import type { AddressInfo } from 'node:net';
 import type { Readiness, Standing } from '@understudy/contract/report';
 import type { SnapshotSource } from '@understudy/core/snapshot-follower';

@@ -1,4 +1,4 @@
-/** Opens the gateway: the data plane that answers predictions. `compose.ts` gives it its ports; nothing else depends on it. */
+/** Opens the gateway: the data plane that answers predictions. `compose-gateway.ts` gives it its ports; nothing else depends on it. */
 import type { Server } from 'node:http';
 import type { Standing } from '@understudy/contract/report';
 import type { Clock } from '../clock.ts';

@@ -1,4 +1,4 @@
-/** What the gateway needs from the outside, wired in `compose.ts`: a snapshot, a place to report to, and loaded versions. */
+/** What the gateway needs from the outside, wired in `compose-gateway.ts`: a snapshot, a place to report to, and loaded versions. */
 import type { GatewayReport } from '@understudy/contract/report';
 import type { SnapshotVersion } from '@understudy/core/snapshot';
 import type { Runtime } from '../runtimes/runtime.ts';

@@ -1,4 +1,4 @@
-/** What flag protocols live on: the flags of one environment, its SDK keys, and a place for reported outcomes. Wired in `compose.ts`. */
+/** What flag protocols live on: the flags of one environment, its SDK keys, and a place for reported outcomes. Wired in `compose-control.ts`. */
 import type { Evaluator, FlagDocuments } from '@understudy/core/flags/evaluator';
 
 /** Everything about the flags of one environment at one revision. Replaced as a whole, never changed. */

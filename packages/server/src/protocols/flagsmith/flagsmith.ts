@@ -1,4 +1,4 @@
-/** Flagsmith's API for its SDKs: remote and local evaluation, live updates, usage counts. `compose.ts` serves it under `/flagsmith`. */
+/** Flagsmith's API for its SDKs: remote and local evaluation, live updates, usage counts. `compose-control.ts` serves it under `/flagsmith`. */
 import { randomUUID } from 'node:crypto';
 import { AppError } from '@understudy/core/errors';
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';

@@ -1,4 +1,4 @@
-/** The protocol that LaunchDarkly's server-side SDKs speak: streams, polls and events. Registered by `compose.ts`. */
+/** The protocol that LaunchDarkly's server-side SDKs speak: streams, polls and events. Registered by `compose-control.ts`. */
 import type { FastifyPluginCallback } from 'fastify';
 import { mayStay } from '../edge/key-check.ts';
 import type { ProtocolPorts } from '../flag-world.ts';

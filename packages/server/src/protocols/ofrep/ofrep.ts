@@ -1,4 +1,4 @@
-/** The OpenFeature Remote Evaluation Protocol 0.3.0, with its event streams. `compose.ts` serves it under `/ofrep`. */
+/** The OpenFeature Remote Evaluation Protocol 0.3.0, with its event streams. `compose-control.ts` serves it under `/ofrep`. */
 import { AppError } from '@understudy/core/errors';
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
 import { type Admission, admit, stateOf } from '../edge/admission.ts';

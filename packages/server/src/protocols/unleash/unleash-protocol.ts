@@ -1,4 +1,4 @@
-/** Unleash's protocol: its SDKs, unmodified, get our flags. `compose.ts` registers it under a prefix; the address to give SDKs is the prefix and `/api`. */
+/** Unleash's protocol: its SDKs, unmodified, get our flags. `compose-control.ts` registers it under a prefix; the address to give SDKs is the prefix and `/api`. */
 import type { FastifyPluginCallback } from 'fastify';
 import { readJsonBodies } from '../edge/json-body.ts';
 import type { ProtocolPorts } from '../flag-world.ts';
