@@ -3,6 +3,7 @@
  * what the journal says has changed since, so that it sees what a read of the store itself would see, without reading it all again.
  */
 import { AppError } from '@understudy/core/errors';
+import { byBytes } from './byte-order.ts';
 import type { DocumentKind, EnvironmentDocuments, JournalEntry, Store, StoredDocument } from './store.ts';
 
 // The same one each time, as any list is that has not changed.
@@ -155,15 +156,4 @@ function startingWith(documents: readonly StoredDocument[], prefix: string): rea
   let end = first;
   while (documents[end]?.id.startsWith(prefix) === true) end += 1;
   return documents.slice(first, end);
-}
-
-/** In the order of UTF-8, as databases sort; that of UTF-16 differs beyond the basic plane. */
-function byBytes(left: string, right: string): number {
-  if (left === right) return 0;
-  return isAscii(left) && isAscii(right) ? (left < right ? -1 : 1) : Buffer.compare(Buffer.from(left), Buffer.from(right));
-}
-
-function isAscii(text: string): boolean {
-  for (let index = 0; index < text.length; index += 1) if (text.charCodeAt(index) > 127) return false;
-  return true;
 }

@@ -1,6 +1,7 @@
 /** Tells listeners that an environment has moved on: by this process at once, by others through LISTEN and by asking. */
 import pg from 'pg';
 import { z } from 'zod';
+import { openCommitListeners } from './commit-listeners.ts';
 import { CHANNEL } from './postgres-commit-sql.ts';
 import { clientOptions, type PostgresConnection } from './postgres-connection.ts';
 import type { Store } from './store.ts';
@@ -25,12 +26,8 @@ const LONGEST_RECONNECT_MS = 5000;
 
 /** Opens after the schema: reads where each environment is, so that only what comes later is told. */
 export async function openPostgresHints(connection: PostgresConnection, options: HintOptions): Promise<PostgresHints> {
-  const listeners = new Set<Listener>();
+  const { tell, onCommit, isEmpty } = openCommitListeners();
   const known = await headsOf(connection);
-
-  function tell(environment: string, revision: number): void {
-    for (const listener of listeners) queueMicrotask(() => listener(environment, revision));
-  }
 
   /** Of somebody else. Told once, by whichever way it comes first. */
   function hear(environment: string, revision: number): void {
@@ -40,17 +37,12 @@ export async function openPostgresHints(connection: PostgresConnection, options:
   }
 
   const poll = openPoll(async () => {
-    if (listeners.size === 0) return;
+    if (isEmpty()) return;
     for (const [environment, revision] of await headsOf(connection)) hear(environment, revision);
   }, options.pollMs);
   const ears = connection.address.listens ? openEars(connection, { ...options, hear, catchUp: poll.now }) : undefined;
   return {
-    onCommit: (listener) => {
-      // Wrapped, so that a listener that is added twice is called twice and removed once.
-      const own: Listener = (environment, revision) => listener(environment, revision);
-      listeners.add(own);
-      return () => listeners.delete(own);
-    },
+    onCommit,
     announce: (environment, revision) => {
       known.set(environment, Math.max(revision, known.get(environment) ?? 0));
       tell(environment, revision);

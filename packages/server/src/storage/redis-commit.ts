@@ -47,6 +47,7 @@ export interface RedisPlantedBugs {
 // Between commits of other processes there is room after a few tries; more tells them apart.
 const TRIES_WITHOUT_PAUSE = 5;
 const LONGEST_PAUSE_MS = 20;
+
 /** Applies commits of one store; those of one environment one after another, because each needs the hash of the one before. */
 export function openCommits(parts: CommitParts): (commit: Commit) => Promise<CommitResult> {
   const inTurn = openCommitQueue();

@@ -1,9 +1,10 @@
 /** What a Redis store reads of documents, decisions and idempotency keys. */
+import { byBytes } from './byte-order.ts';
 import { recordOf } from './redis-commit.ts';
 import type { HeadWatch } from './redis-head.ts';
 import { DOCUMENT_KINDS, keysOf } from './redis-keys.ts';
 import type { RedisLink } from './redis-link.ts';
-import { byBytes, documentOf, hashOf, streamOf, textOf } from './redis-replies.ts';
+import { documentOf, hashOf, streamOf, textOf } from './redis-replies.ts';
 import { decisionOfRow } from './rows.ts';
 import type { DocumentKind, Store, StoredDocument } from './store.ts';
 

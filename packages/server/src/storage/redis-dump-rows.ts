@@ -1,12 +1,13 @@
 /** The rows of each table of a dump, read from a Redis store in the order that every backend gives them. */
 import { z } from 'zod';
+import { byBytes } from './byte-order.ts';
 import { recordPartsOf } from './redis-commit.ts';
 import { evidenceOf, readBlocks } from './redis-evidence.ts';
 import { readCohort } from './redis-feedback.ts';
 import { cohortPartsOf } from './redis-forget.ts';
 import { DOCUMENT_KINDS, keysOf } from './redis-keys.ts';
 import type { RedisCommand, RedisLink } from './redis-link.ts';
-import { byBytes, documentPartsOf, hashOf, jsonOf, parseReply, streamOf, textOf, textsOf } from './redis-replies.ts';
+import { documentPartsOf, hashOf, jsonOf, parseReply, streamOf, textOf, textsOf } from './redis-replies.ts';
 import { type EnvironmentTable, ROWS_AT_ONCE } from './store-dump.ts';
 
 /** Where rows are read. */

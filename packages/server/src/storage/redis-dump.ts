@@ -1,5 +1,6 @@
 /** Reads everything out of a Redis store and fills an empty one. Who changes the store meanwhile is noticed, and the reading fails. */
 import { AppError } from '@understudy/core/errors';
+import { byBytes } from './byte-order.ts';
 import { GENESIS_HASH } from './journal-hash.ts';
 import { parseRedisAddress, placeOf } from './redis-address.ts';
 import { rowsOf } from './redis-dump-rows.ts';
@@ -7,7 +8,7 @@ import { ENVIRONMENT_PATTERN, keysOf, partsOfKey, SECRETS_KEY } from './redis-ke
 import type { RedisLink } from './redis-link.ts';
 import { load } from './redis-load.ts';
 import { openReplicaWait } from './redis-replicas.ts';
-import { byBytes, hashOf, headOf, numberOf, textOf } from './redis-replies.ts';
+import { hashOf, headOf, numberOf, textOf } from './redis-replies.ts';
 import { openPreparedLink } from './redis-store.ts';
 import { type DumpableStore, DumpRecord, ENVIRONMENT_TABLES } from './store-dump.ts';
 

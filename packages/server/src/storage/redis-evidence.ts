@@ -1,10 +1,11 @@
 /** Gateway reports in a Redis store: evidence blocks, and who was heard of. */
 import type { GatewayReport, ServiceReport } from '@understudy/contract/report';
+import { byBytes } from './byte-order.ts';
 import { jsonText } from './canonical-json.ts';
 import { type EnvironmentKeys, keysOf } from './redis-keys.ts';
 import type { RedisLink, RedisRead, ScriptRun } from './redis-link.ts';
 import type { ReplicaWait } from './redis-replicas.ts';
-import { byBytes, hashOf, jsonOf, numberOf, scoreOf, type StreamEntry, streamOf, textsOf } from './redis-replies.ts';
+import { hashOf, jsonOf, numberOf, scoreOf, type StreamEntry, streamOf, textsOf } from './redis-replies.ts';
 import { REPORT_SCRIPT } from './redis-scripts.ts';
 import { blockText, evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
 import type { EvidenceQuery, GatewayStatus, Store, StoredEvidence } from './store.ts';

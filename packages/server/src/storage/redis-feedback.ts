@@ -1,11 +1,12 @@
 /** What was said of requests in a Redis store: one hash for each cohort of a model, added up when the cohort is judged. */
 import type { FeedbackSum } from '@understudy/core/feedback';
 import { z } from 'zod';
+import { byBytes } from './byte-order.ts';
 import { cohortPartsOf } from './redis-forget.ts';
 import { type EnvironmentKeys, keysOf } from './redis-keys.ts';
 import type { RedisLink, ScriptRun } from './redis-link.ts';
 import type { ReplicaWait } from './redis-replicas.ts';
-import { byBytes, hashOf, parseReply, scoreOf, textsOf } from './redis-replies.ts';
+import { hashOf, parseReply, scoreOf, textsOf } from './redis-replies.ts';
 import { FEEDBACK_SCRIPT } from './redis-scripts.ts';
 import { feedbackSumOfRow, JsonText, rowOfMark } from './rows.ts';
 import type { FeedbackQuery, Store } from './store.ts';

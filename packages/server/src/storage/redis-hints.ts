@@ -2,9 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { openCommitListeners } from './commit-listeners.ts';
 import type { HeadWatch } from './redis-head.ts';
 import { channelOf } from './redis-keys.ts';
 import type { RedisLink } from './redis-link.ts';
+import { JsonText } from './rows.ts';
 import type { Store } from './store.ts';
 
 export interface Hints extends Pick<Store, 'onCommit'> {
@@ -21,25 +23,17 @@ export interface HintParts {
   readonly patienceMs: number;
 }
 
-const Message = z.tuple([z.string(), z.string(), z.int().positive()]);
+const Message = JsonText.pipe(z.tuple([z.string(), z.string(), z.int().positive()]));
 
 /** Listens to other stores. Resolves when it does, or when patience is over: then it will as soon as it can. */
 export async function openHints(parts: HintParts): Promise<Hints> {
-  const listeners = new Set<(environment: string, revision: number) => void>();
-  const tell = (environment: string, revision: number): void => {
-    for (const listener of listeners) queueMicrotask(() => listener(environment, revision));
-  };
+  const { tell, onCommit, clear } = openCommitListeners();
   const connection = await listen(parts, tell);
   return {
     tell,
-    onCommit: (listener) => {
-      // Wrapped, so that a listener that is added twice is called twice and removed once.
-      const own: typeof listener = (environment, revision) => listener(environment, revision);
-      listeners.add(own);
-      return () => listeners.delete(own);
-    },
+    onCommit,
     close: () => {
-      listeners.clear();
+      clear();
       connection.disconnect();
     },
   };
@@ -50,7 +44,7 @@ async function listen({ link, heads, storeId, database, patienceMs }: HintParts,
   // It reconnects by itself; the link says what is wrong with the server to whoever asks something.
   connection.on('error', () => {});
   connection.on('message', (_channel, text) => {
-    const message = Message.safeParse(jsonOrNothing(text));
+    const message = Message.safeParse(text);
     if (message.success && message.data[0] !== storeId) tell(message.data[1], message.data[2]);
   });
   const listening = Promise.withResolvers<void>();
@@ -68,12 +62,4 @@ async function listen({ link, heads, storeId, database, patienceMs }: HintParts,
   await Promise.race([listening.promise, sleep(patienceMs, undefined, { signal: late.signal }).catch(() => undefined)]);
   late.abort();
   return connection;
-}
-
-function jsonOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

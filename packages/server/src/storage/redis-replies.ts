@@ -92,11 +92,6 @@ export function headOf(text: string): { readonly revision: number; readonly hash
   return { revision: Number(revision), hash: hash ?? '' };
 }
 
-/** As SQLite orders text: by its bytes. */
-export function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-
 export function parseReply<T>(schema: z.ZodType<T>, reply: unknown): T {
   const parsed = schema.safeParse(reply);
   if (parsed.success) return parsed.data;

@@ -1,6 +1,7 @@
-/** The default backend: one SQLite file, or memory for tests. `compose.ts` opens it; everybody else sees the port. */
+/** The default backend: one SQLite file, or memory for tests. `open-store.ts` opens it; everybody else sees the port. */
 import type { Database } from 'better-sqlite3';
 import { refuseSenseless } from './commit-check.ts';
+import { openCommitListeners } from './commit-listeners.ts';
 import { GENESIS_HASH } from './journal-hash.ts';
 import { decisionOfRow, documentOfRow, headOfRow, idempotencyOfRow } from './rows.ts';
 import { prepareCommit } from './sqlite-commit.ts';
@@ -37,7 +38,7 @@ export async function openSqliteStore(file: string, options: SqliteOptions = {})
 
 function openCommits({ database, write, acknowledged }: Connection, options: SqliteOptions): Pick<Store, 'commit' | 'onCommit'> {
   const apply = prepareCommit(database, options.planted?.noCompareAndSet !== true);
-  const listeners = new Set<(environment: string, revision: number) => void>();
+  const { tell, onCommit } = openCommitListeners();
   const head = database.prepare('SELECT revision, hash FROM journal WHERE environment = ? ORDER BY revision DESC LIMIT 1');
   return {
     commit: async (commit: Commit): Promise<CommitResult> => {
@@ -45,16 +46,11 @@ function openCommits({ database, write, acknowledged }: Connection, options: Sql
       const result = write(`commit "${commit.action}"`, 'durable', () => apply(commit));
       if (result.outcome === 'committed') {
         acknowledged?.note(commit.environment, headOfRow(head.get(commit.environment)));
-        for (const listener of listeners) queueMicrotask(() => listener(commit.environment, result.revision));
+        tell(commit.environment, result.revision);
       }
       return result;
     },
-    onCommit: (listener) => {
-      // Wrapped, so that a listener that is added twice is called twice and removed once.
-      const own: typeof listener = (environment, revision) => listener(environment, revision);
-      listeners.add(own);
-      return () => listeners.delete(own);
-    },
+    onCommit,
   };
 }
 
