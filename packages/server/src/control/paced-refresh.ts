@@ -47,6 +47,7 @@ export function openPacedRefresh({ refresh, clock, timers }: PacedRefreshPorts):
   return {
     soon,
     close() {
+      isWanted = false;
       cancel?.();
     },
   };
