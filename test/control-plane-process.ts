@@ -1,7 +1,7 @@
 /** Control planes as processes of their own, for tests that stop, kill and mislead them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CHILD_ENVIRONMENT } from '../packages/server/src/storage/crash/child-environment.contract.ts';
 
@@ -26,6 +26,11 @@ export interface PlaneOptions {
 
 const PROGRAM = fileURLToPath(new URL('../packages/server/bin/understudy.js', import.meta.url));
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
+
+/** Whether clocks can be set here. */
+export const HAS_FAKETIME = existsSync(FAKETIME);
+if (!HAS_FAKETIME) process.stderr.write('faketime is not installed: clocks that are wrong are NOT tested in this run\n');
+
 const GREETING = /control plane {2}(\S+)[\s\S]*gateway {2}.*\n/;
 
 /** Starts `understudy serve` on free ports and waits until it greets. */

@@ -1,5 +1,5 @@
 // Three control planes as processes on one store, while rollouts climb: stopped, cut off, misled about the time, restarted.
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +16,7 @@ import { startRedis } from '../packages/server/src/storage/redis-faults/redis-se
 import { isRedisSkipped } from '../packages/server/src/storage/redis-faults/redis-suite.contract.ts';
 import { openRedisStore } from '../packages/server/src/storage/redis-store.ts';
 import type { Store } from '../packages/server/src/storage/store.ts';
-import { type ControlPlane, startControlPlane } from './control-plane-process.ts';
+import { type ControlPlane, HAS_FAKETIME, startControlPlane } from './control-plane-process.ts';
 
 const FACTOR = Number(process.env['UNDERSTUDY_CRASH_FACTOR'] ?? 1);
 const SEED = Number(process.env['UNDERSTUDY_CRASH_SEED'] ?? 1);
@@ -28,8 +28,6 @@ const TIMEOUT_MS = 180_000 * Math.max(1, FACTOR);
 const TAKEOVER_MS = 10_000;
 const ENVIRONMENT = 'production';
 const PLANES = 3;
-const HAS_FAKETIME = existsSync('/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1');
-if (!HAS_FAKETIME) process.stderr.write('faketime is not installed: clocks that are wrong are NOT tested in this run\n');
 
 const PLAN: PlanFile = {
   name: 'eager',

@@ -1,9 +1,12 @@
 /** One control plane: the real engine, commands, report intake and snapshot feed, in a process that can be stopped, killed and cut off. */
 import type { Snapshot } from '@understudy/core/snapshot';
+import type { Clock } from '../../packages/server/src/clock.ts';
 import type { CommandContext } from '../../packages/server/src/commands/command.ts';
 import { openReportIntake, type TakeReport } from '../../packages/server/src/control/report-intake.ts';
 import { openSnapshotFeed, type SnapshotFeed } from '../../packages/server/src/control/snapshot-feed.ts';
+import { openEmbeddedClock } from '../../packages/server/src/embedded-clock.ts';
 import { type EngineLog, openEngine } from '../../packages/server/src/engine/rollout-engine.ts';
+import { isAnythingOnTrial, newestMomentOf } from '../../packages/server/src/engine/time-bounds.ts';
 import { withDocumentCache } from '../../packages/server/src/storage/document-cache.ts';
 import type { Store } from '../../packages/server/src/storage/store.ts';
 import type { Dice } from './dice.ts';
@@ -26,6 +29,8 @@ export interface Plane {
   /** Until then nothing passes between it and the store. */
   cloggedUntilMs: number;
   start(): void;
+  /** The machine starts again, and counts from 0. */
+  boot(): void;
   /** Ends the process at once: whatever it waited for never comes. */
   crash(why: string): void;
   /** Runs something in the process, later when it is paused and never when it has died meanwhile. */
@@ -45,6 +50,8 @@ export interface PlaneParts {
   readonly faults: Faults;
   /** What all planes share. */
   readonly store: Store;
+  /** Has the store to itself: `believed` goes by whatever the machine's clock says, which is a planted bug. */
+  readonly embedded?: 'counted' | 'believed' | undefined;
   readonly onTrace: (line: string) => void;
   readonly note: Counter['note'];
   readonly onInternalError: (where: string, error: unknown) => void;
@@ -62,15 +69,23 @@ interface Running {
 export function openPlane(parts: PlaneParts): Plane {
   const { name, environment, time, dice, faults, onTrace, note } = parts;
   let generation = 0;
+  let isUp = false;
   let running: Running | undefined;
+  const machine = openMachine(parts, () => plane.skewMs);
 
   function start(): void {
     generation += 1;
-    const born = generation;
+    isUp = true;
     onTrace(`${name} starts`);
+    const born = generation;
+    void machine.openClock().then((clock) => plane.inProcess(born, () => run(born, clock)));
+  }
+
+  function run(born: number, clock: Clock): void {
     const channel = openFaultyChannel({ plane, generation: born, store: parts.store, time, dice, faults, onTrace, note });
+    // Of one that is alone, too, what it asked before it died may still arrive.
     const store = withDocumentCache(channel, { environment, isShared: true });
-    const context: CommandContext = { store, environment, clock: { nowMs: () => BASE_MS + time.nowMs() + plane.skewMs } };
+    const context: CommandContext = { store, environment, clock };
     const engine = openEngine(context, logOf(parts));
     const own: Running = { context, takeReport: openReportIntake(context), snapshot: undefined };
     running = own;
@@ -109,18 +124,20 @@ export function openPlane(parts: PlaneParts): Plane {
     skewMs: 0,
     pausedUntilMs: 0,
     cloggedUntilMs: 0,
-    isUp: () => running !== undefined,
+    isUp: () => isUp,
     generation: () => generation,
     start,
+    boot: () => machine.boot(),
     crash(why) {
-      if (running === undefined) return;
+      if (!isUp) return;
       onTrace(`${name} dies: ${why}`);
       note('process killed');
       generation += 1;
+      isUp = false;
       running = undefined;
       const restartMs = faults.isHealed ? 0 : dice.between(RESTART_MS.from, RESTART_MS.to);
       time.after(restartMs, () => {
-        if (running === undefined) start();
+        if (!isUp) start();
       });
     },
     inProcess(born, run) {
@@ -140,6 +157,34 @@ export function openPlane(parts: PlaneParts): Plane {
     snapshot: () => (time.nowMs() < plane.pausedUntilMs ? undefined : running?.snapshot),
   };
   return plane;
+}
+
+/** The machine of a control plane: what it counts, and its clock that somebody may set. */
+function openMachine({ environment, time, store, embedded }: PlaneParts, skewMs: () => number) {
+  let bootedAtMs = 0;
+  let keptMs: number | undefined;
+  const wall: Clock = { nowMs: () => BASE_MS + time.nowMs() + skewMs() };
+  return {
+    boot() {
+      bootedAtMs = time.nowMs();
+      keptMs = undefined;
+    },
+    async openClock(): Promise<Clock> {
+      if (embedded === undefined) return wall;
+      if (embedded === 'believed') {
+        const setMs = skewMs();
+        return { nowMs: () => BASE_MS + time.nowMs() + setMs };
+      }
+      return openEmbeddedClock({
+        note: { recall: () => keptMs, keep: (offsetMs) => void (keptMs = offsetMs) },
+        machine: { nowMs: () => time.nowMs() - bootedAtMs },
+        wall,
+        newestMs: () => newestMomentOf({ store, environment }),
+        isAnythingOnTrial: (atMs) => isAnythingOnTrial({ store, environment }, atMs),
+        log: { warn: () => undefined },
+      });
+    },
+  };
 }
 
 /** The engine logs what one model's round fails of; anything but a store that cannot be reached is a bug. */

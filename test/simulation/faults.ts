@@ -25,8 +25,11 @@ export interface Faults {
   diesAfterCommit: number;
 }
 
-/** How far clocks of control planes are apart. */
-export type Clocks = 'same' | 'agree' | 'disagree';
+/**
+ * How far clocks of control planes are apart. `embedded` is a control plane that has the store to itself, on a machine whose clock
+ * is set while it runs and while it is down.
+ */
+export type Clocks = 'same' | 'agree' | 'disagree' | 'embedded';
 
 const HOUR_MS = 3_600_000;
 const YEAR_MS = 365 * 24 * HOUR_MS;
@@ -75,6 +78,7 @@ export function planWeather(weather: Weather): void {
       time.after(dice.between(0, untilMs), () => {
         // A machine whose clock was set while the process was down.
         if (clocks === 'disagree' && dice.chance(0.5)) plane.skewMs = skewOf(dice, clocks);
+        if (clocks === 'embedded') setMachine(plane, dice);
         plane.crash('killed');
       });
     }
@@ -99,8 +103,16 @@ function swizzle({ time, dice, planes, untilMs, onTrace }: Weather): void {
   });
 }
 
+/** Sets the clock; one that is ahead after the machine booted cannot be told from time that has passed. */
+function setMachine(plane: Plane, dice: Dice): void {
+  const setByMs = dice.pick([0, 10_000, HOUR_MS, YEAR_MS]);
+  const isBooted = dice.chance(0.3);
+  plane.skewMs = isBooted || dice.chance(0.5) ? -setByMs : setByMs;
+  if (isBooted) plane.boot();
+}
+
 function skewOf(dice: Dice, clocks: Clocks): number {
-  if (clocks === 'same') return 0;
+  if (clocks === 'same' || clocks === 'embedded') return 0;
   if (clocks === 'agree') return dice.between(-SMALL_SKEW_MS, SMALL_SKEW_MS);
   return dice.pick([-1, 1]) * dice.pick([0, 10_000, HOUR_MS, YEAR_MS]);
 }

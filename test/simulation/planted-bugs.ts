@@ -16,6 +16,7 @@ export const PLANTED_BUGS = [
   'commit in pieces',
   'evidence read twice',
   'wall clock instead of elapsed time',
+  'clock that was set is believed',
   'connected gateways unknown',
 ] as const;
 export type PlantedBug = (typeof PLANTED_BUGS)[number];
@@ -51,6 +52,7 @@ function storeWith(bug: PlantedBug | undefined, { store, dice }: PlantParts): St
   switch (bug) {
     case undefined:
     case 'wall clock instead of elapsed time':
+    case 'clock that was set is believed':
     case 'acknowledged before the commit':
       return store;
     case 'compare-and-set ignored':

@@ -63,14 +63,18 @@ const FOUND_WITHIN: Readonly<Record<PlantedBug, number>> = {
   'commit in pieces': 150,
   'evidence read twice': 150,
   'wall clock instead of elapsed time': 250,
+  'clock that was set is believed': 100,
   'connected gateways unknown': 50,
 };
 
 describe.runIf(ONLY === undefined)('a planted bug is found', () => {
   it.each(PLANTED_BUGS)('%s', { timeout: 5 * MINUTE_MS }, async (bug) => {
     const within = FOUND_WITHIN[bug];
-    const { found } = await runSeeds({ first: FIRST, every: 1, count: within }, { bug, until: 'any' });
+    // A bug of a control plane that is alone: only such worlds.
+    const clocks = bug === 'clock that was set is believed' ? { clocks: 'embedded' as const } : {};
+    const { found } = await runSeeds({ first: FIRST, every: 1, count: within }, { bug, until: 'any', ...clocks });
     expect(found.map(({ invariant }) => invariant)).not.toEqual([]);
+    if (process.env['UNDERSTUDY_CRASH_SHOW'] === '1') console.log(bug, found[0]);
   });
 });
 
@@ -79,21 +83,6 @@ describe.runIf(ONLY === undefined)('a planted bug is found', () => {
  * for it in every seed.
  */
 const OPEN = [
-  { name: 'clocks that disagree shorten a hold', clocks: 'disagree', replays: false, slowestReportMs: 0, invariant: 'holds' },
-  {
-    name: 'clocks that disagree keep a rollout waiting',
-    clocks: 'disagree',
-    replays: false,
-    slowestReportMs: 0,
-    invariant: 'progress',
-  },
-  {
-    name: 'clocks that disagree make a replay another',
-    clocks: 'disagree',
-    replays: true,
-    slowestReportMs: 0,
-    invariant: 'replay',
-  },
   {
     name: 'reports that are slow to store make a replay another',
     clocks: 'agree',

@@ -27,7 +27,7 @@ export interface WorldOptions {
   readonly store: Store;
   readonly environment: string;
   readonly bug?: PlantedBug | undefined;
-  /** Drawn from the seed: in one of four they are up to a year apart, in one of ten they and the store are one; here said for all. */
+  /** Drawn from the seed: in one of four they are up to a year apart, in one of seven there is but one clock; here said for all. */
   readonly clocks?: Clocks;
   /** Asks for what is only promised where clocks agree and reports are prompt: holds, progress, replays. */
   readonly asksForMore?: boolean;
@@ -105,7 +105,8 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
   const dice = diceOf(seed, 'world');
   const time = openVirtualTime();
   const onTrace = (line: string): void => options.onTrace?.(`${time.nowMs().toFixed(3)} ${line}`);
-  const drawn: Clocks = dice.chance(0.1) ? 'same' : dice.chance(0.28) ? 'disagree' : 'agree';
+  const alone: Clocks = dice.chance(0.5) ? 'same' : 'embedded';
+  const drawn: Clocks = dice.chance(0.15) ? alone : dice.chance(0.28) ? 'disagree' : 'agree';
   const clocks = options.clocks ?? drawn;
   const bugs = { time, dice: diceOf(seed, 'bug') };
   const history = openHistory({
@@ -118,7 +119,8 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
   const isHarmful = dice.chance(0.5);
   const isSequential = dice.chance(0.1);
   await settle(truth, isSequential ? sequentialPlan(dice) : plainPlan(dice));
-  const faults = faultsOf(dice, clocks === 'same' ? undefined : (options.slowestReportMs ?? 0));
+  const isEmbedded = clocks === 'embedded';
+  const faults = faultsOf(dice, clocks === 'same' || isEmbedded ? undefined : (options.slowestReportMs ?? 0));
   const onInternalError = (where: string, error: unknown): void => {
     if (isAppError(error, 'store.busy')) onTrace(`${where}: ${error.code}`);
     else
@@ -129,7 +131,7 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
   };
   const counter = openCounter();
   const seen = plantBefore(bug, { ...bugs, store: history.store });
-  const planes = Array.from({ length: dice.pick([2, 2, 2, 3]) }, (_, place) =>
+  const planes = Array.from({ length: isEmbedded ? 1 : dice.pick([2, 2, 2, 3]) }, (_, place) =>
     openPlane({
       name: `cp${place + 1}`,
       environment,
@@ -137,6 +139,7 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
       dice: diceOf(seed, `plane ${place}`),
       faults,
       store: seen,
+      embedded: isEmbedded ? (bug === 'clock that was set is believed' ? 'believed' : 'counted') : undefined,
       onTrace,
       note: counter.note,
       onInternalError,

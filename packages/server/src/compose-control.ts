@@ -11,7 +11,8 @@ import type { CommandContext } from './commands/command.ts';
 import { listBodies, loadEnvironment } from './commands/queries.ts';
 import { createAdminToken, createFirstToken } from './commands/tokens.ts';
 import { type Config, dataDirectory, processEnvironment } from './config.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, machineClock, systemClock } from './clock.ts';
+import { openEmbeddedClock } from './embedded-clock.ts';
 import { deriveSecrets } from './derived-secret.ts';
 import type { AddressPolicy } from './outbound-post.ts';
 import { type CheckAsker, openCheckAsker } from './checks/check-asker.ts';
@@ -30,6 +31,7 @@ import { openSdkSightings } from './control/sdk-sightings.ts';
 import { ownListeners, problemOfHookUrl } from './control/upstream-address.ts';
 import { openSnapshotFeed, type SnapshotFeed } from './control/snapshot-feed.ts';
 import { type Engine, openEngine } from './engine/rollout-engine.ts';
+import { isAnythingOnTrial, newestMomentOf } from './engine/time-bounds.ts';
 import { openRedisMirror } from './followers/redis-mirror.ts';
 import { startHookLoop } from './hooks/hook-loop.ts';
 import { type HookSender, openHookSender } from './hooks/hook-sender.ts';
@@ -52,13 +54,14 @@ import { RELEASE } from './release.ts';
 import { inspectOnnx } from './runtimes/onnx-inspect.ts';
 import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
 import { allowedAddressOf } from './runtimes/upstream-address.ts';
-import { openSharedClock, type ServerTime } from './shared-clock.ts';
+import { openSharedClock } from './shared-clock.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { type ArtifactStore, openArtifactStore } from './storage/artifact-store.ts';
 import { withDocumentCache } from './storage/document-cache.ts';
-import { openStore } from './storage/open-store.ts';
+import { openStore, type TimeSource } from './storage/open-store.ts';
 import type { SecretKeeper } from './storage/secret-keeper.ts';
 import type { Store } from './storage/store.ts';
+import { bootIdOf, openTimeNote } from './time-note.ts';
 
 type Log = ReturnType<typeof openLog>;
 
@@ -148,7 +151,7 @@ async function openPlane(config: Config, options: ControlPlaneOptions, opened: C
   const { environment } = config;
   const { store: database, secrets, isShared, time } = await openStore(config.store, { onFatal, log });
   opened.unshift(database);
-  const clock = options.clock ?? (await clockOf(time, { log, opened }));
+  const clock = options.clock ?? (await clockOf(time, { store: database, environment, log, opened }));
   const store = withDocumentCache(database, { environment, isShared });
   const files = await openArtifactStore(join(dataDirectory(config), 'artifacts'), { isShared });
   const context = { store, environment, clock };
@@ -182,14 +185,25 @@ async function openPlane(config: Config, options: ControlPlaneOptions, opened: C
   return { url, control, gateway, adminToken };
 }
 
-/** Control planes of one store go by its server's clock: a hold that one of them began must not look shorter to another. */
-async function clockOf(
-  server: ServerTime | undefined,
-  { log, opened }: { readonly log: Log; readonly opened: Closing[] },
-): Promise<Clock> {
-  if (server === undefined) return systemClock;
+interface ClockNeeds extends Pick<CommandContext, 'store' | 'environment'> {
+  readonly log: Log;
+  readonly opened: Closing[];
+}
+
+/** A hold that one process began must not look shorter to another one, be it beside it or the next one. */
+async function clockOf(time: TimeSource, { log, opened, ...stored }: ClockNeeds): Promise<Clock> {
+  if (time.kind === 'machine') {
+    return openEmbeddedClock({
+      note: openTimeNote(time.file, bootIdOf()),
+      machine: machineClock,
+      wall: { nowMs: () => Date.now() },
+      newestMs: async () => newestMomentOf(stored),
+      isAnythingOnTrial: async (atMs) => isAnythingOnTrial(stored, atMs),
+      log,
+    });
+  }
   const onFailure = (error: unknown): void => log.warn({ err: error }, 'clock.not_compared');
-  const clock = await openSharedClock({ clock: systemClock, server, timers: systemTimers, onFailure });
+  const clock = await openSharedClock({ clock: systemClock, server: time.server, timers: systemTimers, onFailure });
   opened.unshift(clock);
   return clock;
 }

@@ -17,9 +17,13 @@ export interface OpenedStore {
   readonly secrets: SecretKeeper;
   /** Whether other processes may work on the same store and the same model files. */
   readonly isShared: boolean;
-  /** The clock that all of them go by; absent where there is one process. */
-  readonly time?: ServerTime;
+  readonly time: TimeSource;
 }
+
+/** Where processes that work on a store learn what time it is: of its server, or on this machine, where one keeps it for the next. */
+export type TimeSource =
+  | { readonly kind: 'server'; readonly server: ServerTime }
+  | { readonly kind: 'machine'; readonly file: string };
 
 /** The database of a `sqlite:` directory. */
 const SQLITE_FILE = 'understudy.db';
@@ -39,18 +43,20 @@ export async function openStore(text: string, { onFatal, log }: OpenOptions): Pr
   switch (address.kind) {
     case 'sqlite': {
       await mkdir(address.directory, { recursive: true });
-      const store = await openSqliteStore(join(address.directory, SQLITE_FILE), { onFatal });
-      return { store, secrets: openSecretFiles(address.directory), isShared: false };
+      const file = join(address.directory, SQLITE_FILE);
+      const store = await openSqliteStore(file, { onFatal });
+      const time = { kind: 'machine', file: `${file}.time` } as const;
+      return { store, secrets: openSecretFiles(address.directory), isShared: false, time };
     }
     case 'postgres': {
       const { openPostgresStore } = await driver(text, () => import('./postgres-store.ts'));
       const store = await openPostgresStore(address.url);
-      return { store, secrets: store, isShared: true, time: store };
+      return { store, secrets: store, isShared: true, time: { kind: 'server', server: store } };
     }
     case 'redis': {
       const { openRedisStore } = await import('./redis-store.ts');
       const store = await openRedisStore(address.url, log === undefined ? {} : { log });
-      return { store, secrets: store, isShared: true, time: store };
+      return { store, secrets: store, isShared: true, time: { kind: 'server', server: store } };
     }
   }
 }
