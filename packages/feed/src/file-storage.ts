@@ -1,7 +1,7 @@
 /** Last known values in a folder: written whole or not at all, checked when read, with the generation before as a reserve. */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { SnapshotStorage } from './snapshot-storage.ts';
 
 const HEAD = 'understudy-kept-1';
@@ -28,9 +28,12 @@ export function fileStorage(folder: string, name = 'flags'): SnapshotStorage {
     async write(text, id) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       const present = await readChecked(newest);
-      // Processes that share the folder write the same: that must not push the reserve out.
+      // Processes that share the folder write the same: that must not push the reserve out. Whoever wrote it may have been
+      // killed before its rename was sure to last.
       const mark = digestOf(id).slice(0, 16);
-      if (present.mark === mark) return;
+      if (present.mark === mark) return syncFolder(folder);
+      // The folder itself may be new, and those above it.
+      if (present.text === undefined) await syncFoldersAbove(resolve(folder));
       const temporary = join(folder, `.${name}.${randomUUID()}`);
       try {
         await writeSynced(temporary, `${HEAD} ${mark} ${digestOf(text)}\n${text}`);
@@ -90,6 +93,13 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle?.close();
   }
+}
+
+async function syncFoldersAbove(folder: string): Promise<void> {
+  const above = dirname(folder);
+  if (above === folder) return;
+  await syncFolder(above);
+  await syncFoldersAbove(above);
 }
 
 /** Another process has moved it meanwhile. */

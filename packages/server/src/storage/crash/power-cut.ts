@@ -1,7 +1,8 @@
 /** A disk that keeps what was synced and may lose, tear or reorder the rest. Turns a log of calls into crash images. */
+import path from 'node:path';
 import type { DiskEvent } from './syscall-log.ts';
 
-/** Files as found after the power came back, and what had been acknowledged before it went. */
+/** Files, by their path, as found after the power came back, and what had been acknowledged before it went. */
 export interface CrashImage {
   readonly files: ReadonlyMap<string, Buffer>;
   readonly acked: readonly number[];
@@ -19,12 +20,17 @@ interface DiskFile {
   pending: FileChange[];
 }
 
+type Entry = DiskFile | 'directory';
+
+/** What the disk takes over whole or not at all; no entry means that the name went away. */
+type NameChange = readonly (readonly [name: string, entry: Entry | undefined])[];
+
 interface Disk {
-  /** Files by name as the process sees them, and as the directory on the disk has them. */
-  present: Map<string, DiskFile>;
-  durable: Map<string, DiskFile>;
-  /** Changes of names since the directory was synced; no file means that the name went away. */
-  pendingNames: { readonly name: string; readonly file: DiskFile | undefined }[];
+  /** By name, as the process sees them, and as the directories on the disk have them. */
+  readonly present: Map<string, Entry>;
+  readonly durable: Map<string, Entry>;
+  /** Since the directory of the names was synced. */
+  pendingNames: NameChange[];
   readonly acked: number[];
 }
 
@@ -55,19 +61,24 @@ function happen(disk: Disk, event: DiskEvent): void {
     case 'ack':
       disk.acked.push(event.operation);
       break;
-    case 'sync-directory':
-      disk.durable = new Map(disk.present);
-      disk.pendingNames = [];
+    case 'create':
+      rename(disk, [[event.name, { durable: { bytes: Buffer.alloc(0), length: 0 }, pending: [] }]]);
       break;
-    case 'create': {
-      const file: DiskFile = { durable: { bytes: Buffer.alloc(0), length: 0 }, pending: [] };
-      disk.present.set(event.name, file);
-      disk.pendingNames.push({ name: event.name, file });
+    case 'make-directory':
+      rename(disk, [[event.name, 'directory']]);
       break;
-    }
+    case 'rename':
+      if (directoryOf(event.name) !== directoryOf(event.to)) throw new Error(`"${event.name}" moves to another directory`);
+      rename(disk, [
+        [event.name, undefined],
+        [event.to, fileOf(disk, event.name)],
+      ]);
+      break;
     case 'unlink':
-      disk.present.delete(event.name);
-      disk.pendingNames.push({ name: event.name, file: undefined });
+      rename(disk, [[event.name, undefined]]);
+      break;
+    case 'sync-directory':
+      syncDirectory(disk, event.name);
       break;
     case 'write':
     case 'truncate':
@@ -84,19 +95,47 @@ function happen(disk: Disk, event: DiskEvent): void {
 
 function fileOf({ present }: Disk, name: string): DiskFile {
   const file = present.get(name);
-  if (file === undefined) throw new Error(`the log changes "${name}", which it has not created`);
+  if (file === undefined || file === 'directory') throw new Error(`the log changes "${name}", which it has not created`);
   return file;
 }
 
+function rename({ present, pendingNames }: Disk, change: NameChange): void {
+  take(present, change);
+  pendingNames.push(change);
+}
+
+function take(names: Map<string, Entry>, change: NameChange): void {
+  for (const [name, entry] of change) {
+    if (entry === undefined) names.delete(name);
+    else names.set(name, entry);
+  }
+}
+
+function syncDirectory(disk: Disk, directory: string): void {
+  const isWithin = (change: NameChange): boolean => change.every(([name]) => directoryOf(name) === directory);
+  for (const change of disk.pendingNames.filter(isWithin)) take(disk.durable, change);
+  disk.pendingNames = disk.pendingNames.filter((change) => !isWithin(change));
+}
+
+const directoryOf = (name: string): string => path.posix.dirname(name);
+
+/** Names survive each on their own, so that a later one may be there without those before it. */
 function imageOf({ durable, pendingNames, acked }: Disk, random: () => number): CrashImage {
   const names = new Map(durable);
-  for (const { name, file } of pendingNames) {
-    if (random() < 0.5) continue;
-    if (file === undefined) names.delete(name);
-    else names.set(name, file);
+  for (const change of pendingNames) {
+    if (random() >= 0.5) take(names, change);
   }
-  const files = [...names].map(([name, file]) => [name, survivorOf(file, random)] as const);
-  return { files: new Map(files), acked: [...acked] };
+  const files = new Map<string, Buffer>();
+  for (const [name, entry] of names) {
+    if (entry !== 'directory' && isReachable(names, name)) files.set(name, survivorOf(entry, random));
+  }
+  return { files, acked: [...acked] };
+}
+
+/** A file is lost with any of the directories above it. */
+function isReachable(names: ReadonlyMap<string, Entry>, name: string): boolean {
+  const above = directoryOf(name);
+  return above === '.' || (names.has(above) && isReachable(names, above));
 }
 
 function survivorOf({ durable, pending }: DiskFile, random: () => number): Buffer {
@@ -104,7 +143,9 @@ function survivorOf({ durable, pending }: DiskFile, random: () => number): Buffe
   for (const change of pending) {
     const fate = random();
     if (fate < 0.45) continue;
-    apply(content, fate < 0.55 ? torn(change, random) : change);
+    // Some file systems lengthen a file before its bytes arrive: what is read there is zeros.
+    if (fate >= 0.55 && fate < 0.6) resize(content, Math.max(content.length, endOf(change)));
+    else apply(content, fate < 0.55 ? torn(change, random) : change);
   }
   return content.bytes.subarray(0, content.length);
 }
@@ -114,9 +155,12 @@ function apply(content: Content, change: FileChange): void {
     resize(content, change.length);
     return;
   }
-  const end = change.offset + change.data.length;
-  if (end > content.length) resize(content, end);
+  if (endOf(change) > content.length) resize(content, endOf(change));
   change.data.copy(content.bytes, change.offset);
+}
+
+function endOf(change: FileChange): number {
+  return change.type === 'truncate' ? 0 : change.offset + change.data.length;
 }
 
 function resize(content: Content, length: number): void {
