@@ -2,7 +2,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_CHECK } from '@understudy/core/checks/config';
@@ -10,6 +9,7 @@ import type { Answer } from '@understudy/core/checks/measurement';
 import { openCheckAsker } from '@understudy/server/checks/check-asker';
 import { allowedAddressOf } from '@understudy/server/runtimes/upstream-address';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../packages/server/src/free-port.contract.ts';
 import { registerExample, type Running, startForTest, until } from './running-understudy.ts';
 
 const hasPrometheus = canRun('prometheus');
@@ -114,14 +114,4 @@ describe.skipIf(!hasPrometheus)('a real Prometheus', () => {
 function onlyOf(version: string): string {
   const asked = `label_replace(vector(5), "version", "${version}", "", "")`;
   return `sum(${asked} and on (version) label_replace(vector(1), "version", "v2", "", "")) or vector(0.1)`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }

@@ -1,11 +1,11 @@
 // Runs the shell blocks of docs/quickstart.md against a server started as it says, from a folder that has the examples.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort } from '../packages/server/src/free-port.contract.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MAIN = join(ROOT, 'packages/server/src/main.ts');
@@ -77,17 +77,5 @@ function tokenOf(started: ChildProcess): Promise<string> {
       if (found !== undefined) resolve(found);
     });
     started.once('exit', (code) => reject(new Error(`the server ended with ${String(code)}: ${text}`)));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      probe.close(() => resolve(port));
-    });
   });
 }

@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { createClient } from '@understudy/contract/client';
 import type { Flag } from '@understudy/core/flags/flag';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../packages/server/src/free-port.contract.ts';
 import { isSkipped, startPostgres, type TestServer } from '../../packages/server/src/storage/postgres-server.contract.ts';
 import { rowsOf, send, until } from '../running-understudy.ts';
 import { type Deployment, firstPrediction } from './first-prediction.ts';
 import { ROOT } from './image-recipe.ts';
-import { firstTokenIn, freePort, type Serving, startServing } from './serving-process.ts';
+import { firstTokenIn, type Serving, startServing } from './serving-process.ts';
 
 const CONFIGURATION = join(ROOT, 'deploy/haproxy.cfg');
 // Debian keeps it where only root looks for programs.

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { freePort } from '../../packages/server/src/free-port.contract.ts';
 import { firstPrediction } from './first-prediction.ts';
 import { buildContext, readRecipe, ROOT, type Stage, type Step } from './image-recipe.ts';
-import { freePort } from './serving-process.ts';
 
 // A shell's words in deploy/Dockerfile that mean the root of the image.
 const ABSOLUTE = /(?<=^|\s)\/(?=(?:app|data|usr)\b)/g;

@@ -2,8 +2,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../../packages/server/src/free-port.contract.ts';
 import { ROOT } from './image-recipe.ts';
 
 const READY_WITHIN_MS = 30_000;
@@ -86,13 +86,4 @@ function childOf(parent: number): number {
   const [first] = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ');
   if (first === undefined || first === '') throw new Error(`process ${parent} has no child`);
   return Number(first);
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') throw new Error('no free port was given');
-  return address.port;
 }
