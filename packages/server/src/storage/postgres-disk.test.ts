@@ -1,8 +1,9 @@
 // Disks of PostgreSQL that fail, fill up and flip bits. UNDERSTUDY_CRASH_FACTOR multiplies the counts of a pull request.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { isAppError } from '@understudy/core/errors';
+import { openClosing } from './closed-after-each.contract.ts';
 import { keyOf } from './crash/operations.ts';
 import { seededRandom } from './crash/seeded-random.ts';
 import { examinePostgres } from './postgres-doctor.ts';
@@ -20,20 +21,11 @@ const TIMEOUT_MS = 120_000 * Math.max(1, FACTOR);
 // What the store promises is two seconds; machines that test are busy.
 const BOUND_MS = 6000;
 
-const closing: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of closing.splice(0).toReversed()) await one.close();
-});
-async function server(settings: readonly string[] = [], options: ServerOptions = {}): Promise<TestServer> {
-  const started = await startPostgres(settings, options);
-  closing.push(started);
-  return started;
-}
-async function storeAt(address: string, options: PostgresOptions = {}): Promise<Store> {
-  const store = await openPostgresStore(address, options);
-  closing.push(store);
-  return store;
-}
+const closed = openClosing();
+const server = async (settings: readonly string[] = [], options: ServerOptions = {}): Promise<TestServer> =>
+  closed(await startPostgres(settings, options));
+const storeAt = async (address: string, options: PostgresOptions = {}): Promise<Store> =>
+  closed(await openPostgresStore(address, options));
 
 const keyed = (operation: number, revision: number): Commit => ({
   ...put('w', revision, { operation, padding: 'x'.repeat((operation * 991) % 3000) }),

@@ -3,10 +3,11 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { runLoop } from '../crash/child.ts';
 import { commitOf, ENVIRONMENT, keyOf, readRevisions } from '../crash/operations.ts';
 import { seededRandom } from '../crash/seeded-random.ts';
+import { openClosing } from '../closed-after-each.contract.ts';
 import { type Moment, openFaultProxy } from '../fault-proxy.contract.ts';
 import type { RedisPlantedBugs } from '../redis-commit.ts';
 import { COMMIT_SCRIPT, REPORT_SCRIPT } from '../redis-scripts.ts';
@@ -29,20 +30,10 @@ const childOf = (task: Partial<LoopTask> & Pick<LoopTask, 'url'>): readonly stri
   return [process.execPath, CHILD, JSON.stringify(whole)];
 };
 
-const closing: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of closing.splice(0).toReversed()) await one.close();
-});
-async function server(options: ServerOptions = {}): Promise<TestServer> {
-  const started = await startRedis(options);
-  closing.push(started);
-  return started;
-}
-async function storeAt(url: string, planted: RedisPlantedBugs = {}): Promise<Store> {
-  const store = await openRedisStore(url, { planted });
-  closing.push(store);
-  return store;
-}
+const closed = openClosing();
+const server = async (options: ServerOptions = {}): Promise<TestServer> => closed(await startRedis(options));
+const storeAt = async (url: string, planted: RedisPlantedBugs = {}): Promise<Store> =>
+  closed(await openRedisStore(url, { planted }));
 
 /** Those of the operations that the store does not hold. */
 async function missingOf(store: Store, operations: readonly number[]): Promise<number[]> {
@@ -235,7 +226,7 @@ describeRedis('a disk that fails under the server', () => {
   /** Runs the server under strace, which breaks system calls on its log from the nth on. */
   async function commitOnBrokenDisk(inject: string, settings: readonly string[] = []) {
     const directory = mkdtempSync(path.join(tmpdir(), 'understudy-broken-'));
-    closing.push({ close: async () => rmSync(directory, { recursive: true }) });
+    closed({ close: async () => rmSync(directory, { recursive: true }) });
     const log = path.join(directory, 'appendonlydir', 'appendonly.aof.1.incr.aof');
     const under = ['strace', '-f', '-o', '/dev/null', '-P', log, '-e', `inject=${inject}`];
     const broken = await server({ directory, under, settings });
@@ -339,8 +330,7 @@ describeRedis('an answer that is lost', () => {
   };
   async function throughProxy(planted: RedisPlantedBugs = {}) {
     const redis = await server();
-    const proxy = await openFaultProxy(redis.port);
-    closing.push(proxy);
+    const proxy = closed(await openFaultProxy(redis.port));
     return { redis, proxy, store: await storeAt(redis.url.replace(String(redis.port), String(proxy.port)), planted) };
   }
   async function cutOnce(moment: Moment, planted: RedisPlantedBugs = {}) {

@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import type { FeedbackMark } from '@understudy/core/feedback';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
+import { openClosing } from '../closed-after-each.contract.ts';
 import type { RedisPlantedBugs } from '../redis-commit.ts';
 import { keysOf } from '../redis-keys.ts';
 import { inspectRedis } from '../redis-settings.ts';
@@ -15,20 +16,9 @@ import { blockOf, commitOf, decide, ENVIRONMENT, put, reportOf, writeTo } from '
 import { type ServerOptions, startCluster, startRedis, type TestServer } from './redis-server.ts';
 import { describeRedis } from './redis-suite.contract.ts';
 
-const closing: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of closing.splice(0).toReversed()) await one.close();
-});
-async function server(options: ServerOptions = {}): Promise<TestServer> {
-  const started = await startRedis(options);
-  closing.push(started);
-  return started;
-}
-async function storeAt(url: string, planted: RedisPlantedBugs = {}) {
-  const store = await openRedisStore(url, { planted });
-  closing.push(store);
-  return store;
-}
+const closed = openClosing();
+const server = async (options: ServerOptions = {}): Promise<TestServer> => closed(await startRedis(options));
+const storeAt = async (url: string, planted: RedisPlantedBugs = {}) => closed(await openRedisStore(url, { planted }));
 const MARK: FeedbackMark = {
   model: 'fraud',
   version: 'v1',
@@ -266,8 +256,7 @@ describeRedis('opening', () => {
     const log = { warn: (fields: object) => warned.push(fields) };
     const urlOf = (user: string, database: number) =>
       redis.url.replace('//', `//${user}:SECRET@`).replace('/0?', `/${database}?`);
-    const store = await openRedisStore(urlOf('understudy', 0), { log });
-    closing.push(store);
+    const store = closed(await openRedisStore(urlOf('understudy', 0), { log }));
     store.onCommit(() => undefined);
     expect(redis.cli('pubsub', 'numsub', 'understudy:commits:0')).toContain('1');
     const extra = { writes: [writeTo('fraud', 0, 1)], idempotency: { key: 'k', request: 'd', answer: 1 } };
@@ -291,9 +280,7 @@ describeRedis('opening', () => {
       idempotency: 1,
     });
     expect(await store.feedback(ENVIRONMENT, { model: 'fraud', fromCohort: 0, toCohort: 9 })).toEqual([]);
-    const copies = await Promise.all([0, 1].map((n) => openRedisDump(urlOf('understudy', n))));
-    closing.push(...copies);
-    const [from, to] = copies;
+    const [from, to] = await Promise.all([0, 1].map(async (n) => closed(await openRedisDump(urlOf('understudy', n)))));
     if (from !== undefined && to !== undefined) await copyStore(from, to, () => undefined);
     expect(warned).toEqual([]);
   });
@@ -340,8 +327,7 @@ describeRedis('verifying the journal', () => {
 
 describeRedis('a cluster of three primaries', () => {
   it('takes every command: all keys of an environment lie in one slot, and every script names its keys', async () => {
-    const cluster = await startCluster();
-    closing.push(cluster);
+    const cluster = closed(await startCluster());
     const [first] = cluster.servers;
     const store = await storeAt(first?.url ?? '');
     // Enough environments for every node to hold some.
@@ -384,8 +370,7 @@ describeRedis('a cluster of three primaries', () => {
   }, 60_000);
 
   it('is copied, all environments of it, from and to a cluster', async () => {
-    const cluster = await startCluster();
-    closing.push(cluster);
+    const cluster = closed(await startCluster());
     const url = cluster.servers[1]?.url ?? '';
     const alone = await server({ settings: ['--databases', '4'] });
     const store = await storeAt(alone.url);
@@ -395,9 +380,10 @@ describeRedis('a cluster of three primaries', () => {
       await store.appendReport(environment, reportOf(1, { blocks: [blockOf('fraud', 1)] }), 5);
       await store.saveFeedback(environment, [MARK]);
     }
-    const [first, second, third] = await Promise.all([alone.url, url, alone.url.replace('/0?', '/1?')].map(openRedisDump));
+    const [first, second, third] = await Promise.all(
+      [alone.url, url, alone.url.replace('/0?', '/1?')].map(async (one) => closed(await openRedisDump(one))),
+    );
     if (first === undefined || second === undefined || third === undefined) throw new Error('not open');
-    closing.push(first, second, third);
     const there = await copyStore(first, second, () => undefined);
     expect(there.environments).toHaveLength(6);
     expect(await copyStore(second, third, () => undefined)).toEqual(there);
@@ -405,8 +391,7 @@ describeRedis('a cluster of three primaries', () => {
   }, 60_000);
 
   it('goes on with a node that was killed and came back, and keeps what it had acknowledged', async () => {
-    const cluster = await startCluster();
-    closing.push(cluster);
+    const cluster = closed(await startCluster());
     const [first, ...others] = cluster.servers;
     const store = await storeAt(patientFor(first?.url ?? '', 1000));
     const environments = ['production', 'staging', 'a', 'b', 'c', 'd'];
