@@ -1,7 +1,6 @@
 import { type Client, createClient } from '@understudy/contract/client';
-import { isAppError } from '@understudy/core/errors';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openTestControl, type TestControl } from './test-control.ts';
+import { openTestControl, refusal, type TestControl } from './test-control.ts';
 
 let control: TestControl;
 let call: Client;
@@ -28,16 +27,6 @@ async function openFraud(): Promise<void> {
     await call('registerVersion', { params: { model: 'fraud' }, body: { version, upstream } });
     if (version === 'v1') await call('promoteVersion', { params: { model: 'fraud', version }, body: WHY });
   }
-}
-
-async function refusal(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-  } catch (error) {
-    if (isAppError(error)) return `${error.code}: ${error.message}`;
-    throw error;
-  }
-  return 'not refused';
 }
 
 it('refuses to save a plan whose check may not call its address', async () => {

@@ -1,8 +1,7 @@
 import { type Client, createClient } from '@understudy/contract/client';
-import { isAppError } from '@understudy/core/errors';
 import type { Flag } from '@understudy/core/flags/flag';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openTestControl, type TestControl } from './test-control.ts';
+import { openTestControl, refusal, type TestControl } from './test-control.ts';
 
 let control: TestControl;
 let address: string;
@@ -48,16 +47,6 @@ async function openFraud(): Promise<void> {
   await call('createModel', { body: { name: 'fraud' } });
   await call('registerVersion', { params: { model: 'fraud' }, body: { version: 'v1', upstream } });
   await call('promoteVersion', { params: { model: 'fraud', version: 'v1' }, body: WHY });
-}
-
-async function refusal(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-  } catch (error) {
-    if (isAppError(error)) return `${error.code}: ${error.message}`;
-    throw error;
-  }
-  return 'not refused';
 }
 
 describe('flags', () => {

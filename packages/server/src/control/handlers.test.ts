@@ -1,12 +1,11 @@
 import { type Client, createClient } from '@understudy/contract/client';
 import type { GatewayReport } from '@understudy/contract/report';
-import { isAppError } from '@understudy/core/errors';
 import { EMPTY_TALLY, momentsOf, type Tally } from '@understudy/core/evidence';
 import { EMPTY_PAIRS } from '@understudy/core/pairs';
 import { nameOfEdges } from '@understudy/core/prediction-bins';
 import { SCOPES } from '@understudy/core/token';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CLASSIFIER_SHA256, NO_DATA, ONNX_SHA256, openTestControl, type TestControl } from './test-control.ts';
+import { CLASSIFIER_SHA256, NO_DATA, ONNX_SHA256, openTestControl, refusal, type TestControl } from './test-control.ts';
 
 let control: TestControl;
 let address: string;
@@ -59,17 +58,6 @@ async function report(gateway: string, state: 'loading' | 'ready' | 'failed', se
 /** What a version did that predicted these. */
 function liveOf(values: readonly number[]): Tally {
   return { ...EMPTY_TALLY, requests: values.length, predictions: momentsOf(values) };
-}
-
-/** The code and message of what a call is refused with. */
-async function refusal(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-  } catch (error) {
-    if (isAppError(error)) return `${error.code}: ${error.message}`;
-    throw error;
-  }
-  return 'not refused';
 }
 
 describe('models', () => {

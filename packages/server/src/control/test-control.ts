@@ -1,5 +1,5 @@
 /** A control API over an empty store in memory, with a token for each scope. Only tests depend on it. */
-import { AppError } from '@understudy/core/errors';
+import { AppError, isAppError } from '@understudy/core/errors';
 import { viewOfTally } from '@understudy/contract/tally-view';
 import { EMPTY_TALLY, type Tally } from '@understudy/core/evidence';
 import type { DataType, Signature } from '@understudy/core/model-version';
@@ -52,6 +52,17 @@ export function testIdOf(request: KnownRequest): string {
 
 function openTestId(id: string): KnownRequest | undefined {
   return id.startsWith('test:') ? JSON.parse(id.slice(5)) : undefined;
+}
+
+/** The code and message of what a call is refused with. */
+export async function refusal(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    if (isAppError(error)) return `${error.code}: ${error.message}`;
+    throw error;
+  }
+  return 'not refused';
 }
 
 const SILENT = { warn: (): void => {}, error: (): void => {} };
