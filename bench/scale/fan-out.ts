@@ -1,12 +1,10 @@
 // How fast one change reaches everybody who follows one control plane.
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { REPOSITORY_FOLDER } from '../harness/folders.ts';
-import { LOAD_CORE, startProcess } from '../harness/running-process.ts';
 import type { Row } from '../row.ts';
 import { medianOf, quantileOf } from '../statistics.ts';
 import { monotonicMs } from '../streaming/messages.ts';
 import type { SuiteOptions } from '../suite.ts';
+import { startAsked } from './asked-child.ts';
 import { startControlPlaneWith } from './control-plane.ts';
 import type { Followed, FollowersRequest } from './followers.child.ts';
 
@@ -23,27 +21,19 @@ export async function measureFanOut({ rounds, log }: SuiteOptions): Promise<read
   try {
     log(`${CONNECTIONS} connections follow the snapshot feed`);
     const argument: FollowersRequest = { origin: plane.origin, token: plane.gatewayToken, connections: CONNECTIONS };
-    let answer = Promise.withResolvers<Followed>();
-    const followers = await startProcess({
-      name: 'followers',
-      command: process.execPath,
-      args: [join(REPOSITORY_FOLDER, 'bench/scale/followers.child.ts'), JSON.stringify(argument)],
-      core: LOAD_CORE,
-      onMessage: (message) => answer.resolve(message as Followed),
-    });
-    await answer.promise;
+    const followers = await startAsked<Followed>('followers', argument);
+    await followers.first;
     const latencies: number[] = [];
     const medians: number[] = [];
     let closed = 0;
     for (let change = 0; change < rounds * CHANGES_PER_ROUND; change += 1) {
-      answer = Promise.withResolvers();
-      followers.send({});
+      const answer = followers.ask();
       await sleep(REST_MS);
       const beganMs = monotonicMs();
       const params = { model: 'model-0' };
       const body = { reason: 'benchmark' };
       await (change % 2 === 0 ? plane.admin('killModel', { params, body }) : plane.admin('unkillModel', { params, body }));
-      const followed = await answer.promise;
+      const followed = await answer;
       closed = followed.closed;
       const took = followed.atMs.map((atMs) => atMs - beganMs);
       latencies.push(...took);

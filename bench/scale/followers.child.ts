@@ -39,7 +39,7 @@ function follow(): Promise<void> {
       isInEvent = false;
       if (isWaiting) {
         atMs.push(monotonicMs());
-        if (atMs.length === connections) tell();
+        tellWhenAllHeard();
       } else if (!isOpen) {
         isOpen = true;
         resolve();
@@ -48,12 +48,15 @@ function follow(): Promise<void> {
     socket.on('close', () => {
       closed += 1;
       resolve();
+      if (isWaiting) tellWhenAllHeard();
     });
     socket.on('error', () => socket.destroy());
   });
 }
 
-function tell(): void {
+/** One that was lost hears nothing more, and is a row of its own. */
+function tellWhenAllHeard(): void {
+  if (atMs.length < connections - closed) return;
   isWaiting = false;
   process.send?.({ atMs, closed } satisfies Followed);
   atMs = [];
@@ -65,5 +68,6 @@ for (let opened = 0; opened < connections; opened += OPENED_AT_ONCE) {
 process.send?.({ atMs: [], closed } satisfies Followed);
 process.on('message', () => {
   isWaiting = true;
+  tellWhenAllHeard();
 });
 process.once('disconnect', () => process.exit(0));

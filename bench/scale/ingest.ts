@@ -1,10 +1,8 @@
 // What the summaries of a hundred gateways cost one control plane.
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { REPOSITORY_FOLDER } from '../harness/folders.ts';
-import { LOAD_CORE, startProcess } from '../harness/running-process.ts';
 import type { Row } from '../row.ts';
 import type { SuiteOptions } from '../suite.ts';
+import { startAsked } from './asked-child.ts';
 import { startControlPlaneWith } from './control-plane.ts';
 import type { GatewaysRequest } from './gateways.child.ts';
 
@@ -26,23 +24,11 @@ export async function measureIngest({ rounds, log }: SuiteOptions): Promise<read
     log(`${GATEWAYS} gateways report on ${MODELS} models with a rollout each`);
     const { origin, models, gatewayToken: token } = plane;
     const argument: GatewaysRequest = { origin, token, gateways: GATEWAYS, models };
-    let answer = Promise.withResolvers<Counted>();
-    const gateways = await startProcess({
-      name: 'gateways',
-      command: process.execPath,
-      args: [join(REPOSITORY_FOLDER, 'bench/scale/gateways.child.ts'), JSON.stringify(argument)],
-      core: LOAD_CORE,
-      onMessage: (message) => answer.resolve(message as Counted),
-    });
-    const counted = (): Promise<Counted> => {
-      answer = Promise.withResolvers();
-      gateways.send({});
-      return answer.promise;
-    };
+    const gateways = await startAsked<Counted>('gateways', argument);
     await sleep(WARM_UP_MS);
-    const [before, cpuBefore, beganMs] = [await counted(), await plane.cpuMs(), performance.now()];
+    const [before, cpuBefore, beganMs] = [await gateways.ask(), await plane.cpuMs(), performance.now()];
     await sleep(rounds * SECONDS_PER_ROUND * 1000);
-    const [after, cpuAfter, endMs] = [await counted(), await plane.cpuMs(), performance.now()];
+    const [after, cpuAfter, endMs] = [await gateways.ask(), await plane.cpuMs(), performance.now()];
     await gateways.stop();
     const tookMs = endMs - beganMs;
     const share = (cpuAfter - cpuBefore) / tookMs;
