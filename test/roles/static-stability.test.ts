@@ -2,87 +2,40 @@
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LocalOutcome, LocalStatus } from '@understudy/contract/local-socket';
-import { route } from '@understudy/core/routing';
-import type { SnapshotModel } from '@understudy/core/snapshot';
-import { fileStorage } from '@understudy/feed/file-storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { askLocally } from '../../packages/server/src/cli/local-gateway.ts';
-import { readGatewayDocument } from '../../packages/server/src/remote/gateway-document.ts';
-import { rowsOf, send, until } from '../running-understudy.ts';
+import { until } from '../running-understudy.ts';
+import { armsOf, keptModel, type Predict, predictorOf, routesOf, startHalfRollout } from './half-rollout.ts';
 import { openSplitGateway, openSplitWorld, type SplitGateway, type SplitWorld } from './split-world.ts';
 
 const USERS = 300;
+const SUBJECTS = 1_000_000;
 
 let world: SplitWorld;
 let gateway: SplitGateway;
-let row: readonly number[];
+let predict: Predict;
 beforeAll(async () => {
   world = await openSplitWorld();
   gateway = await world.addGateway('eu-1');
-  row = (await rowsOf('digits'))[0] ?? [];
-  await world.admin('startRollout', {
-    body: {
-      model: 'digits',
-      challenger: 'v2',
-      plan: {
-        name: 'half',
-        steps: [{ traffic: 50, hold: '10m' }, { traffic: 100 }],
-        policy: { kind: 'thresholds' },
-        checkEvery: '200ms',
-        // Otherwise a gateway that begins blind serves the share that was judged safe, which is none.
-        pinned: 50,
-      },
-    },
-  });
-  await until(
-    () => predict('b'),
-    ({ reason }) => reason === 'split',
-    'a split',
-  );
+  await startHalfRollout(world, gateway);
+  predict = await predictorOf(world, gateway);
 }, 60_000);
 afterAll(() => world[Symbol.asyncDispose]());
 
-const predict = (user: string): ReturnType<typeof send> =>
-  send({ gatewayUrl: gateway.url, token: world.token }, '/predict/digits', {
-    body: { features: row },
-    headers: { 'x-user-id': user },
-  });
-
-/** Who answers each of some users. */
-async function armsOf(): Promise<readonly string[]> {
-  const answers = await Promise.all(Array.from({ length: USERS }, (_, user) => predict(`user-${user}`)));
-  return answers.map(({ status, version }) => `${status} ${version}`);
-}
+const arms = (): Promise<readonly string[]> => armsOf(predict, USERS);
 
 const status = (): Promise<LocalStatus> => askLocally(gateway.socket, { path: '/status' }, LocalStatus);
-
-async function keptModel(): Promise<SnapshotModel> {
-  const { texts } = await fileStorage(join(gateway.data, 'gateway'), 'snapshot').read();
-  const kept: { body: string } = JSON.parse(texts[0] ?? '');
-  const reading = readGatewayDocument(kept.body);
-  const model = typeof reading === 'string' ? undefined : reading.snapshot.models[0];
-  if (model === undefined) throw new Error('no model is kept');
-  return model;
-}
-
-function routesOf(model: SnapshotModel, subjects: number): string {
-  let routes = '';
-  for (let subject = 0; subject < subjects; subject += 1) {
-    const id = `subject-${subject}`;
-    routes += route(model, true, { read: () => id, random: () => 0.5 }).arm === 'challenger' ? 'x' : '.';
-  }
-  return routes;
-}
 
 describe('with the control plane and its database gone', () => {
   it('answers everybody as before, and so it does when it starts again on its own', async () => {
     await until(status, ({ revision }) => revision !== undefined, 'a snapshot');
-    const before = await armsOf();
+    const before = await arms();
     expect(new Set(before)).toEqual(new Set(['200 v1', '200 v2']));
-    const routed = routesOf(await keptModel(), 100_000);
+    const routed = routesOf(await keptModel(gateway), SUBJECTS);
+    expect(routed.challenged / SUBJECTS).toBeCloseTo(0.5, 2);
     await world.stopControl();
     try {
-      expect(await armsOf()).toEqual(before);
+      expect(await arms()).toEqual(before);
       await gateway.stop();
       const began = performance.now();
       await gateway.start();
@@ -92,14 +45,14 @@ describe('with the control plane and its database gone', () => {
         'a gateway that is ready',
       );
       expect(performance.now() - began).toBeLessThan(2000);
-      expect(await armsOf()).toEqual(before);
-      expect(routesOf(await keptModel(), 100_000)).toBe(routed);
+      expect(await arms()).toEqual(before);
+      expect(routesOf(await keptModel(gateway), SUBJECTS)).toEqual(routed);
       expect(await status()).toMatchObject({ standing: { origin: 'last-known-good' } });
     } finally {
       await world.startControl();
     }
     await until(status, ({ standing }) => standing?.origin === 'control-plane', 'the control plane');
-    expect(await armsOf()).toEqual(before);
+    expect(await arms()).toEqual(before);
   }, 30_000);
 
   it('puts everybody on the champion by its socket, over a restart too, and tells the journal later', async () => {
@@ -108,7 +61,7 @@ describe('with the control plane and its database gone', () => {
       const body = { model: 'digits', by: 'anna', reason: 'wrong answers' };
       const began = performance.now();
       expect(await askLocally(gateway.socket, { path: '/kill', body }, LocalOutcome)).toMatchObject({ outcome: 'done' });
-      const killed = await armsOf();
+      const killed = await arms();
       expect(performance.now() - began).toBeLessThan(2000);
       expect(new Set(killed)).toEqual(new Set(['200 v1']));
       expect(await askLocally(gateway.socket, { path: '/kill', body }, LocalOutcome)).toMatchObject({ outcome: 'already-done' });
@@ -119,7 +72,7 @@ describe('with the control plane and its database gone', () => {
         ({ status: code }) => code === 200,
         'a gateway that is ready',
       );
-      expect(new Set(await armsOf())).toEqual(new Set(['200 v1']));
+      expect(new Set(await arms())).toEqual(new Set(['200 v1']));
     } finally {
       await world.startControl();
     }
@@ -145,7 +98,7 @@ describe('with the control plane and its database gone', () => {
       (entries) => entries.some(({ action }) => action === 'gateway.unkilled'),
       'the end of the kill in the journal',
     );
-    expect(new Set(await armsOf())).toEqual(new Set(['200 v1', '200 v2']));
+    expect(new Set(await arms())).toEqual(new Set(['200 v1', '200 v2']));
   }, 30_000);
 
   it.each([
