@@ -1,3 +1,4 @@
+import { AppError } from '@understudy/core/errors';
 import type { Flag } from '@understudy/core/flags/flag';
 import { BUILT_IN_PLANS } from '@understudy/core/plan';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -7,6 +8,8 @@ import { create, holdRollout, replace } from '../commands/queries.ts';
 import { HUMAN, openTestWorld, type TestWorld } from '../commands/test-world.ts';
 import { createToken } from '../commands/tokens.ts';
 import { compileRegex } from '../regex.ts';
+import { withDocumentCache } from '../storage/document-cache.ts';
+import type { Store } from '../storage/store.ts';
 import { type CompiledFlags, type FlagFeed, openFlagFeed } from './flag-feed.ts';
 
 const [PLAN] = BUILT_IN_PLANS;
@@ -33,13 +36,13 @@ let timers: { dueInMs: number; run: () => void }[];
 
 const log = { warn: (): void => {}, error: (): void => {} };
 
-function openFeed(): Promise<FlagFeed> {
+function openFeed(context = world.context): Promise<FlagFeed> {
   const after = (dueInMs: number, run: () => void): (() => void) => {
     const timer = { dueInMs, run };
     timers.push(timer);
     return () => void (timers = timers.filter((other) => other !== timer));
   };
-  return openFlagFeed({ ...world.context, compileRegex, timers: { after }, log });
+  return openFlagFeed({ ...context, compileRegex, timers: { after }, log });
 }
 
 beforeEach(async () => {
@@ -152,6 +155,25 @@ describe('the flag feed', () => {
     });
     expect(await feed.refresh()).toBe(false);
     expect(valueOf('checkout')).toBe(true);
+  });
+
+  it('takes in what it could not read at first, on a store that gives the same lists again', async () => {
+    const cached = withDocumentCache(world.store, { environment: 'production', isShared: true });
+    // The first question of a refresh is answered; after the lists nobody answers any more.
+    let left = Infinity;
+    const revision: Store['revision'] = async (environment) => {
+      left -= 1;
+      if (left < 0) throw new AppError('store.busy', 'nobody answers');
+      return cached.revision(environment);
+    };
+    const other = await openFeed({ ...world.context, store: { ...cached, onCommit: () => () => {}, revision } });
+    await addFlag(FLAG);
+    left = 1;
+    expect(await other.refresh()).toBe(false);
+    left = Infinity;
+    expect(await other.refresh()).toBe(true);
+    expect(other.now()?.documents.flags.map(({ key }) => key)).toContain(FLAG.key);
+    other.close();
   });
 
   it('goes on when a listener fails, and says nothing after its end', async () => {

@@ -61,8 +61,9 @@ export async function openFlagFeed(options: FlagFeedOptions): Promise<FlagFeed> 
     // A store that holds its documents gives the same lists as long as nothing in them has changed: most commits change other things.
     const seen = await listsOf(options);
     if (loaded !== undefined && seen.every((list, index) => list === lists[index])) return true;
-    lists = seen;
     const { revision, documents, tokens } = await readFlags(options);
+    // Not before all of it was read: what failed is tried again.
+    lists = seen;
     const isChanged = loaded === undefined || !isSameText(documents, loaded.documents);
     loaded = { revision, tokens, documents };
     if (!isChanged) return true;
