@@ -96,7 +96,7 @@ export async function openControlLink(options: ControlLinkOptions): Promise<Cont
       }
       reportProblems.isOver();
     },
-    artifact: (sha256) => fetchArtifact({ urls, token, fetch: ports.fetch }, sha256),
+    artifact: (sha256) => fetchArtifact({ urls, token, closing: closing.signal, ports }, sha256),
     async close() {
       closing.abort();
       await running;
