@@ -76,9 +76,7 @@ async function rehearse(
     });
     sequence += 1;
     await observations.take(ObservationBatch.parse({ reporter: 'shop', boot: 'b', sequence, pairs }));
-    world.wait(GRACE_MS);
-    await engine.tick();
-    world.wait(INTERVAL_MS - GRACE_MS);
+    await world.letLook(engine);
   }
 }
 

@@ -1,6 +1,6 @@
 // A service without a gateway: it decides by flag, serves both versions itself, reports what came of it, and the engine does the rest.
 import { ObservationBatch } from '@understudy/contract/observation-endpoints';
-import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
+import { INTERVAL_MS } from '@understudy/core/evidence-pool';
 import { DEFAULT_ROUTING } from '@understudy/core/model';
 import type { Plan } from '@understudy/core/plan';
 import { route } from '@understudy/core/routing';
@@ -67,9 +67,7 @@ async function start(): Promise<string> {
 }
 
 async function look(): Promise<void> {
-  world.wait(GRACE_MS);
-  await engine.tick();
-  world.wait(INTERVAL_MS - GRACE_MS);
+  await world.letLook(engine);
   await feed.refresh();
 }
 

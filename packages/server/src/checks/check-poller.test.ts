@@ -1,6 +1,6 @@
 // Whole rollouts: answers of a real HTTP server are asked for when they are due, stored, decided on, and decided again.
 import { type CheckConfig, DEFAULT_CHECK } from '@understudy/core/checks/config';
-import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
+import { INTERVAL_MS } from '@understudy/core/evidence-pool';
 import type { Plan } from '@understudy/core/plan';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -60,11 +60,7 @@ async function start(plan: Plan): Promise<string> {
   return id;
 }
 
-async function look(): Promise<void> {
-  world.wait(GRACE_MS);
-  await engine.tick();
-  world.wait(INTERVAL_MS - GRACE_MS);
-}
+const look = (): Promise<void> => world.letLook(engine);
 
 /** Ten seconds: what is due is asked, both arms have good traffic, and the engine looks. */
 async function pass(id: string, seconds = 10): Promise<void> {

@@ -1,7 +1,7 @@
 /** A small environment on an embedded store, for tests of commands and engine: a clock to turn, and evidence to send. */
 import type { Arm, Moments, Tally } from '@understudy/core/evidence';
 import { EMPTY_TALLY } from '@understudy/core/evidence';
-import { INTERVAL_MS } from '@understudy/core/evidence-pool';
+import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
 import { bucketOfLatency, type Histogram, mergeHistograms } from '@understudy/core/histogram';
 import type { Baseline } from '@understudy/core/model-version';
 import { binOf, binsOfNormal, MAX_BINS, nameOfEdges } from '@understudy/core/prediction-bins';
@@ -36,6 +36,8 @@ export interface TestWorld {
    * `GRACE_MS` of a second its interval is closed at the end of them; later the report is late and counts in the present one.
    */
   report(ready: readonly string[], traffic: readonly Traffic[]): Promise<void>;
+  /** An engine looks as soon as the interval of the newest report is closed; the clock stands where it did in the second after. */
+  letLook(engine: { tick(): Promise<void> }): Promise<void>;
   /** What reports say from now on about the trial of `v2`. */
   trial: Trial | undefined;
   /** What reports say from now on about single versions. */
@@ -96,6 +98,11 @@ export async function openTestWorld(): Promise<TestWorld> {
       const revision = await store.revision('production');
       await store.appendReport('production', { gateway: 'g1', boot: 'b1', sequence, revision, readiness, blocks }, nowMs);
       sequence += 1;
+    },
+    async letLook(engine) {
+      world.wait(GRACE_MS);
+      await engine.tick();
+      world.wait(INTERVAL_MS - GRACE_MS);
     },
   };
   return world;

@@ -1,4 +1,4 @@
-import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
+import { INTERVAL_MS } from '@understudy/core/evidence-pool';
 import type { Plan } from '@understudy/core/plan';
 import { DEFAULT_THRESHOLDS } from '@understudy/core/thresholds';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -53,11 +53,7 @@ async function start(plan = PLAN): Promise<string> {
   return id;
 }
 
-async function look(): Promise<void> {
-  world.wait(GRACE_MS);
-  await engine.tick();
-  world.wait(INTERVAL_MS - GRACE_MS);
-}
+const look = (): Promise<void> => world.letLook(engine);
 
 async function check(id: string, challenger: Partial<Traffic> = {}): Promise<void> {
   const { state } = await getRollout(world.context, id);

@@ -47,12 +47,7 @@ async function phase(id: string): Promise<unknown> {
   return 'step' in state && state.phase === 'stepping' ? `step ${state.step + 1}` : state.phase;
 }
 
-/** The engine looks as soon as the interval of the newest report is closed; the clock stands at a whole second again. */
-async function look(): Promise<void> {
-  world.wait(GRACE_MS);
-  await engine.tick();
-  world.wait(INTERVAL_MS - GRACE_MS);
-}
+const look = (): Promise<void> => world.letLook(engine);
 
 /** Ten seconds of traffic on both arms, then a check. */
 async function check(id: string, challenger: Partial<Traffic> = {}, champion: Partial<Traffic> = {}): Promise<void> {

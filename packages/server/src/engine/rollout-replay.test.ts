@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ReplayView } from '@understudy/contract/views';
-import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
+import { INTERVAL_MS } from '@understudy/core/evidence-pool';
 import { BUILT_IN_PLANS, type Plan } from '@understudy/core/plan';
 import { stepOf } from '@understudy/core/rollout';
 import { DEFAULT_SEQUENTIAL } from '@understudy/core/sequential/config';
@@ -43,12 +43,7 @@ beforeEach(async () => {
   engine = openEngine(world.context, QUIET);
 });
 
-/** The engine looks as soon as the interval of the newest report is closed; the clock stands at a whole second again. */
-async function look(): Promise<void> {
-  world.wait(GRACE_MS);
-  await engine.tick();
-  world.wait(INTERVAL_MS - GRACE_MS);
-}
+const look = (): Promise<void> => world.letLook(engine);
 
 async function start(plan: Plan): Promise<string> {
   for (let second = 0; second < 30; second += 1) {
