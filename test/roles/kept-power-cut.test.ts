@@ -124,3 +124,35 @@ describe('a power cut', () => {
     TIMEOUT_MS,
   );
 });
+
+describe('an fsync that fails', () => {
+  it.each(Array.from({ length: 12 }, (_, before) => before + 1))(
+    'is not taken for one that kept the text: number %i',
+    async (nth) => {
+      const directory = newDirectory();
+      const tracer = [
+        ...straceArguments(`${directory}.log`),
+        '-E',
+        'UV_THREADPOOL_SIZE=1',
+        '-e',
+        `inject=fsync:error=EIO:when=${nth}`,
+      ];
+      const { acked, errors, exitCode } = await runLoop([
+        ...tracer,
+        process.execPath,
+        WRITER,
+        path.join(directory, FOLDER),
+        '0',
+        '10',
+      ]);
+      expect({ exitCode, says: /EIO: i\/o error, fsync/.test(errors), isWhole: acked.length === 10 }).toEqual({
+        exitCode: 1,
+        says: true,
+        isWhole: false,
+      });
+      const { texts, problems } = await fileStorage(path.join(directory, FOLDER), 'snapshot').read();
+      expect(problems).toEqual([]);
+      expect(generationOf(texts[0]) ?? -1).toBeGreaterThanOrEqual(acked.at(-1) ?? -1);
+    },
+  );
+});

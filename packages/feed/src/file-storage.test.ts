@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -35,6 +36,16 @@ it('keeps a whole text when many write at once', async () => {
   expect(kept.texts.length).toBeGreaterThan(0);
   for (const text of kept.texts) expect(texts).toContain(text);
   expect((await readdir(folder)).filter((name) => name.startsWith('.'))).toEqual([]);
+});
+
+it('removes what a killed process left in the middle of writing, but not what another one is writing', async () => {
+  const [abandoned, present, others] = ['.flags.', '.flags.', '.snapshot.'].map((name) => `${name}${randomUUID()}`);
+  for (const file of [abandoned, present, others]) await writeFile(join(folder, file ?? ''), 'half');
+  const hourAgo = Date.now() / 1000 - 3600;
+  for (const file of [abandoned, others]) await utimes(join(folder, file ?? ''), hourAgo, hourAgo);
+  await fileStorage(folder).write('one', 'a');
+  expect(await readdir(folder)).toEqual(expect.arrayContaining([present, others, 'flags.snapshot']));
+  expect(await readdir(folder)).toHaveLength(3);
 });
 
 describe('a damaged file', () => {

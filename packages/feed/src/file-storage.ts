@@ -1,6 +1,6 @@
 /** Last known values in a folder: written whole or not at all, checked when read, with the generation before as a reserve. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { SnapshotStorage } from './snapshot-storage.ts';
 
@@ -17,6 +17,7 @@ export function fileStorage(folder: string, name = 'flags'): SnapshotStorage {
   }
   const newest = join(folder, `${name}.snapshot`);
   const previous = join(folder, `${name}.previous.snapshot`);
+  let isSwept = false;
   return {
     async read() {
       const found = await Promise.all([newest, previous].map(readChecked));
@@ -34,6 +35,8 @@ export function fileStorage(folder: string, name = 'flags'): SnapshotStorage {
       if (present.mark === mark) return syncFolder(folder);
       // The folder itself may be new, and those above it.
       if (present.text === undefined) await syncFoldersAbove(resolve(folder));
+      if (!isSwept) await removeAbandoned(folder, name);
+      isSwept = true;
       const temporary = join(folder, `.${name}.${randomUUID()}`);
       try {
         await writeSynced(temporary, `${HEAD} ${mark} ${digestOf(text)}\n${text}`);
@@ -85,14 +88,38 @@ async function writeSynced(path: string, content: string): Promise<void> {
   }
 }
 
-/** Makes the renames last. Systems that cannot open a folder keep them in order by themselves. */
+// Nobody writes for so long.
+const ABANDONED_MS = 600_000;
+
+/** Removes what processes that were killed in the middle of writing have left. */
+async function removeAbandoned(folder: string, name: string): Promise<void> {
+  const drafts = (await readdir(folder)).filter((file) => file.startsWith(`.${name}.`) && /\.[\da-f-]{36}$/.test(file));
+  for (const draft of drafts) {
+    const path = join(folder, draft);
+    // Another process may be removing it as well.
+    const changedAtMs = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => undefined,
+    );
+    if (changedAtMs !== undefined && Date.now() - changedAtMs > ABANDONED_MS) await rm(path, { force: true });
+  }
+}
+
+// What systems say that cannot open or sync a folder; they keep renames in order by themselves.
+const UNSUPPORTED = new Set(['EACCES', 'EBADF', 'EINVAL', 'EISDIR', 'ENOTSUP', 'EPERM']);
+
+/** Makes the renames last. */
 async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => undefined);
+  const handle = await open(folder, 'r').catch(ignoreUnsupported);
   try {
-    await handle?.sync().catch(() => undefined);
+    await handle?.sync().catch(ignoreUnsupported);
   } finally {
     await handle?.close();
   }
+}
+
+function ignoreUnsupported(error: unknown): undefined {
+  if (!(error instanceof Error && 'code' in error && UNSUPPORTED.has(String(error.code)))) throw error;
 }
 
 async function syncFoldersAbove(folder: string): Promise<void> {
