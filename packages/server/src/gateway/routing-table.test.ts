@@ -70,12 +70,15 @@ it('keeps the former champion until the next one is loaded', async () => {
   expect(table.find('sum')).toMatchObject({ revision: 2, champion: { version: 'v3' } });
 });
 
-it('stays ready while a model that is new is loading: the others are served meanwhile', async () => {
+it.each([
+  { name: 'stays ready while a model that is new is loading: the others are served meanwhile', isAsked: true },
+  { name: 'stays so as well when nobody asked while it was ready', isAsked: false },
+])('$name', async ({ isAsked }) => {
   const { table, apply, finish } = openBench();
   apply(snapshotOf(1, [modelOf()]));
   expect(table.summary()).toEqual(['1 of 1 models cannot be served yet']);
   await finish('v1');
-  expect(table.summary()).toEqual([]);
+  if (isAsked) expect(table.summary()).toEqual([]);
   apply(snapshotOf(2, [modelOf(), modelOf({ name: 'new', champion: 'v9', versions: [onnxVersion('v9')] })]));
   expect(table.problems()).toEqual([expect.stringContaining('"v9" is loading')]);
   expect(table.summary()).toEqual([]);

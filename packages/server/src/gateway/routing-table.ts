@@ -152,6 +152,7 @@ function update(state: TableState): void {
     state.loaded.delete(key);
     retire(state, version);
   }
+  state.wasReady ||= problemsOf(state).length === 0;
 }
 
 function retire(state: TableState, version: LoadedVersion): void {
@@ -192,9 +193,7 @@ function keyOf(model: string, { version, source }: SnapshotVersion): string {
 
 function problemsOf(state: TableState): readonly string[] {
   if (state.applied === undefined) return ['no snapshot yet'];
-  const problems = modelsOf(state).flatMap((model) => problemOf(state, model) ?? []);
-  if (problems.length === 0) state.wasReady = true;
-  return problems;
+  return modelsOf(state).flatMap((model) => problemOf(state, model) ?? []);
 }
 
 function problemOf(state: TableState, { name, champion, rollout }: SnapshotModel): string | undefined {
