@@ -86,9 +86,9 @@ export function withoutCommand(error: Error): Error {
 /** When an answer was lost and could not be found out. */
 export const UNKNOWN_OUTCOME = 'whether it happened is unknown: ask again with the same idempotency key';
 
-/** The server says it in another way when it is a script that may not. */
+/** Redis 6, Redis 7 and Valkey each say it in another way when it is a script that may not. */
 function lacksPermission(error: Error): boolean {
-  return wordOf(error) === 'NOPERM' || /can't run this command|NOPERM/.test(error.message);
+  return wordOf(error) === 'NOPERM' || /can't run this command|NOPERM|has no permissions to run/.test(error.message);
 }
 
 function isKilledScript(error: Error): boolean {

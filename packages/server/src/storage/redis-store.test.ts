@@ -8,7 +8,7 @@ import { raceBetween, testSharedStore } from './shared-store.contract.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import { testStoreContract } from './store-contract.ts';
 
-describeRedis.each(serverPrograms())('%s', (program) => {
+describeRedis.each(serverPrograms())('$name', ({ name, program }) => {
   let server: TestServer;
   beforeAll(async () => {
     server = await startRedis({ program });
@@ -21,7 +21,7 @@ describeRedis.each(serverPrograms())('%s', (program) => {
     return openRedisStore(server.url);
   };
 
-  testStoreContract(program, open);
+  testStoreContract(name, open);
   describe('several processes', () => {
     testSharedStore(async () => {
       server.cli('flushall');

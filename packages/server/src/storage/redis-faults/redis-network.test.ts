@@ -13,7 +13,7 @@ import { openRedisDump } from '../redis-dump.ts';
 import { openRedisStore } from '../redis-store.ts';
 import { copyStore } from '../store-copy.ts';
 import { blockOf, commitOf, decide, ENVIRONMENT, put, reportOf, writeTo } from '../samples.contract.ts';
-import { type ServerOptions, startCluster, startRedis, type TestServer } from './redis-server.ts';
+import { type ServerOptions, serverPrograms, startCluster, startRedis, type TestServer } from './redis-server.ts';
 import { describeRedis } from './redis-suite.contract.ts';
 
 const closed = openClosing();
@@ -235,8 +235,8 @@ describeRedis('opening', () => {
     await expect(openRedisStore(redis.url)).rejects.toMatchObject(refusal);
   });
 
-  it('refuses a user who could only do half of a commit', async () => {
-    const redis = await server();
+  it.each(serverPrograms())('refuses a user who could only do half of a commit: $name', async ({ program }) => {
+    const redis = await server({ program });
     redis.cli('acl', 'setuser', 'half', 'on', '>secret', '~*', '&*', '+@all', '-zadd');
     const url = redis.url.replace('//', '//half:secret@');
     await expect(openRedisStore(url)).rejects.toMatchObject({ code: 'config.invalid' });

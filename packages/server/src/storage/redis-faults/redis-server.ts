@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { freePort } from '../../free-port.contract.ts';
 
 /** A server that a test may kill and start again on the same data. */
@@ -38,9 +39,20 @@ export interface ServerOptions {
 // Loading what a test wrote takes milliseconds; a machine that eight people share may take its time.
 const START_MS = 20_000;
 
-/** The programs of this machine that the store must work with. `redis-server` must be there; Valkey may be. */
-export function serverPrograms(): readonly string[] {
-  return ['redis-server', 'valkey-server'].filter((name) => name === 'redis-server' || isInstalled(name));
+const REDIS = 'redis-server';
+// Of the machine, or as scripts/valkey.sh unpacks it.
+const VALKEYS = ['valkey-server', fileURLToPath(new URL('../../../../../.cache/valkey/usr/bin/valkey-server', import.meta.url))];
+const [VALKEY] = VALKEYS.filter(isInstalled);
+
+/** What most tests run on: Redis, unless UNDERSTUDY_REDIS_PROGRAM says `valkey-server`. */
+const PROGRAM = process.env['UNDERSTUDY_REDIS_PROGRAM'] === 'valkey-server' ? (VALKEY ?? 'valkey-server') : REDIS;
+
+/** The programs of this machine that the store must work with. Redis must be there; Valkey may be. */
+export function serverPrograms(): readonly { readonly name: string; readonly program: string }[] {
+  const redis = { name: 'Redis', program: REDIS };
+  if (VALKEY !== undefined) return [redis, { name: 'Valkey', program: VALKEY }];
+  process.stderr.write('valkey-server is not there: the store is NOT tested on Valkey in this run\n');
+  return [redis];
 }
 
 function isInstalled(program: string): boolean {
@@ -48,10 +60,10 @@ function isInstalled(program: string): boolean {
 }
 
 export async function startRedis(options: ServerOptions = {}): Promise<TestServer> {
-  const { program = 'redis-server', settings = [], under = [] } = options;
+  const { program = PROGRAM, settings = [], under = [] } = options;
   if (!isInstalled(program)) {
     throw new Error(
-      `cannot test the Redis store: ${program} is not installed. Run apt-get install redis-server, or set UNDERSTUDY_SKIP_REDIS=1 to leave these tests out`,
+      `cannot test the Redis store: ${program} is not installed. Run npm test once, which installs it, or set UNDERSTUDY_SKIP_REDIS=1 to leave these tests out`,
     );
   }
   const directory = options.directory ?? mkdtempSync(path.join(tmpdir(), 'understudy-redis-'));
