@@ -12,7 +12,7 @@ import { seededRandom } from '../packages/server/src/storage/crash/seeded-random
 import { type FaultProxy, openFaultProxy } from '../packages/server/src/storage/fault-proxy.contract.ts';
 import { openPostgresStore } from '../packages/server/src/storage/postgres-store.ts';
 import { isSkipped, startPostgres } from '../packages/server/src/storage/postgres-server.contract.ts';
-import { startRedis } from '../packages/server/src/storage/redis-faults/redis-server.ts';
+import { startRedis } from '../packages/server/src/storage/redis-faults/redis-server.contract.ts';
 import { isRedisSkipped } from '../packages/server/src/storage/redis-faults/redis-suite.contract.ts';
 import { openRedisStore } from '../packages/server/src/storage/redis-store.ts';
 import type { Store } from '../packages/server/src/storage/store.ts';

@@ -8,7 +8,7 @@ import { startUnderstudy, type Understudy } from '../packages/server/src/compose
 import { readConfig } from '../packages/server/src/config.ts';
 import { openLog } from '../packages/server/src/log.ts';
 import { isSkipped, startPostgres } from '../packages/server/src/storage/postgres-server.contract.ts';
-import { startRedis } from '../packages/server/src/storage/redis-faults/redis-server.ts';
+import { startRedis } from '../packages/server/src/storage/redis-faults/redis-server.contract.ts';
 import { isRedisSkipped } from '../packages/server/src/storage/redis-faults/redis-suite.contract.ts';
 
 const SERVERS = [

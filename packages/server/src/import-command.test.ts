@@ -9,7 +9,7 @@ import { startUnderstudy } from './compose.ts';
 import { readConfig } from './config.ts';
 import { importRedisRolloutsCommand } from './import-command.ts';
 import { openLog } from './log.ts';
-import { startRedis, type TestServer } from './storage/redis-faults/redis-server.ts';
+import { startRedis, type TestServer } from './storage/redis-faults/redis-server.contract.ts';
 import { describeRedis } from './storage/redis-faults/redis-suite.contract.ts';
 
 const closing: (() => Promise<void>)[] = [];

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { examineRedis } from './redis-doctor.ts';
-import { startRedis } from './redis-faults/redis-server.ts';
+import { startRedis } from './redis-faults/redis-server.contract.ts';
 import { describeRedis } from './redis-faults/redis-suite.contract.ts';
 
 describeRedis('examining a server', () => {

@@ -1,6 +1,6 @@
 // The Redis store on real servers: the contract of every backend, two planes on one server, opening and refusing.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { serverPrograms, startRedis, type TestServer } from './redis-faults/redis-server.ts';
+import { serverPrograms, startRedis, type TestServer } from './redis-faults/redis-server.contract.ts';
 import { describeRedis } from './redis-faults/redis-suite.contract.ts';
 import { openRedisStore } from './redis-store.ts';
 import { ENVIRONMENT, put, raceForOneRevision } from './samples.contract.ts';

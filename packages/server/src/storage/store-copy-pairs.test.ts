@@ -6,7 +6,7 @@ import { openLoadWriter } from './redis-load-writer.ts';
 import { parseRedisAddress } from './redis-address.ts';
 import { LOADED_KEY, LOADING_KEY } from './redis-keys.ts';
 import { openRedisLink } from './redis-link.ts';
-import { startRedis, type TestServer } from './redis-faults/redis-server.ts';
+import { startRedis, type TestServer } from './redis-faults/redis-server.contract.ts';
 import { describeRedis, isRedisSkipped } from './redis-faults/redis-suite.contract.ts';
 import { blockOf, ENVIRONMENT, put, reportOf } from './samples.contract.ts';
 import { copyStore, summaryOf } from './store-copy.ts';

@@ -14,7 +14,7 @@ import { COMMIT_SCRIPT, REPORT_SCRIPT } from '../redis-scripts.ts';
 import { openRedisStore } from '../redis-store.ts';
 import type { Store } from '../store.ts';
 import type { LoopTask } from './commit-loop.child.ts';
-import { type ServerOptions, startRedis, type TestServer } from './redis-server.ts';
+import { type ServerOptions, startRedis, type TestServer } from './redis-server.contract.ts';
 import { describeRedis } from './redis-suite.contract.ts';
 
 const FACTOR = Number(process.env['UNDERSTUDY_CRASH_FACTOR'] ?? 1);

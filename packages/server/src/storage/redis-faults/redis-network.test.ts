@@ -13,7 +13,7 @@ import { openRedisDump } from '../redis-dump.ts';
 import { openRedisStore } from '../redis-store.ts';
 import { copyStore } from '../store-copy.ts';
 import { blockOf, commitOf, decide, ENVIRONMENT, put, reportOf, writeTo } from '../samples.contract.ts';
-import { type ServerOptions, serverPrograms, startCluster, startRedis, type TestServer } from './redis-server.ts';
+import { type ServerOptions, serverPrograms, startCluster, startRedis, type TestServer } from './redis-server.contract.ts';
 import { describeRedis } from './redis-suite.contract.ts';
 
 const closed = openClosing();
