@@ -33,13 +33,17 @@ export function quarantineOf(
   return undefined;
 }
 
-/** Why a version may not be on trial any more; undefined when it may. */
+/**
+ * Why a version may not be on trial any more; undefined when it may.
+ * @param versions those of all models that are unhealthy, at least
+ */
 export function unfitBecause(version: ModelVersion, versions: readonly ModelVersion[]): string | undefined {
   if (version.health.state === 'unhealthy') return version.health.reason;
   const quarantine = quarantineOf(version.source, versions, version);
-  return quarantine === undefined
-    ? undefined
-    : `it is made of the same file as ${quarantine.version.version}, which was marked unhealthy (${quarantine.health.reason})`;
+  if (quarantine === undefined) return undefined;
+  const { model, version: name } = quarantine.version;
+  const which = model === version.model ? name : `${name} of "${model}"`;
+  return `it is made of the same file as ${which}, which was marked unhealthy (${quarantine.health.reason})`;
 }
 
 /** Whether both are made of the same uploaded file. Addresses say nothing of the kind: what answers there may change. */

@@ -6,9 +6,10 @@ import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
 import { BUILT_IN_PLANS, type Plan } from '@understudy/core/plan';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { CommandContext } from '../commands/command.ts';
-import { updateModel, rollBackModel } from '../commands/models.ts';
+import { createModel, rollBackModel, updateModel } from '../commands/models.ts';
 import { getModel, getRollout, getVersions, loadEnvironment } from '../commands/queries.ts';
 import { pauseRollout, promoteRollout, resumeRollout, startRollout } from '../commands/rollouts.ts';
+import { registerVersion, setVersionHealth } from '../commands/versions.ts';
 import { HUMAN, openTestWorld, type TestWorld, type Traffic } from '../commands/test-world.ts';
 import type { Store } from '../storage/store.ts';
 import { type Engine, type EngineLog, openEngine } from './rollout-engine.ts';
@@ -247,6 +248,30 @@ describe('the staircase', () => {
     const versions = await getVersions(world.context, MODEL);
     expect(versions.find((version) => version.version === 'v2')?.health.state).toBe('unhealthy');
     expect((await getModel(world.context, MODEL)).champion).toBe('v1');
+  });
+
+  it.each([
+    { where: 'this model', model: MODEL, named: 'twin' },
+    { where: 'another model', model: 'churn', named: 'twin of "churn"' },
+  ])('ends a trial when a version made of the same file is marked unhealthy in $where', async ({ model, named }) => {
+    const { context } = world;
+    const signature = { inputs: [], outputs: [], prediction: 'y' };
+    const source = { kind: 'onnx', sha256: 'a'.repeat(64), bytes: 1, signature } as const;
+    if (model !== MODEL) await createModel(context, HUMAN, { name: model });
+    await registerVersion(context, HUMAN, { model: MODEL, version: 'v9', source, note: '' });
+    await registerVersion(context, HUMAN, { model, version: 'twin', source, note: '' });
+    const { id } = await startRollout(context, HUMAN, { model: MODEL, challenger: 'v9', plan: PLAN, reason: 'try' });
+    await world.report(['v1', 'v9'], []);
+    await look();
+    expect(await phase(id)).toBe('step 1');
+    await setVersionHealth(context, HUMAN, { model, version: 'twin', state: 'unhealthy', reason: 'leaks memory' });
+    world.wait(10_000);
+    await look();
+    expect((await getRollout(context, id)).state).toMatchObject({
+      phase: 'rolled-back',
+      by: 'engine',
+      reason: expect.stringContaining(`it is made of the same file as ${named}, which was marked unhealthy (leaks memory)`),
+    });
   });
 
   it('blames nobody for an outage that hits both arms', async () => {

@@ -1,19 +1,19 @@
 /** Decides on one live rollout: gathers what is known, asks the core, commits the answer. Safe to run any number of times, anywhere. */
 import { unfitBecause } from '@understudy/core/quarantine';
-import type { VersionSource } from '@understudy/core/model-version';
+import type { ModelVersion, VersionSource } from '@understudy/core/model-version';
 import type { Judgement, Verdict } from '@understudy/core/policy';
 import { decide, type Decision, isLive, type Rollout, type Situation } from '@understudy/core/rollout';
 import type { ArmCounts } from '@understudy/contract/views';
 import type { Caller, CommandContext } from '../commands/command.ts';
 import { applyDecision } from '../commands/decisions.ts';
 import { frozenBecause, holdFreezes } from '../commands/freezes.ts';
-import { getVersions, holdRollout } from '../commands/queries.ts';
+import { hold, holdRollout, listBodies, versionId } from '../commands/queries.ts';
 import { cutOffBecause, givenUpBecause } from '../commands/gateway-trials.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
 import type { GatewayStatus } from '../storage/store.ts';
-import { openGatewayList } from './gateway-list.ts';
 import { openNotedHolds } from './noted-holds.ts';
 import { openStoredLedger, type ShadowSeen, type StoredLedger } from './rollout-ledger.ts';
+import { openRoundReading } from './round-reading.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
 export interface StepRequest extends Caller {
@@ -38,8 +38,8 @@ export interface RolloutJudge {
   lookAt(rollout: Rollout): Promise<RolloutSight>;
   /** The verdict on the evidence so far, without its reasons; that of the last look when it was within a second. */
   verdictOf(rollout: Rollout): Promise<Verdict>;
-  /** Does some work for which gateways are what they were at its beginning: a thousand rollouts ask for all of them. */
-  withGatewaysOfNow(work: () => Promise<void>): Promise<void>;
+  /** Does some work for which gateways, and versions that are unhealthy, are what they were at its beginning. */
+  withReadingsOfNow(work: () => Promise<void>): Promise<void>;
   /** Forgets every rollout that is neither live nor promoted provisionally. */
   keepOnly(rollouts: KeptRollouts): void;
 }
@@ -57,9 +57,10 @@ export interface KeptRollouts {
 }
 
 export function openRolloutJudge(context: CommandContext): RolloutJudge {
-  const { look, isJudged, ...sights } = openSights(context);
+  const unhealthy = openRoundReading(async () => listUnhealthy(context));
+  const gateways = openRoundReading(async () => context.store.gateways(context.environment));
+  const { look, isJudged, ...sights } = openSights(context, () => unhealthy.now());
   const holds = openNotedHolds(context);
-  const gateways = openGatewayList(context);
 
   async function evaluate(id: string, request?: StepRequest): Promise<Decision | undefined> {
     for (let attempt = 0; attempt < MAX_LOOKS; attempt += 1) {
@@ -94,7 +95,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       return isJudged(rollout) ? { judgement, ...seen } : seen;
     },
     verdictOf: (rollout) => sights.verdictOf(rollout),
-    withGatewaysOfNow: (work) => gateways.during(work),
+    withReadingsOfNow: (work) => gateways.during(() => unhealthy.during(work)),
     keepOnly(kept) {
       sights.keepOnly(kept);
       holds.keepOnly((id) => kept.live.has(id) || kept.provisional.has(id));
@@ -102,8 +103,13 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
   };
 }
 
+/** Of all models: what is made of the same file as one of these must not be on trial anywhere. */
+async function listUnhealthy(context: CommandContext): Promise<readonly ModelVersion[]> {
+  return (await listBodies(context, 'version')).filter(({ health }) => health.state === 'unhealthy');
+}
+
 /** What is known of rollouts: their ledgers, and the verdicts of the last looks at them. */
-function openSights(context: CommandContext) {
+function openSights(context: CommandContext, unhealthyNow: () => Promise<readonly ModelVersion[]>) {
   const ledgers = new Map<string, StoredLedger>();
   const newest = new Map<string, { readonly atMs: number; readonly verdict: Verdict }>();
   let provisional: ReadonlySet<string> = new Set();
@@ -119,12 +125,18 @@ function openSights(context: CommandContext) {
 
   async function look(rollout: Rollout): Promise<Look> {
     const ledger = await ledgerOf(rollout);
-    const versions = await getVersions(context, rollout.model);
-    const challenger = versions.find((version) => version.version === rollout.challenger);
+    const challenger = await hold(context, 'version', versionId(rollout.model, rollout.challenger));
     const { atMs, judgement } = ledger.judge(rollout);
     if (isJudged(rollout)) newest.set(rollout.id, { atMs, verdict: judgement.verdict });
-    const unhealthy = challenger === undefined ? undefined : unfitBecause(challenger, versions);
-    return { atMs, judgement, unhealthy, source: challenger?.source, arms: ledger.arms(rollout), shadow: ledger.shadow(rollout) };
+    const unhealthy = challenger === undefined ? undefined : unfitBecause(challenger.body, await unhealthyNow());
+    return {
+      atMs,
+      judgement,
+      unhealthy,
+      source: challenger?.body.source,
+      arms: ledger.arms(rollout),
+      shadow: ledger.shadow(rollout),
+    };
   }
 
   return {
