@@ -21,10 +21,11 @@ import { localUrlOf, portError } from './listening.ts';
 import type { openLog } from './log.ts';
 import { RELEASE } from './release.ts';
 import { ReportRefused } from './report-refused.ts';
-import { type ControlLink, openControlLink } from './remote/control-link.ts';
+import { openControlLink } from './remote/control-link.ts';
 import { openOnnxRuntime } from './runtimes/onnx-runtime.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import { openUpstream } from './runtimes/upstream-runtime.ts';
+import { openArtifactCache } from './storage/artifact-cache.ts';
 import { type ArtifactStore, openArtifactStore } from './storage/artifact-store.ts';
 
 type Log = ReturnType<typeof openLog>;
@@ -79,17 +80,25 @@ export async function startGateway(config: Config, { log, clock = systemClock }:
     log: (event, fields) => log.warn(fields, event),
   });
   try {
-    const files = await openArtifactStore(join(data, 'artifacts'));
+    const files = openArtifactCache({
+      files: await openArtifactStore(join(data, 'artifacts')),
+      download: (sha256) => link.artifact(sha256),
+      maxBytes: config.maxArtifactMib * 1024 * 1024,
+      clock,
+      timers: systemTimers,
+      log,
+    });
     const metrics = openMetricsPage({ latencyBoundsMs: LATENCY_BOUNDS_MS });
     // Until a snapshot brings the key of the control planes, ids are signed with one that nobody knows.
     const gateway = await openWithSwitch({ config, log, clock }, randomBytes(32), {
-      snapshots: link,
+      snapshots: files.noticing(link),
       reports: (report, signal) => link.report(report, signal),
-      openRuntime: (model, version) => openRuntime({ files: downloading({ files, link, config }), log }, model, version),
+      openRuntime: (model, version) => openRuntime({ files, log }, model, version),
       metricsPage: metrics,
     });
     const end = async (ended: Promise<unknown>): Promise<void> => {
       await ended;
+      await files.close();
       await link.close();
     };
     return {
@@ -204,29 +213,6 @@ async function openRuntime(
   log.info({ model, version, placement, measuredMs }, 'version.loaded');
   if (probe.outcome === 'failed') log.warn({ model, version, probe }, 'version.probe_failed');
   return runtime;
-}
-
-interface Downloading {
-  readonly files: ArtifactStore;
-  readonly link: ControlLink;
-  readonly config: Config;
-}
-
-/** Files of this gateway, got from a control plane when they are not there. */
-function downloading({ files, link, config }: Downloading): Pick<ArtifactStore, 'verify' | 'path'> {
-  return {
-    path: (sha256) => files.path(sha256),
-    async verify(sha256) {
-      if (!(await files.has(sha256))) {
-        const stored = await files.put(await link.artifact(sha256), { maxBytes: config.maxArtifactMib * 1024 * 1024 });
-        if (stored.sha256 !== sha256) {
-          await files.remove(stored.sha256);
-          throw new AppError('artifact.checksum_mismatch', `a control plane gave another file than ${sha256}: ${stored.sha256}`);
-        }
-      }
-      return files.verify(sha256);
-    },
-  };
 }
 
 /** @throws AppError `config.invalid` when there are none, or one is no address */

@@ -1,6 +1,6 @@
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { emptyFolder, type Fixture, openFixture, run, type RunOptions } from './test-cli.ts';
 
 interface World {
@@ -50,7 +50,11 @@ describe('the address', () => {
   });
 
   it('is the default when nobody says anything', async () => {
-    const { stderr } = await run(['model', 'list']);
+    // Somebody may be listening there.
+    vi.stubGlobal('fetch', async () => {
+      throw new TypeError('fetch failed');
+    });
+    const { stderr } = await run(['model', 'list']).finally(() => vi.unstubAllGlobals());
     expect(stderr).toContain('no answer from http://127.0.0.1:7070');
   });
 });

@@ -1,7 +1,7 @@
 /** Model files by their SHA-256: written once, whole or not at all, and never under a name that a user chose. */
 import { createHash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { AppError } from '@understudy/core/errors';
 
@@ -33,6 +33,9 @@ export interface ArtifactStore {
    */
   readonly verify: (sha256: string) => Promise<StoredArtifact>;
   readonly remove: (sha256: string) => Promise<void>;
+  /** All that are stored, with the time at which they were stored or {@link ArtifactStore.touch} was called last. */
+  readonly list: () => Promise<readonly { readonly sha256: string; readonly touchedAtMs: number }[]>;
+  readonly touch: (sha256: string, atMs: number) => Promise<void>;
 }
 
 const READ_BYTES = 1024 * 1024;
@@ -68,7 +71,24 @@ export async function openArtifactStore(directory: string, { isShared = false } 
       const file = pathOf(sha256);
       await onDisk(`remove "${file}"`, () => rm(file, { force: true }));
     },
+    list: () => onDisk(`list "${root}"`, () => listIn(root)),
+    touch: async (sha256, atMs) => {
+      const file = pathOf(sha256);
+      await onDisk(`touch "${file}"`, () => utimes(file, atMs / 1000, atMs / 1000));
+    },
   };
+}
+
+async function listIn(root: string) {
+  const found: { sha256: string; touchedAtMs: number }[] = [];
+  for (const folder of await readdir(root)) {
+    if (!/^[0-9a-f]{2}$/.test(folder)) continue;
+    for (const sha256 of await readdir(path.join(root, folder))) {
+      const stat = await statOf(path.join(root, folder, sha256));
+      if (/^[0-9a-f]{64}$/.test(sha256) && stat?.isFile() === true) found.push({ sha256, touchedAtMs: stat.mtimeMs });
+    }
+  }
+  return found;
 }
 
 async function removeOldDrafts(incoming: string): Promise<void> {
