@@ -61,7 +61,7 @@ function run(script: string): Promise<string> {
     UNDERSTUDY_TOKEN_FILE: join(folder, 'token'),
   };
   return new Promise((resolve, reject) => {
-    execFile('bash', ['-c', script], { cwd: folder, env }, (error, stdout, stderr) => {
+    execFile('bash', ['-c', script], { cwd: folder, env, timeout: 50_000 }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout + stderr);
       else reject(new Error(`${error.message}\n${stdout}\n${stderr}`));
     });
