@@ -72,7 +72,8 @@ export function openEngine(context: CommandContext, log: EngineLog): Engine {
       live: new Set(state.models.flatMap((model) => model.liveRollout ?? [])),
       provisional: new Set([...provisional.values()].map(({ id }) => id)),
     });
-    await judge.withReadingsOfNow(async () => {
+    const facts = { gateways: await context.store.gateways(context.environment), versions: state.versions };
+    await judge.withFacts(facts, async () => {
       for (const model of state.models) {
         const live = model.liveRollout === undefined ? undefined : rollouts.get(model.liveRollout);
         await tend(model, { live, provisional: provisional.get(model.name) });

@@ -1,6 +1,6 @@
 /** Decides on one live rollout: gathers what is known, asks the core, commits the answer. Safe to run any number of times, anywhere. */
 import { unfitBecause } from '@understudy/core/quarantine';
-import type { ModelVersion, VersionSource } from '@understudy/core/model-version';
+import type { ModelVersion } from '@understudy/core/model-version';
 import type { Judgement, Verdict } from '@understudy/core/policy';
 import { decide, type Decision, isLive, type Rollout, type Situation } from '@understudy/core/rollout';
 import type { ArmCounts } from '@understudy/contract/views';
@@ -13,7 +13,6 @@ import { notReadyBecause } from '../commands/readiness.ts';
 import type { GatewayStatus } from '../storage/store.ts';
 import { openNotedHolds } from './noted-holds.ts';
 import { openStoredLedger, type ShadowSeen, type StoredLedger } from './rollout-ledger.ts';
-import { openRoundReading } from './round-reading.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
 export interface StepRequest extends Caller {
@@ -38,8 +37,8 @@ export interface RolloutJudge {
   lookAt(rollout: Rollout): Promise<RolloutSight>;
   /** The verdict on the evidence so far, without its reasons; that of the last look when it was within a second. */
   verdictOf(rollout: Rollout): Promise<Verdict>;
-  /** Does some work for which gateways, and versions that are unhealthy, are what they were at its beginning. */
-  withReadingsOfNow(work: () => Promise<void>): Promise<void>;
+  /** Does some work for which these facts hold: a thousand rollouts ask for them. */
+  withFacts(facts: RoundFacts, work: () => Promise<void>): Promise<void>;
   /** Forgets every rollout that is neither live nor promoted provisionally. */
   keepOnly(rollouts: KeptRollouts): void;
 }
@@ -56,10 +55,17 @@ export interface KeptRollouts {
   readonly provisional: ReadonlySet<string>;
 }
 
+/** What does not depend on the rollout. */
+export interface RoundFacts {
+  readonly gateways: readonly GatewayStatus[];
+  /** Of all models: what is made of the same file as one that is unhealthy must not be on trial anywhere. */
+  readonly versions: readonly ModelVersion[];
+}
+
 export function openRolloutJudge(context: CommandContext): RolloutJudge {
-  const unhealthy = openRoundReading(async () => listUnhealthy(context));
-  const gateways = openRoundReading(async () => context.store.gateways(context.environment));
-  const { look, isJudged, ...sights } = openSights(context, () => unhealthy.now());
+  let facts: RoundFacts | undefined;
+  const factsNow = async (): Promise<RoundFacts> => facts ?? readFacts(context);
+  const { look, isJudged, ...sights } = openSights(context);
   const holds = openNotedHolds(context);
 
   async function evaluate(id: string, request?: StepRequest): Promise<Decision | undefined> {
@@ -70,7 +76,7 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       const { atMs } = seen;
       const freezes = await holdFreezes(context);
       const frozen = frozenBecause(freezes.body, { model: held.body.model, atMs: context.clock.nowMs() });
-      const situation = situationOf(await gateways.now(), held.body, seen);
+      const situation = situationOf(await factsNow(), held.body, seen);
       const decision = decideWithin(held.body, { ...situation, skipHold: request?.skipHold ?? false }, { frozen, request });
       if (decision.action === 'hold' && !(await holds.isNew(id, decision))) return undefined;
       const isOwnAction = request === undefined && decision.action !== 'hold';
@@ -95,7 +101,14 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
       return isJudged(rollout) ? { judgement, ...seen } : seen;
     },
     verdictOf: (rollout) => sights.verdictOf(rollout),
-    withReadingsOfNow: (work) => gateways.during(() => unhealthy.during(work)),
+    async withFacts({ gateways, versions }, work) {
+      facts = { gateways, versions: versions.filter(isUnhealthy) };
+      try {
+        await work();
+      } finally {
+        facts = undefined;
+      }
+    },
     keepOnly(kept) {
       sights.keepOnly(kept);
       holds.keepOnly((id) => kept.live.has(id) || kept.provisional.has(id));
@@ -103,13 +116,15 @@ export function openRolloutJudge(context: CommandContext): RolloutJudge {
   };
 }
 
-/** Of all models: what is made of the same file as one of these must not be on trial anywhere. */
-async function listUnhealthy(context: CommandContext): Promise<readonly ModelVersion[]> {
-  return (await listBodies(context, 'version')).filter(({ health }) => health.state === 'unhealthy');
+async function readFacts(context: CommandContext): Promise<RoundFacts> {
+  const versions = (await listBodies(context, 'version')).filter(isUnhealthy);
+  return { versions, gateways: await context.store.gateways(context.environment) };
 }
 
+const isUnhealthy = ({ health }: ModelVersion): boolean => health.state === 'unhealthy';
+
 /** What is known of rollouts: their ledgers, and the verdicts of the last looks at them. */
-function openSights(context: CommandContext, unhealthyNow: () => Promise<readonly ModelVersion[]>) {
+function openSights(context: CommandContext) {
   const ledgers = new Map<string, StoredLedger>();
   const newest = new Map<string, { readonly atMs: number; readonly verdict: Verdict }>();
   let provisional: ReadonlySet<string> = new Set();
@@ -128,15 +143,7 @@ function openSights(context: CommandContext, unhealthyNow: () => Promise<readonl
     const challenger = await hold(context, 'version', versionId(rollout.model, rollout.challenger));
     const { atMs, judgement } = ledger.judge(rollout);
     if (isJudged(rollout)) newest.set(rollout.id, { atMs, verdict: judgement.verdict });
-    const unhealthy = challenger === undefined ? undefined : unfitBecause(challenger.body, await unhealthyNow());
-    return {
-      atMs,
-      judgement,
-      unhealthy,
-      source: challenger?.body.source,
-      arms: ledger.arms(rollout),
-      shadow: ledger.shadow(rollout),
-    };
+    return { atMs, judgement, challenger: challenger?.body, arms: ledger.arms(rollout), shadow: ledger.shadow(rollout) };
   }
 
   return {
@@ -161,25 +168,23 @@ function openSights(context: CommandContext, unhealthyNow: () => Promise<readonl
 interface Look {
   readonly atMs: number;
   readonly judgement: Judgement;
-  readonly unhealthy: string | undefined;
-  /** Of the challenger. */
-  readonly source: VersionSource | undefined;
+  readonly challenger: ModelVersion | undefined;
   readonly arms: readonly ArmCounts[];
   readonly shadow: ShadowSeen | undefined;
 }
 
-/** What was seen, and what the gateways say now. */
-function situationOf(gateways: readonly GatewayStatus[], rollout: Rollout, seen: Look): Situation {
-  const { atMs, judgement, unhealthy, source } = seen;
-  const wanted = { model: rollout.model, version: rollout.challenger, source };
+/** What was seen, and what is known beside it. */
+function situationOf({ gateways, versions }: RoundFacts, rollout: Rollout, seen: Look): Situation {
+  const { atMs, judgement, challenger } = seen;
+  const wanted = { model: rollout.model, version: rollout.challenger, source: challenger?.source };
   return {
     atMs,
     judgement,
-    unhealthy,
+    unhealthy: challenger === undefined ? undefined : unfitBecause(challenger, versions),
     givenUp: givenUpBecause(gateways, rollout, atMs),
     notReady: notReadyBecause(gateways, wanted, atMs),
     cutOff: cutOffBecause(gateways, rollout, atMs),
-    isExternal: source?.kind === 'external',
+    isExternal: challenger?.source.kind === 'external',
   };
 }
 
