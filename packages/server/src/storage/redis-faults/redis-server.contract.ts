@@ -81,7 +81,8 @@ export async function startRedis(options: ServerOptions = {}): Promise<TestServe
 
   async function start(): Promise<void> {
     const [command = program, ...rest] = [...under, program, ...words];
-    const started = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+    // In a group of its own: a tracer that is killed would leave what it traced.
+    const started = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     child = started;
     started.stdout.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-4000)));
     started.stderr.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-4000)));
@@ -97,10 +98,16 @@ export async function startRedis(options: ServerOptions = {}): Promise<TestServe
   const ended = async (): Promise<void> => {
     if (child !== undefined && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   };
+  const killGroup = (): void => {
+    const isRunning = child?.exitCode === null && child.signalCode === null;
+    if (isRunning && child?.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  };
   const kill = async (): Promise<void> => {
-    child?.kill('SIGKILL');
+    killGroup();
     await ended();
   };
+  // However the tests end, nothing is left behind.
+  process.once('exit', killGroup);
   await start();
   return {
     port,
@@ -114,6 +121,7 @@ export async function startRedis(options: ServerOptions = {}): Promise<TestServe
     close: async () => {
       child?.kill('SIGCONT');
       await kill();
+      process.off('exit', killGroup);
       if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });
     },
   };
