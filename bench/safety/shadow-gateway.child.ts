@@ -1,4 +1,4 @@
-// Our gateway alone, on a snapshot that it is given: a champion and perhaps a shadow. Started by `sick-shadows.ts`.
+// Our gateway alone, on a snapshot that it is given: a champion and a second version, which is its shadow when asked for. Started by `sick-shadows.ts`.
 import { parseArgs } from 'node:util';
 import { DEFAULT_COMPARISON, DEFAULT_ROUTING } from '@understudy/core/model';
 import type { Snapshot, SnapshotVersion } from '@understudy/core/snapshot';
@@ -9,10 +9,18 @@ import { systemTimers } from '../../packages/server/src/gateway/timers.ts';
 import { openUpstream } from '../../packages/server/src/runtimes/upstream-runtime.ts';
 
 const { values } = parseArgs({
-  options: { port: { type: 'string' }, champion: { type: 'string' }, shadow: { type: 'string' }, unbounded: { type: 'boolean' } },
+  options: {
+    port: { type: 'string' },
+    champion: { type: 'string' },
+    second: { type: 'string' },
+    shadow: { type: 'boolean' },
+    unbounded: { type: 'boolean' },
+  },
 });
-const { port, champion, shadow, unbounded = false } = values;
-if (port === undefined || champion === undefined) throw new Error('--port and --champion are needed');
+const { port, champion, second, shadow = false, unbounded = false } = values;
+if (port === undefined || champion === undefined || second === undefined) {
+  throw new Error('--port, --champion and --second are needed');
+}
 
 const UPSTREAM = { connections: 256, connectTimeoutMs: 2000, idleTimeoutMs: 60_000, probeTimeoutMs: 5000 };
 
@@ -36,10 +44,10 @@ const snapshot: Snapshot = {
       champion: 'v1',
       isKilled: false,
       routing: { ...DEFAULT_ROUTING, deadlineMs },
-      versions: [versionOf('v1', champion), ...(shadow === undefined ? [] : [versionOf('v2', shadow)])],
-      ...(shadow === undefined
-        ? {}
-        : { shadow: { version: 'v2', boundary: 100_000, salt: 's', rules: [], lines: [], comparison: DEFAULT_COMPARISON } }),
+      versions: [versionOf('v1', champion), versionOf('v2', second)],
+      ...(shadow
+        ? { shadow: { version: 'v2', boundary: 100_000, salt: 's', rules: [], lines: [], comparison: DEFAULT_COMPARISON } }
+        : {}),
     },
   ],
 };

@@ -23,23 +23,37 @@ const MAXIMUM_P99_RATIO = 1.15;
 const MINIMUM_THROUGHPUT_RATIO = 0.97;
 const MAXIMUM_MEMORY_MB = 32;
 
-/** A gateway, and what it showed in each round. */
-interface Measured {
-  readonly name: string;
+interface Gateway {
   readonly process: RunningProcess;
   readonly url: string;
-  readonly rounds: {
-    readonly p99Ms: number;
-    readonly requestsPerSecond: number;
-    readonly cpuMicros: number;
-    readonly failed: number;
-    readonly residentMb: number;
-  }[];
+}
+
+/** What a gateway showed in a round. */
+interface Round {
+  readonly p99Ms: number;
+  readonly requestsPerSecond: number;
+  readonly cpuMicros: number;
+  readonly failed: number;
+  readonly residentMb: number;
+}
+
+/** The same round of a gateway without a shadow and of one with it. */
+interface Pair {
+  readonly alone: Round;
+  readonly shadowed: Round;
+}
+
+interface Pairs {
+  /** One after the other, each with the core to itself: what a user waits. */
+  readonly inTurn: Pair[];
+  /** At the same time, sharing the core: what each gets done, whatever else the machine does. */
+  readonly together: Pair[];
 }
 
 /**
- * All requests are copied. Rounds of a second alternate, as many as the options ask for seconds: on a shared machine the
- * speed of one process moves by a fifth from second to second, and many short pairs tell more than a few long ones.
+ * All requests are copied. Both gateways have both versions loaded, as they have before a shadow begins. On a shared machine the speed of one process moves by a fifth from second to second, and two
+ * processes of the same program differ by some percent for as long as they live, as they were compiled differently. So there
+ * are several fresh pairs of gateways, as many as the options ask for rounds, and short rounds of each pair.
  */
 export async function measureSickShadows(options: SuiteOptions): Promise<readonly Row[]> {
   const upstream = await startUpstreamNginx();
@@ -49,38 +63,57 @@ export async function measureSickShadows(options: SuiteOptions): Promise<readonl
     const urls = await targetUrls(targets);
     const bodiesFile = join(await cacheFolder('load'), 'bodies.txt');
     await writeFile(bodiesFile, `${bodiesOf(await readDigitSamples()).join('\n')}\n`);
-    const open = async (name: string, args: readonly string[]): Promise<Measured> => {
+    const open = async (name: string, args: readonly string[]): Promise<Gateway> => {
       const port = await freePort();
       const all = ['--port', String(port), '--champion', upstream.origin, ...args];
       const process = await startChild(name, 'shadow-gateway.child.ts', all, SERVER_CORE);
       started.push(process);
       await waitForPort(port, process);
-      const measured = { name, process, url: `http://127.0.0.1:${port}/predict/digits`, rounds: [] };
-      await load(measured, bodiesFile, WARM_UP_SECONDS);
-      return measured;
+      return { process, url: `http://127.0.0.1:${port}/predict/digits` };
     };
     const rows: Row[] = [];
-    // One pair at a time: what the others leave behind must not be measured with it.
     for (const sickness of [...SICKNESSES, 'control'] as const) {
       const isControl = sickness === 'control';
-      const shadow = ['--shadow', urls.get(isControl ? 'hangs' : sickness) ?? '', ...(isControl ? ['--unbounded'] : [])];
-      const [alone, shadowed] = [await open('without a shadow', []), await open(`the shadow ${sickness}`, shadow)];
-      for (let round = 0; round < options.rounds * options.secondsPerRound; round += 1) {
-        for (const measured of round % 2 === 0 ? [alone, shadowed] : [shadowed, alone]) {
-          const figures = await load(measured, bodiesFile, ROUND_SECONDS);
-          measured.rounds.push(figures);
-          options.log(
-            `${measured.name}: p99 ${figures.p99Ms.toFixed(2)} ms, ${Math.round(figures.requestsPerSecond)} rps, ${figures.cpuMicros.toFixed(1)} µs CPU, ${figures.residentMb.toFixed(0)} MB`,
-          );
-        }
+      const second = ['--second', urls.get(isControl ? 'hangs' : sickness) ?? ''];
+      const shadow = [...second, '--shadow', ...(isControl ? ['--unbounded'] : [])];
+      const pairs: Pairs = { inTurn: [], together: [] };
+      for (let round = 0; round < options.rounds; round += 1) {
+        // One pair at a time: what the others leave behind must not be measured with it.
+        const gateways = [await open('without a shadow', second), await open(`the shadow ${sickness}`, shadow)] as const;
+        const measured = await measurePair(gateways, { bodiesFile, seconds: options.secondsPerRound });
+        pairs.inTurn.push(...measured.inTurn);
+        pairs.together.push(...measured.together);
+        const { p99Ratio, throughputRatio } = compare(measured);
+        options.log(`the shadow ${sickness}: p99 ${p99Ratio.toFixed(2)}×, throughput ${throughputRatio.toFixed(3)}×`);
+        for (const { process } of gateways) await process.stop();
       }
-      rows.push(...(isControl ? [controlRow(alone, shadowed)] : rowsOf(sickness, alone, shadowed)));
-      await Promise.all([alone.process.stop(), shadowed.process.stop()]);
+      rows.push(...(isControl ? [controlRow(compare(pairs))] : rowsOf(sickness, compare(pairs))));
     }
     return rows;
   } finally {
     for (const process of started) await process.stop();
   }
+}
+
+/** Rounds of a second, as many of each kind as asked for seconds. */
+async function measurePair(
+  [alone, shadowed]: readonly [Gateway, Gateway],
+  { bodiesFile, seconds }: { readonly bodiesFile: string; readonly seconds: number },
+): Promise<Pairs> {
+  const loadOf = (gateway: Gateway, lasts = ROUND_SECONDS): Promise<Round> => load(gateway, bodiesFile, lasts);
+  await loadOf(alone, WARM_UP_SECONDS);
+  await loadOf(shadowed, WARM_UP_SECONDS);
+  const pairs: Pairs = { inTurn: [], together: [] };
+  for (let round = 0; round < seconds; round += 1) {
+    if (round % 2 === 0) pairs.inTurn.push({ alone: await loadOf(alone), shadowed: await loadOf(shadowed) });
+    else {
+      const first = await loadOf(shadowed);
+      pairs.inTurn.push({ alone: await loadOf(alone), shadowed: first });
+    }
+    const [left, right] = await Promise.all([loadOf(alone), loadOf(shadowed)]);
+    pairs.together.push({ alone: left, shadowed: right });
+  }
+  return pairs;
 }
 
 interface Compared {
@@ -92,23 +125,20 @@ interface Compared {
   readonly failed: number;
 }
 
-/** Of rounds that were measured next to each other: a busy minute of the machine then falls on both. */
-function compare(alone: Measured, shadowed: Measured): Compared {
-  const ratio = (key: keyof Measured['rounds'][number]): number =>
-    medianOf(shadowed.rounds.map((round, index) => round[key] / (alone.rounds[index]?.[key] ?? Number.NaN)));
+/** Of rounds that were measured together or next to each other: a busy minute of the machine then falls on both. */
+function compare({ inTurn, together }: Pairs): Compared {
+  const ratio = (pairs: readonly Pair[], key: keyof Round): number =>
+    medianOf(pairs.map(({ alone, shadowed }) => shadowed[key] / alone[key]));
   return {
-    p99Ratio: ratio('p99Ms'),
-    throughputRatio: ratio('requestsPerSecond'),
-    cpuRatio: ratio('cpuMicros'),
-    memoryMb: medianOf(
-      shadowed.rounds.map(({ residentMb }, index) => residentMb - (alone.rounds[index]?.residentMb ?? Number.NaN)),
-    ),
-    failed: shadowed.rounds.reduce((sum, { failed }) => sum + failed, 0),
+    p99Ratio: ratio(inTurn, 'p99Ms'),
+    throughputRatio: ratio(together, 'requestsPerSecond'),
+    cpuRatio: ratio(together, 'cpuMicros'),
+    memoryMb: medianOf(inTurn.map(({ alone, shadowed }) => shadowed.residentMb - alone.residentMb)),
+    failed: [...inTurn, ...together].reduce((sum, { shadowed }) => sum + shadowed.failed, 0),
   };
 }
 
-function rowsOf(sickness: string, alone: Measured, shadowed: Measured): readonly Row[] {
-  const { p99Ratio, throughputRatio, cpuRatio, memoryMb, failed } = compare(alone, shadowed);
+function rowsOf(sickness: string, { p99Ratio, throughputRatio, cpuRatio, memoryMb, failed }: Compared): readonly Row[] {
   const against = 'the same gateway without a shadow';
   return [
     {
@@ -128,7 +158,6 @@ function rowsOf(sickness: string, alone: Measured, shadowed: Measured): readonly
       holds: throughputRatio >= MINIMUM_THROUGHPUT_RATIO,
     },
     { name: `shadow ${sickness}: failed requests of users`, value: failed, unit: 'requests', bar: '0', holds: failed === 0 },
-    // Without a bar: it says on a busy machine what throughput says on an idle one.
     { name: `shadow ${sickness}: CPU per request`, value: cpuRatio, unit: '×', against },
     {
       name: `shadow ${sickness}: memory`,
@@ -142,8 +171,7 @@ function rowsOf(sickness: string, alone: Measured, shadowed: Measured): readonly
 }
 
 /** Holds when the planted bug breaks a bar: a measure that cannot fail measures nothing. */
-function controlRow(alone: Measured, shadowed: Measured): Row {
-  const { p99Ratio, throughputRatio, memoryMb } = compare(alone, shadowed);
+function controlRow({ p99Ratio, throughputRatio, memoryMb }: Compared): Row {
   const isBroken = p99Ratio > MAXIMUM_P99_RATIO || throughputRatio < MINIMUM_THROUGHPUT_RATIO || memoryMb > MAXIMUM_MEMORY_MB;
   return {
     name: 'control: shadow hangs, bounds taken away',
@@ -155,7 +183,7 @@ function controlRow(alone: Measured, shadowed: Measured): Row {
   };
 }
 
-async function load({ process, url }: Measured, bodiesFile: string, seconds: number): Promise<Measured['rounds'][number]> {
+async function load({ process, url }: Gateway, bodiesFile: string, seconds: number): Promise<Round> {
   const before = await cpuMicrosOf([process.pid]);
   const report = await runWrk({ url, headers: {}, bodiesFile, seconds });
   const after = await cpuMicrosOf([process.pid]);
