@@ -14,7 +14,7 @@ import { type AnswerReason, type Decision, decide, entryFor } from './routing-de
 import type { ModelEntry } from './model-entry.ts';
 import type { RoutingTable } from './routing-table.ts';
 import type { Seat } from './seat.ts';
-import { beginCopy, isDroppedAtOnce, type ShadowCopy } from './shadow-copy.ts';
+import { beginCopy, type ShadowCopy } from './shadow-copy.ts';
 import type { ShadowSeat } from './shadow-seat.ts';
 import { settle, type Settlement } from './settlement.ts';
 import type { Timers } from './timers.ts';
@@ -116,7 +116,6 @@ function copyOf(
   { arrival, seat, target, atMs }: Copying,
 ): ShadowCopy | undefined {
   const { exchange, payload, entry } = inference;
-  if (isDroppedAtOnce({ target, payload, exchange, atMs })) return undefined;
   const { routing } = entry.model;
   return beginCopy(context, {
     target,

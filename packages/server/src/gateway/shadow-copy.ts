@@ -59,33 +59,23 @@ export interface ShadowCopy {
 
 /** Copies a request when the shadow is to get it; undefined when it is not, or there is no room. */
 export function beginCopy(context: CopyContext, copied: CopiedRequest): ShadowCopy | undefined {
-  const { target, payload, exchange, request, subject } = copied;
-  const { shadow, lane } = target;
+  const { target, payload, request, subject } = copied;
+  const { shadow, lane, seat } = target;
   // A body that is no JSON has no fields; whether that is a mistake is the champion's to say.
   if (!isCopyOfAll(shadow) && known(() => isCopied(shadow, subject, request())) !== true) return undefined;
-  const refusal = refusalOf(target, payload, exchange);
+  const refusal = refusalOf(copied);
   const bytes = Buffer.isBuffer(payload.body) ? payload.body.length : 0;
   const reason = refusal ?? lane.enter(bytes, copied.atMs);
-  if (reason === undefined) return startCopy(context, copied, bytes);
-  drop(copied.target, reason);
-  return undefined;
-}
-
-/** What {@link beginCopy} does with nearly all requests beside a shadow that fails, before anything is made for them. */
-export function isDroppedAtOnce(copied: Pick<CopiedRequest, 'target' | 'payload' | 'exchange' | 'atMs'>): boolean {
-  const { target, payload, exchange, atMs } = copied;
-  const isDropped = target.lane.rests(atMs) && isCopyOfAll(target.shadow) && refusalOf(target, payload, exchange) === undefined;
-  if (isDropped) drop(target, 'sick');
-  return isDropped;
-}
-
-function drop({ lane, seat }: ShadowSeat, reason: DropReason): void {
-  lane.countDrop(reason);
-  seat.evidence.pairs?.drop(reason);
+  if (reason !== undefined) {
+    lane.countDrop(reason);
+    seat.evidence.pairs?.drop(reason);
+    return undefined;
+  }
+  return startCopy(context, copied, bytes);
 }
 
 /** Why a request cannot be copied whatever room there is. */
-function refusalOf(target: ShadowSeat, payload: Payload, exchange: Exchange): DropReason | undefined {
+function refusalOf({ target, payload, exchange }: CopiedRequest): DropReason | undefined {
   // It streams past, and can be read once.
   if (payload.parsed === undefined) return 'too-large';
   const { runtime } = target.seat.loaded;

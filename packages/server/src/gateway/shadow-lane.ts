@@ -23,8 +23,6 @@ export interface ShadowTotals {
 export interface ShadowLane {
   /** Takes room for a copy; or says why there is none, and the copy is dropped. */
   enter(bytes: number, atMs: number): DropReason | undefined;
-  /** Whether a copy would be dropped as the shadow is sick, though there is room. */
-  rests(atMs: number): boolean;
   leave(bytes: number): void;
   countDrop(reason: DropReason): void;
   countDelivery(): void;
@@ -65,28 +63,25 @@ const SICK_PAUSE_MS = { first: 100, longest: 1000 } as const;
 
 function openLane(model: string, { shadowMaxInFlight, shadowMaxBytes }: ShadowLimits): ShadowLane {
   let [inFlight, bytesInFlight, delivered, failed, timeouts] = [0, 0, 0, 0, 0];
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Object.fromEntries forgets that every reason is there
-  const dropped = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<DropReason, number>;
+  const dropped = new Map<DropReason, number>();
   const line = openLine();
   let fruitless = 0;
   let nextMs = 0;
   const countDrop = (reason: DropReason): void => {
-    dropped[reason]++;
+    dropped.set(reason, (dropped.get(reason) ?? 0) + 1);
   };
-  const rests = (atMs: number): boolean => fruitless >= SICK_AFTER && atMs < nextMs;
   return {
     enter(bytes, atMs) {
       if (inFlight >= shadowMaxInFlight) return 'busy';
       if (bytesInFlight + bytes > shadowMaxBytes) return 'bytes';
-      if (rests(atMs)) return 'sick';
       if (fruitless >= SICK_AFTER) {
+        if (atMs < nextMs) return 'sick';
         nextMs = atMs + Math.min(SICK_PAUSE_MS.longest, SICK_PAUSE_MS.first * 2 ** (fruitless - SICK_AFTER));
       }
       inFlight++;
       bytesInFlight += bytes;
       return undefined;
     },
-    rests: (atMs) => rests(atMs) && inFlight < shadowMaxInFlight,
     leave(bytes) {
       inFlight--;
       bytesInFlight -= bytes;
@@ -107,7 +102,8 @@ function openLane(model: string, { shadowMaxInFlight, shadowMaxBytes }: ShadowLi
       delivered,
       failed,
       timeouts,
-      dropped: { ...dropped },
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Object.fromEntries forgets that every reason is there
+      dropped: Object.fromEntries(DROP_REASONS.map((reason) => [reason, dropped.get(reason) ?? 0])) as ShadowTotals['dropped'],
     }),
   };
 }
