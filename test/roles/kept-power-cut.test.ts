@@ -1,12 +1,12 @@
 // A machine that loses its power while a gateway keeps its snapshot: what was acknowledged is there (F22).
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fileStorage } from '@understudy/feed/file-storage';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { runLoop } from '../../packages/server/src/storage/crash/child.ts';
 import { type CrashImage, crashImages } from '../../packages/server/src/storage/crash/power-cut.ts';
+import { openScratch } from '../../packages/server/src/storage/crash/scratch.contract.ts';
 import { seededRandom } from '../../packages/server/src/storage/crash/seeded-random.ts';
 import { type DiskEvent, parseSyscalls, straceArguments } from '../../packages/server/src/storage/crash/syscall-log.ts';
 import { generationOf, textOf } from './kept-text.ts';
@@ -20,14 +20,7 @@ const WRITER = fileURLToPath(new URL('./kept-writer.child.ts', import.meta.url))
 // As a gateway makes it in its data directory, which is new, too.
 const FOLDER = 'data/gateway';
 
-const root = mkdtempSync(path.join(tmpdir(), 'understudy-kept-'));
-afterAll(() => rmSync(root, { recursive: true }));
-let directories = 0;
-function newDirectory(): string {
-  const directory = path.join(root, String((directories += 1)));
-  mkdirSync(directory);
-  return directory;
-}
+const newDirectory = openScratch('kept');
 
 /** One run of the writer. It goes on with what the run before it has not acknowledged. */
 interface Life {

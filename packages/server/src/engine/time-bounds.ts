@@ -1,5 +1,5 @@
 /** What the store knows of time before there is a clock: how far it has come, and whether a jump would cut something short. */
-import { type CommandContext } from '../commands/command.ts';
+import type { CommandContext } from '../commands/command.ts';
 import { loadEnvironment } from '../commands/queries.ts';
 import { provisionalOf } from './late-truth.ts';
 

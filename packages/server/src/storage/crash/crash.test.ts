@@ -1,15 +1,15 @@
 // Kills, power cuts and failing disks. Counts are those of a pull request; UNDERSTUDY_CRASH_FACTOR multiplies them.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { isAppError } from '@understudy/core/errors';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openSqliteStore } from '../sqlite-store.ts';
 import type { PlantedBugs } from '../sqlite-writer.ts';
 import type { Store } from '../store.ts';
 import { type ChildTask, runChild } from './child.ts';
 import { commitOf, ENVIRONMENT, keyOf, readRevisions, type Workload } from './operations.ts';
 import { type CrashImage, crashImages } from './power-cut.ts';
+import { openScratch } from './scratch.contract.ts';
 import { seededRandom } from './seeded-random.ts';
 import { parseSyscalls, straceArguments } from './syscall-log.ts';
 
@@ -19,14 +19,7 @@ const KILLS_PER_LANE = Math.round(50 * FACTOR);
 const IMAGES_PER_WORKLOAD = Math.round(100 * FACTOR);
 const TIMEOUT_MS = 120_000 * Math.max(1, FACTOR);
 
-const root = mkdtempSync(path.join(tmpdir(), 'understudy-crash-'));
-afterAll(() => rmSync(root, { recursive: true }));
-let directories = 0;
-function newDirectory(): string {
-  const directory = path.join(root, String((directories += 1)));
-  mkdirSync(directory);
-  return directory;
-}
+const newDirectory = openScratch('crash');
 
 const reopen = (file: string) => openSqliteStore(file, { ballastBytes: 0 });
 const loop = (file: string, task: Partial<ChildTask>): ChildTask => ({
