@@ -130,8 +130,10 @@ describe('with the control plane and its database gone', () => {
       await world.admin('createModel', { body: { name: `m${damage.length}` } });
       const present = (await world.admin('getStatus', {})).revision;
       await until(status, ({ revision = 0 }) => revision >= present, 'the newest snapshot');
-      await gateway.stop();
       await world.stopControl();
+      // The rollout goes on by itself: what came last may be newer than the model.
+      const { revision: newest = 0 } = await status();
+      await gateway.stop();
       try {
         for (const file of damage) {
           const path = join(gateway.data, 'gateway', file);
@@ -145,7 +147,7 @@ describe('with the control plane and its database gone', () => {
             ({ status: code }) => code === 200,
             'the generation before',
           );
-          expect((await status()).revision).toBeLessThan(present);
+          expect((await status()).revision).toBeLessThan(newest);
         } else {
           const ready = await fetch(`${gateway.url}/readyz`);
           const answer = await predict('user-1');
