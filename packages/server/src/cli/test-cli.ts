@@ -79,6 +79,8 @@ export interface RunOptions {
   /** Read whole, as from a pipe. */
   readonly stdin?: string;
   readonly interrupt?: AbortSignal;
+  /** Told of what is printed. */
+  readonly onStdout?: () => void;
   readonly clock?: ProgramDeps['clock'];
   readonly extraCommands?: NonNullable<ProgramDeps['extraCommands']>;
   readonly localChecks?: NonNullable<ProgramDeps['localChecks']>;
@@ -99,7 +101,10 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   const written = { stdout: '', stderr: '' };
   let isAsked = false;
-  stdout.on('data', (chunk: Buffer) => (written.stdout += chunk.toString()));
+  stdout.on('data', (chunk: Buffer) => {
+    written.stdout += chunk.toString();
+    options.onStdout?.();
+  });
   stderr.on('data', (chunk: Buffer) => {
     written.stderr += chunk.toString();
     if (!isAsked && written.stderr.includes('Go on?')) {
