@@ -10,7 +10,14 @@ import { openLog } from '../packages/server/src/log.ts';
 
 const MODELS = new URL('../examples/models/', import.meta.url);
 
-/** Short holds; latency within 50 ms is noise on a busy machine and must not decide. */
+/** Errors and predictions decide, never the speed of this machine. */
+export const UNHURRIED = {
+  kind: 'thresholds',
+  ignoreLatencyBelowMs: 10_000,
+  health: { p95LatencyMs: 10_000 },
+} as const satisfies PlanFile['policy'];
+
+/** Short holds. */
 export const FAST_PLAN: PlanFile = {
   name: 'fast',
   steps: [
@@ -18,7 +25,7 @@ export const FAST_PLAN: PlanFile = {
     { traffic: 50, hold: '0s', minSamples: 50 },
     { traffic: 100, hold: '0s', minSamples: 0 },
   ],
-  policy: { kind: 'thresholds', ignoreLatencyBelowMs: 50 },
+  policy: UNHURRIED,
   checkEvery: '200ms',
 };
 

@@ -1,7 +1,7 @@
 // A gateway by itself, on a control plane elsewhere: routing, evidence, feedback, changes, tokens, standing.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createClient } from '@understudy/contract/client';
-import { rowsOf, send, until } from '../running-understudy.ts';
+import { rowsOf, send, UNHURRIED, until } from '../running-understudy.ts';
 import { openSplitGateway, openSplitWorld, type SplitGateway, type SplitWorld } from './split-world.ts';
 
 let world: SplitWorld;
@@ -37,7 +37,7 @@ it('takes in a change within a second, and reports evidence that a rollout climb
       plan: {
         name: 'fast',
         steps: [{ traffic: 50, hold: '10m' }, { traffic: 100 }],
-        policy: { kind: 'thresholds' },
+        policy: UNHURRIED,
         checkEvery: '200ms',
       },
     },

@@ -5,7 +5,7 @@ import { route } from '@understudy/core/routing';
 import type { SnapshotModel } from '@understudy/core/snapshot';
 import { fileStorage } from '@understudy/feed/file-storage';
 import { readGatewayDocument } from '../../packages/server/src/remote/gateway-document.ts';
-import { rowsOf, send, until } from '../running-understudy.ts';
+import { rowsOf, send, UNHURRIED, until } from '../running-understudy.ts';
 import type { SplitWorld } from './split-world.ts';
 
 /** What of a gateway is asked and looked at. */
@@ -24,7 +24,7 @@ export async function startHalfRollout(world: SplitWorld, gateway: AskedGateway)
       plan: {
         name: 'half',
         steps: [{ traffic: 50, hold: '10m' }, { traffic: 100 }],
-        policy: { kind: 'thresholds' },
+        policy: UNHURRIED,
         checkEvery: '200ms',
         // Otherwise a gateway that begins blind serves the share that was judged safe, which is none.
         pinned: 50,

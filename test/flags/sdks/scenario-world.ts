@@ -3,7 +3,7 @@ import type { FlagView } from '@understudy/contract/flag-views';
 import type { Bucketing } from '@understudy/core/flags/bucketing-profile';
 import type { Flag, Slice } from '@understudy/core/flags/flag';
 import type { PlanFile } from '@understudy/contract/plan-file';
-import { registerExample, rowsOf, send, until } from '../../running-understudy.ts';
+import { registerExample, rowsOf, send, UNHURRIED, until } from '../../running-understudy.ts';
 import type { SdkPlace } from './sdk-adapter.ts';
 import { openServerProcess, type ServerProcess } from './server-process.ts';
 
@@ -19,7 +19,7 @@ const PLAN: PlanFile = {
     { traffic: 60, hold: '24h', minSamples: 20 },
     { traffic: 100, hold: '24h', minSamples: 20 },
   ],
-  policy: { kind: 'thresholds', ignoreLatencyBelowMs: 10_000 },
+  policy: UNHURRIED,
   checkEvery: '200ms',
 };
 
