@@ -120,6 +120,7 @@ export function openFaultyChannel(parts: ChannelParts): Store {
           return outcome;
         },
       }),
+    sealEvidence: (...args) => call({ method: 'seal evidence', run: () => store.sealEvidence(...args), isChange: true }),
     evidence: (environment, query) =>
       call({
         method: 'read evidence',

@@ -35,15 +35,12 @@ export interface History {
   /** Requests of all distinct reports that arrived at the store. */
   readonly requestsArrived: () => number;
   /** The longest time that a report took from the clock of the control plane that took it to the store, in milliseconds. */
-  readonly slowestReportMs: () => number;
   readonly report: (violation: Violation) => void;
 }
 
 export interface HistoryParts {
   readonly store: Store;
   readonly nowMs: () => number;
-  /** Moment 0 on a clock that is right. */
-  readonly baseMs: number;
   /** Holds are only promised where the clocks of control planes agree. */
   readonly areHoldsPromised: boolean;
 }
@@ -60,7 +57,7 @@ const HOLD_TOLERANCE_MS = 2000;
 
 const MOST_VIOLATIONS = 20;
 
-export function openHistory({ store, nowMs, baseMs, areHoldsPromised }: HistoryParts): History {
+export function openHistory({ store, nowMs, areHoldsPromised }: HistoryParts): History {
   const violations: Violation[] = [];
   const rollouts = new Map<string, Rollout>();
   const versions = new Map<string, ModelVersion>();
@@ -72,7 +69,6 @@ export function openHistory({ store, nowMs, baseMs, areHoldsPromised }: HistoryP
   const listeners = new Set<(environment: string, revision: number) => void>();
   let model: Model | undefined;
   let revision = 0;
-  let slowestReportMs = 0;
 
   const report = (violation: Violation): void => {
     if (violations.length < MOST_VIOLATIONS) violations.push(violation);
@@ -170,7 +166,6 @@ export function openHistory({ store, nowMs, baseMs, areHoldsPromised }: HistoryP
       const outcome = await store.appendReport(environment, given, seenAtMs);
       const requests = given.blocks.reduce((sum, { tally }) => sum + tally.requests, 0);
       reports.set(nameOf(given), requests);
-      if (outcome === 'stored') slowestReportMs = Math.max(slowestReportMs, baseMs + nowMs() - seenAtMs);
       return outcome;
     },
     onCommit(listener) {
@@ -190,7 +185,6 @@ export function openHistory({ store, nowMs, baseMs, areHoldsPromised }: HistoryP
     committedAtMs: (reason) => reasons.get(reason) ?? [],
     health: (version) => versions.get(`${model?.name ?? ''}/${version}`)?.health,
     hasArrived: (wanted) => reports.has(nameOf(wanted)),
-    slowestReportMs: () => slowestReportMs,
     requestsArrived: () => [...reports.values()].reduce((sum, requests) => sum + requests, 0),
   };
 }

@@ -15,8 +15,8 @@ const PROGRESS_MS = 30_000;
 const QUIET_MS = 45_000;
 const LOOK_EVERY_MS = 250;
 const MOST_LOOKS = 6;
-// What somebody asked a control plane that stood still is answered a moment after it goes on.
-const LATE_COPIES_MS = 500;
+// What somebody asked a control plane that stood still, or that waits for the store in vain, is tried again when that wait is over.
+const LATE_COPIES_MS = 2500;
 // Evidence of before the end is still on its way.
 const SETTLE_MS = 300;
 

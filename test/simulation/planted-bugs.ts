@@ -18,6 +18,7 @@ export const PLANTED_BUGS = [
   'wall clock instead of elapsed time',
   'clock that was set is believed',
   'connected gateways unknown',
+  'evidence not sealed',
 ] as const;
 export type PlantedBug = (typeof PLANTED_BUGS)[number];
 
@@ -43,6 +44,7 @@ export function plantBehind(bug: PlantedBug | undefined, parts: PlantParts): Sto
     commit: (...args) => present().commit(...args),
     findIdempotent: (...args) => present().findIdempotent(...args),
     appendReport: (...args) => present().appendReport(...args),
+    sealEvidence: (...args) => present().sealEvidence(...args),
     evidence: (...args) => present().evidence(...args),
     gateways: (...args) => present().gateways(...args),
   };
@@ -73,6 +75,8 @@ function storeWith(bug: PlantedBug | undefined, { store, dice }: PlantParts): St
       };
     case 'reports not recognised':
       return { ...store, appendReport: reportsAnew(store) };
+    case 'evidence not sealed':
+      return { ...store, sealEvidence: async () => undefined };
     case 'commit in pieces':
       return {
         ...store,

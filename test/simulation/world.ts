@@ -29,9 +29,7 @@ export interface WorldOptions {
   readonly bug?: PlantedBug | undefined;
   /** Drawn from the seed: in one of four they are up to a year apart, in one of seven there is but one clock; here said for all. */
   readonly clocks?: Clocks;
-  /** Asks for what is only promised where clocks agree and reports are prompt: holds, progress, replays. */
-  readonly asksForMore?: boolean;
-  /** How long the store takes to write a report at most, in milliseconds; 0 unless said. */
+  /** How long the store takes to write a report at most, in milliseconds, where there are several control planes; drawn from the seed unless said. */
   readonly slowestReportMs?: number;
   /** Decides every rollout again from its stored evidence. */
   readonly replays?: boolean;
@@ -64,7 +62,6 @@ export interface World {
   readonly counter: Counter;
   readonly history: History;
   readonly isHarmful: boolean;
-  readonly asksForMore: boolean;
   /** Whether what was left behind has to come to its right end; half of the worlds end where the faults do, which is faster. */
   readonly isWatchedToTheEnd: boolean;
   /** The store itself, with a clock that is right. */
@@ -101,7 +98,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   };
 }
 
-async function openWorld({ seed, store, environment, bug, asksForMore = false, ...options }: WorldOptions): Promise<World> {
+async function openWorld({ seed, store, environment, bug, ...options }: WorldOptions): Promise<World> {
   const dice = diceOf(seed, 'world');
   const time = openVirtualTime();
   const onTrace = (line: string): void => options.onTrace?.(`${time.nowMs().toFixed(3)} ${line}`);
@@ -112,15 +109,17 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
   const history = openHistory({
     store: plantBehind(bug, { ...bugs, store: rememberReads(store) }),
     nowMs: () => time.nowMs(),
-    baseMs: BASE_MS,
-    areHoldsPromised: clocks !== 'disagree' || asksForMore,
+    areHoldsPromised: clocks !== 'disagree',
   });
   const truth: CommandContext = { store: history.store, environment, clock: { nowMs: () => BASE_MS + time.nowMs() } };
   const isHarmful = dice.chance(0.5);
   const isSequential = dice.chance(0.1);
   await settle(truth, isSequential ? sequentialPlan(dice) : plainPlan(dice));
   const isEmbedded = clocks === 'embedded';
-  const faults = faultsOf(dice, clocks === 'same' || isEmbedded ? undefined : (options.slowestReportMs ?? 0));
+  const faults = faultsOf(
+    dice,
+    clocks === 'same' || isEmbedded ? undefined : (options.slowestReportMs ?? dice.pick([0, 300, 1500])),
+  );
   const onInternalError = (where: string, error: unknown): void => {
     if (isAppError(error, 'store.busy')) onTrace(`${where}: ${error.code}`);
     else
@@ -158,7 +157,7 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
     }),
   );
   const people = openPeople({ time, dice: diceOf(seed, 'people'), faults, planes, history, onTrace, onInternalError });
-  const isWatchedToTheEnd = asksForMore || (clocks !== 'disagree' && dice.chance(0.5));
+  const isWatchedToTheEnd = clocks !== 'disagree' && dice.chance(0.5);
   return {
     time,
     dice,
@@ -170,7 +169,6 @@ async function openWorld({ seed, store, environment, bug, asksForMore = false, .
     counter,
     history,
     isHarmful,
-    asksForMore,
     isWatchedToTheEnd,
     truth,
     onTrace,

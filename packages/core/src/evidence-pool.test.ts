@@ -8,7 +8,9 @@ import {
   type EvidencePool,
   GRACE_MS,
   INTERVAL_MS,
+  intervalOf,
   pour,
+  sealOf,
   type StoredBlock,
 } from './evidence-pool.ts';
 
@@ -155,6 +157,18 @@ describe('an interval', () => {
     const after = poured([{ block: blockOf(7000, { tally: tallyOf(3) }), seenAtMs: 8000 }], pool);
     expect(after).toEqual({ closedUntilMs: 20_000, open: [], lost: 3 });
     expect(closeUntil(after, 5000).pool.closedUntilMs).toBe(20_000);
+  });
+
+  it('is out of reach for what counts as seen at its seal or later', () => {
+    const moments = fc.integer({ min: 10_000, max: 20_000 });
+    fc.assert(
+      fc.property(moments, fc.nat(3000), moments, (atMs, afterMs, startMs) => {
+        const { pool } = closeUntil(EMPTY_POOL, atMs);
+        const sealed = { block: blockOf(startMs), seenAtMs: sealOf(atMs) + afterMs };
+        expect(intervalOf(sealed)).toBeGreaterThanOrEqual(pool.closedUntilMs);
+        expect(sealOf(atMs)).toBeLessThanOrEqual(atMs);
+      }),
+    );
   });
 
   it('is closed by the clock, not by what is in it', () => {

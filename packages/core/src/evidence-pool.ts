@@ -77,6 +77,14 @@ export function closeUntil(
 }
 
 /**
+ * A report that counts as seen at this moment or later counts in no interval that was closed by the clock at `atMs`. The same for a
+ * whole second.
+ */
+export function sealOf(atMs: number): number {
+  return startOf(atMs - GRACE_MS) + GRACE_MS;
+}
+
+/**
  * The interval that a report counts in: its own, when it came in time. A gateway's clock that is ahead cannot hold
  * evidence back, and one that is behind cannot write into the past.
  */

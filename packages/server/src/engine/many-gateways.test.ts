@@ -11,6 +11,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openReportIntake } from '../control/report-intake.ts';
 import { openTestControl } from '../control/test-control.ts';
+import { openEvidenceSeal } from './evidence-seal.ts';
 import { openStoredLedger } from './rollout-ledger.ts';
 
 fc.configureGlobal({ seed: 1 });
@@ -98,7 +99,7 @@ async function judged(sent: readonly Sent[], policy: PolicyConfig) {
   control.clock.nowMs = () => END_MS;
   const plan = fleetPlan(policy);
   const rollout = { ...fleetRollout(plan), bins: BINS, state: { phase: 'stepping', step: 1, sinceMs: FLEET_START_MS } as const };
-  const ledger = openStoredLedger(context, rollout);
+  const ledger = openStoredLedger(context, openEvidenceSeal(context), rollout);
   await ledger.catchUp();
   const judgement: Judgement = ledger.judge(rollout).judgement;
   return { judgement, arms: ledger.arms(rollout).map(({ arm, requests, errors }) => ({ arm, requests, errors })) };

@@ -12,6 +12,7 @@ import { cutOffBecause, givenUpBecause } from '../commands/gateway-trials.ts';
 import { notReadyBecause } from '../commands/readiness.ts';
 import type { GatewayStatus } from '../storage/store.ts';
 import { openNotedHolds } from './noted-holds.ts';
+import { openEvidenceSeal } from './evidence-seal.ts';
 import { openStoredLedger, type ShadowSeen, type StoredLedger } from './rollout-ledger.ts';
 
 /** A person asks for a decision now; with an idempotency key, what it came to happens once. */
@@ -126,13 +127,14 @@ const isUnhealthy = ({ health }: ModelVersion): boolean => health.state === 'unh
 /** What is known of rollouts: their ledgers, and the verdicts of the last looks at them. */
 function openSights(context: CommandContext) {
   const ledgers = new Map<string, StoredLedger>();
+  const seal = openEvidenceSeal(context);
   const newest = new Map<string, { readonly atMs: number; readonly verdict: Verdict }>();
   let provisional: ReadonlySet<string> = new Set();
 
   const isJudged = ({ id, state }: Rollout): boolean => isLive(state) || provisional.has(id);
 
   async function ledgerOf(rollout: Rollout): Promise<StoredLedger> {
-    const ledger = ledgers.get(rollout.id) ?? openStoredLedger(context, rollout);
+    const ledger = ledgers.get(rollout.id) ?? openStoredLedger(context, seal, rollout);
     if (isJudged(rollout)) ledgers.set(rollout.id, ledger);
     await ledger.catchUp();
     return ledger;

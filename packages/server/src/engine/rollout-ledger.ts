@@ -7,6 +7,7 @@ import { LOOK_BACK_MS, openRolloutLedger } from '@understudy/core/rollout-ledger
 import type { ArmCounts } from '@understudy/contract/views';
 import type { CommandContext } from '../commands/command.ts';
 import { readEvidence } from '../commands/evidence-reader.ts';
+import type { EvidenceSeal } from './evidence-seal.ts';
 
 /** A rollout's shadow, as far as evidence was read. */
 export interface ShadowSeen {
@@ -29,7 +30,7 @@ export interface StoredLedger {
 }
 
 /** Opens an empty ledger; {@link StoredLedger.catchUp} fills it. */
-export function openStoredLedger(context: CommandContext, opened: Rollout): StoredLedger {
+export function openStoredLedger(context: CommandContext, seal: EvidenceSeal, opened: Rollout): StoredLedger {
   const ledger = openRolloutLedger(opened);
   const source = { model: opened.model, sinceMs: opened.startedAtMs - LOOK_BACK_MS };
   let cursor = 0;
@@ -39,6 +40,7 @@ export function openStoredLedger(context: CommandContext, opened: Rollout): Stor
   async function readOn(): Promise<void> {
     // Taken before reading: what is stored meanwhile may be missed, and must not belong to a time that was judged.
     const atMs = context.clock.nowMs();
+    await seal.until(atMs);
     await readEvidence(context, { ...source, afterCursor: cursor }, (stored, read) => {
       // Days of evidence may have to be read after a restart: what is closed is taken in on the way.
       ledger.settle(Math.min(stored.seenAtMs, atMs));

@@ -93,6 +93,25 @@ export function testEvidence(open: OpenStore): void {
     expect(await store.gateways(ENVIRONMENT)).toMatchObject([{ seenAtMs: 400 }]);
   });
 
+  it('counts evidence as seen at the seal that it came after, or later', async () => {
+    const append = (sequence: number, seenAtMs: number, environment = ENVIRONMENT) =>
+      store.appendReport(environment, reportOf(sequence, { blocks: [blockOf('fraud', sequence)] }), seenAtMs);
+    const seen = async (environment = ENVIRONMENT) =>
+      (await store.evidence(environment, { afterCursor: 0, limit: 100 })).map(({ seenAtMs }) => seenAtMs);
+    await store.sealEvidence(ENVIRONMENT, 10.25);
+    await append(1, 5);
+    await append(2, 20);
+    await store.sealEvidence(ENVIRONMENT, 50);
+    await store.sealEvidence(ENVIRONMENT, 40);
+    await append(3, 30);
+    await append(4, 60);
+    await append(5, 1, 'staging');
+    expect(await seen()).toEqual([10.25, 20, 50, 60]);
+    expect(await seen('staging')).toEqual([1]);
+    // When a gateway was heard of is another matter.
+    expect(await store.gateways('staging')).toMatchObject([{ seenAtMs: 1 }]);
+  });
+
   it('reads what was stored since, whenever it began', async () => {
     const seen = [10, 20, 20, 15, 30];
     const starts = [99, 5, 50, 1, 2];

@@ -11,7 +11,7 @@ import type { Store } from './store.ts';
 // Some milliseconds of deleting, after which others get their turn.
 const ROWS_PER_TURN = 2000;
 
-type EvidenceMethods = Pick<Store, 'appendReport' | 'evidence' | 'gateways' | 'prune'>;
+type EvidenceMethods = Pick<Store, 'appendReport' | 'sealEvidence' | 'evidence' | 'gateways' | 'prune'>;
 
 export function openPostgresEvidence(connection: PostgresConnection, planted: PostgresPlantedBugs = {}): EvidenceMethods {
   const { repeat } = connection;
@@ -29,6 +29,13 @@ export function openPostgresEvidence(connection: PostgresConnection, planted: Po
   return {
     // A report is stored once under its number, so that one whose answer was lost can simply be sent again.
     appendReport: (environment, report, seenAtMs) => batches.add(environment, { report, seenAtMs }),
+    sealEvidence: async (environment, atMs) => {
+      // Waits for reports that are being stored, as they hold the lock of the head.
+      const text = `
+        INSERT INTO "${schema}".evidence_heads AS h (environment, cursor, seen_at_ms) VALUES ($1, 0, $2::float8)
+        ON CONFLICT (environment) DO UPDATE SET seen_at_ms = excluded.seen_at_ms WHERE h.seen_at_ms < excluded.seen_at_ms`;
+      await repeat('seal evidence', { text, values: [environment, atMs] });
+    },
     evidence: async (environment, { afterCursor, model, sinceMs, limit }) => {
       // As it never falls from one cursor to the next, everything from the first on was seen since.
       const first = `SELECT cursor FROM "${schema}".evidence WHERE environment = $1 AND seen_at_ms >= $4::float8 ORDER BY seen_at_ms, cursor LIMIT 1`;

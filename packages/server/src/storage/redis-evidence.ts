@@ -6,14 +6,14 @@ import { type EnvironmentKeys, keysOf } from './redis-keys.ts';
 import type { RedisLink, RedisRead, ScriptRun } from './redis-link.ts';
 import type { ReplicaWait } from './redis-replicas.ts';
 import { hashOf, jsonOf, numberOf, scoreOf, type StreamEntry, streamOf, textsOf } from './redis-replies.ts';
-import { REPORT_SCRIPT } from './redis-scripts.ts';
+import { REPORT_SCRIPT, SEAL_SCRIPT } from './redis-scripts.ts';
 import { blockText, evidenceOfRow, gatewayOfRow, gatewayStateText } from './rows.ts';
 import type { EvidenceQuery, GatewayStatus, Store, StoredEvidence } from './store.ts';
 
 export function openEvidence(
   link: RedisLink,
   untilReplicated: ReplicaWait,
-): Pick<Store, 'appendReport' | 'evidence' | 'gateways'> {
+): Pick<Store, 'appendReport' | 'sealEvidence' | 'evidence' | 'gateways'> {
   return {
     appendReport: async (environment, report, seenAtMs) => {
       const attempt = 'store a report';
@@ -22,6 +22,9 @@ export function openEvidence(
       await untilReplicated(attempt, keysOf(environment).fence);
       // When an answer was lost, the report that is there already is the one that was sent.
       return numberOf(answer) === 1 || isRepeated ? 'stored' : 'duplicate';
+    },
+    sealEvidence: async (environment, atMs) => {
+      await link.run('seal evidence', { script: SEAL_SCRIPT, keys: [keysOf(environment).evidenceSeal], args: [scoreOf(atMs)] });
     },
     evidence: (environment, query) => readEvidence(link, environment, query),
     gateways: async (environment) => {
@@ -51,6 +54,7 @@ function reportRun(environment: string, report: GatewayReport | ServiceReport, s
       keys.gateways,
       keys.gatewaySequences,
       keys.activity,
+      keys.evidenceSeal,
       ...blocks.map(({ model }) => keys.evidence(model)),
     ],
     args: [

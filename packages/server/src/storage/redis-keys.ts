@@ -76,6 +76,8 @@ export interface EnvironmentKeys {
   /** Sorted sets over evidence: cursors by when it was stored, cursors with models by when it began. */
   readonly evidenceSeen: string;
   readonly evidenceStarts: string;
+  /** Number: the moment at which evidence counts as seen at the earliest. */
+  readonly evidenceSeal: string;
   /** Hashes: gateway → newest report's status; gateway → its boot and sequence. */
   readonly gateways: string;
   readonly gatewaySequences: string;
@@ -111,6 +113,7 @@ export function keysOf(environment: string, stage = ''): EnvironmentKeys {
     evidence: (model) => key('evidence', model),
     evidenceSeen: key('evidence-seen'),
     evidenceStarts: key('evidence-starts'),
+    evidenceSeal: key('evidence-seal'),
     gateways: key('gateways'),
     gatewaySequences: key('gateway-sequences'),
     feedback: (model, cohort) => key('feedback', String(cohort), model),

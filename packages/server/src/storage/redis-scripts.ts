@@ -47,7 +47,7 @@ return 1
 /**
  * Stores a report unless it is stored already. Answers 1 when it was stored now, 0 otherwise.
  *
- * KEYS: reports, cursor, models, evidence by when it was seen, by when it began, gateways, their sequences, activity; then
+ * KEYS: reports, cursor, models, evidence by when it was seen, by when it began, gateways, their sequences, activity, seal; then
  * the stream of each block's model. ARGV: name of the report, when it was seen, gateway, boot, sequence, status of the gateway
  * or nothing; then model, beginning and content of each block.
  */
@@ -59,13 +59,15 @@ if blocks > 0 then
   local seen = ARGV[2]
   local newest = redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES')
   if newest[2] and tonumber(newest[2]) > tonumber(seen) then seen = newest[2] end
+  local seal = redis.call('GET', KEYS[9])
+  if seal and tonumber(seal) > tonumber(seen) then seen = seal end
   local last = redis.call('INCRBY', KEYS[2], string.format('%.0f', blocks))
   for n = 1, blocks do
     local at = 4 + 3 * n
     local cursor = last - blocks + n
     -- Of one width, so that their order as text is their order as numbers.
     local name = string.format('%016.0f', cursor)
-    redis.call('XADD', KEYS[8 + n], string.format('%.0f-0', cursor), 'seen', seen, 'block', ARGV[at + 2])
+    redis.call('XADD', KEYS[9 + n], string.format('%.0f-0', cursor), 'seen', seen, 'block', ARGV[at + 2])
     redis.call('ZADD', KEYS[4], seen, name)
     redis.call('ZADD', KEYS[5], ARGV[at + 1], name .. ' ' .. ARGV[at])
     redis.call('SADD', KEYS[3], ARGV[at])
@@ -78,6 +80,17 @@ if ARGV[6] ~= '' then
     redis.call('HSET', KEYS[6], ARGV[3], ARGV[6])
   end
 end
+return 1
+`);
+
+/**
+ * Moves the seal on evidence, never back.
+ *
+ * KEYS: seal. ARGV: the moment.
+ */
+export const SEAL_SCRIPT = scriptOf(`
+local seal = redis.call('GET', KEYS[1])
+if not seal or tonumber(seal) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
 return 1
 `);
 

@@ -101,6 +101,36 @@ export function testSharedStore(openPlace: OpenPlace): void {
     expect(await pair()[0].evidence(ENVIRONMENT, { afterCursor: 0, limit: 10 })).toHaveLength(2);
   });
 
+  it('has read, behind its seal, everything that was ever seen before it', async () => {
+    const [reader, ...writers] = stores;
+    if (reader === undefined) throw new Error('no stores');
+    let isDone = false;
+    const writing = Promise.all(
+      writers.map(async (store, place) => {
+        for (let sequence = 0; sequence < 100; sequence += 1) {
+          const blocks = [blockOf('fraud', sequence)];
+          // By a clock that stands still: only the seals say when.
+          await store.appendReport(ENVIRONMENT, reportOf(sequence, { gateway: `gw-${place}`, blocks }), 0);
+        }
+      }),
+    ).finally(() => {
+      isDone = true;
+    });
+    const read: { readonly sealMs: number; readonly count: number }[] = [];
+    for (let sealMs = 1; !isDone; sealMs += 1) {
+      await reader.sealEvidence(ENVIRONMENT, sealMs);
+      read.push({ sealMs, count: (await reader.evidence(ENVIRONMENT, { afterCursor: 0, limit: 1000 })).length });
+    }
+    await writing;
+    const stored = await reader.evidence(ENVIRONMENT, { afterCursor: 0, limit: 1000 });
+    expect(stored).toHaveLength(200);
+    expect(new Set(read.map(({ count }) => count)).size).toBeGreaterThan(2);
+    for (const { sealMs, count } of read) {
+      const late = stored.slice(count).filter(({ seenAtMs }) => seenAtMs < sealMs);
+      expect(late, `seen before the seal ${sealMs} and not read behind it`).toEqual([]);
+    }
+  });
+
   it('misses no evidence that others store while it reads on', async () => {
     const [reader] = pair();
     const count = 60;

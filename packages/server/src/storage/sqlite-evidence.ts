@@ -9,9 +9,13 @@ import type { Store } from './store.ts';
 // A few milliseconds of deleting, after which requests get their turn.
 const ROWS_PER_TURN = 2000;
 
-export function openEvidence(connection: Connection): Pick<Store, 'appendReport' | 'evidence' | 'gateways' | 'prune'> {
+export function openEvidence(
+  connection: Connection,
+): Pick<Store, 'appendReport' | 'sealEvidence' | 'evidence' | 'gateways' | 'prune'> {
   const { database, read, write } = connection;
-  const append = prepareAppend(connection);
+  // In memory: this process alone writes here, and one that comes after it begins later.
+  const seals = new Map<string, number>();
+  const append = prepareAppend(connection, seals);
   const ofEnvironment = database.prepare(
     `SELECT cursor, seen_at_ms, block FROM evidence
      WHERE environment = @environment AND cursor > @afterCursor ORDER BY cursor LIMIT @limit`,
@@ -37,6 +41,9 @@ export function openEvidence(connection: Connection): Pick<Store, 'appendReport'
     // newer evidence only leaves the engine with less to decide on.
     appendReport: async (environment, report, seenAtMs) =>
       write('store a report', 'ordered', () => append(environment, report, seenAtMs)),
+    sealEvidence: async (environment, atMs) => {
+      seals.set(environment, Math.max(atMs, seals.get(environment) ?? -Infinity));
+    },
     evidence: async (environment, { model, sinceMs, limit, ...query }) =>
       read('read evidence', () => {
         const afterCursor = Math.max(query.afterCursor, cursorBefore(environment, sinceMs));
@@ -59,7 +66,7 @@ export function openEvidence(connection: Connection): Pick<Store, 'appendReport'
   };
 }
 
-function prepareAppend({ database }: Connection) {
+function prepareAppend({ database }: Connection, seals: ReadonlyMap<string, number>) {
   const seen = database.prepare('INSERT INTO reports VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING');
   const newestSeen = database
     .prepare('SELECT seen_at_ms FROM evidence WHERE environment = ? ORDER BY cursor DESC LIMIT 1')
@@ -74,7 +81,8 @@ function prepareAppend({ database }: Connection) {
   return (environment: string, report: GatewayReport | ServiceReport, seenAtMs: number): 'stored' | 'duplicate' => {
     const { gateway, boot, sequence, blocks } = report;
     if (seen.run(environment, gateway, boot, sequence, seenAtMs).changes === 0) return 'duplicate';
-    const evidenceSeenAtMs = Math.max(seenAtMs, Number(newestSeen.get(environment) ?? -Infinity));
+    const newest = Number(newestSeen.get(environment) ?? -Infinity);
+    const evidenceSeenAtMs = Math.max(seenAtMs, newest, seals.get(environment) ?? -Infinity);
     for (const one of blocks) block.run(environment, one.model, one.startMs, evidenceSeenAtMs, blockText(one));
     if ('readiness' in report) {
       status.run(environment, gateway, boot, sequence, report.revision, seenAtMs, gatewayStateText(report));

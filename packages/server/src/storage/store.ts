@@ -195,6 +195,11 @@ export interface Store {
    * clock set back would place before what is stored already counts as seen together with the newest.
    */
   appendReport(environment: string, report: GatewayReport | ServiceReport, seenAtMs: number): Promise<'stored' | 'duplicate'>;
+  /**
+   * From now on evidence counts as seen at this moment or later, whenever a report's own control plane says that it came: who reads
+   * after this has everything that will ever have been seen before. A moment before one that was given already changes nothing.
+   */
+  sealEvidence(environment: string, atMs: number): Promise<void>;
   /** Evidence after a cursor, oldest first. */
   evidence(environment: string, query: EvidenceQuery): Promise<readonly StoredEvidence[]>;
   gateways(environment: string): Promise<readonly GatewayStatus[]>;
