@@ -8,7 +8,7 @@ import { deleteFlag, rampFlag, saveFlag, switchFlag } from './flags.ts';
 import { createModel } from './models.ts';
 import { hold } from './queries.ts';
 import { deleteSegment, saveSegment } from './segments.ts';
-import { HUMAN, openTestWorld, type TestWorld } from './test-world.ts';
+import { flagOf, HUMAN, openTestWorld, type TestWorld } from './test-world.ts';
 import { registerVersion } from './versions.ts';
 
 const WHY = { reason: 'because' };
@@ -17,25 +17,6 @@ let world: TestWorld;
 beforeEach(async () => {
   world = await openTestWorld();
 });
-
-function flagOf(key: string, more: Partial<Flag> = {}): Flag {
-  return {
-    key,
-    type: 'string',
-    on: true,
-    offVariant: 'old',
-    variants: [
-      { name: 'new', value: 'n' },
-      { name: 'old', value: 'o' },
-    ],
-    prerequisites: [],
-    pins: [],
-    rules: [],
-    fallthrough: { variant: 'old' },
-    bucketing: { profile: 'unleash', salt: key },
-    ...more,
-  };
-}
 
 function inSegment(...segments: readonly string[]): Partial<Flag> {
   return { rules: [{ all: [{ type: 'segment', segments }], serve: { variant: 'new' } }] };

@@ -15,7 +15,7 @@ import {
   refuseUnaddressable,
   unknownFlag,
 } from './flag-library.ts';
-import { create, type Held, hold, remove, replace, sameContent } from './queries.ts';
+import { changeSince, create, type Held, hold, remove, replace, sameContent } from './queries.ts';
 import type { Receipt } from './receipt.ts';
 
 /** A flag as it should be. */
@@ -148,15 +148,9 @@ async function holdFlag(context: CommandContext, key: string): Promise<Held<Flag
 }
 
 function refuseStale(held: Held<Flag> | undefined, { flag, revision }: SaveFlagInput): void {
-  const actual = held?.revision ?? 0;
-  if (actual === revision) return;
-  const what =
-    held === undefined
-      ? 'it was deleted meanwhile'
-      : revision === 0
-        ? `there is one already, at revision ${actual}`
-        : `it was changed at revision ${actual}, after you read it at ${revision}`;
-  throw new AppError('flag.changed', `cannot save flag "${flag.key}": ${what}; read it again and put your change in`);
+  const change = changeSince(held, revision);
+  if (change === undefined) return;
+  throw new AppError('flag.changed', `cannot save flag "${flag.key}": ${change}; read it again and put your change in`);
 }
 
 /**

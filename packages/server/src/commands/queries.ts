@@ -136,6 +136,15 @@ export async function listHeld<Kind extends DocumentKind>(
   return documents.map((document) => ({ id: document.id, revision: document.revision, body: parseBody(kind, document) }));
 }
 
+/** What has happened to a document since somebody read it at a revision, 0 when there was none; undefined when nothing has. */
+export function changeSince(held: Held<unknown> | undefined, revision: number): string | undefined {
+  const actual = held?.revision ?? 0;
+  if (actual === revision) return undefined;
+  if (held === undefined) return 'it was deleted meanwhile';
+  if (revision === 0) return `there is one already, at revision ${actual}`;
+  return `it was changed at revision ${actual}, after you read it at ${revision}`;
+}
+
 /** The write that replaces a document with another content. */
 export function replace<Body extends object>(kind: DocumentKind, held: Held<Body>, body: Body): Write {
   return { kind, id: held.id, expectedRevision: held.revision, body: toJson(body) };

@@ -4,7 +4,7 @@ import { segmentsOfSegment } from '@understudy/core/flags/references';
 import type { Segment } from '@understudy/core/flags/segment';
 import { type Caller, type CommandContext, runCommand } from './command.ts';
 import { documentsOf, loadFlagLibrary, refuseProblems, refuseUnaddressable, usersOfSegment } from './flag-library.ts';
-import { create, type Held, holdSegment, remove, replace, sameContent } from './queries.ts';
+import { changeSince, create, type Held, holdSegment, remove, replace, sameContent } from './queries.ts';
 import type { Receipt } from './receipt.ts';
 
 /** A segment as it should be. */
@@ -70,13 +70,7 @@ export async function deleteSegment(
 }
 
 function refuseStale(held: Held<Segment> | undefined, { segment, revision }: SaveSegmentInput): void {
-  const actual = held?.revision ?? 0;
-  if (actual === revision) return;
-  const what =
-    held === undefined
-      ? 'it was deleted meanwhile'
-      : revision === 0
-        ? `there is one already, at revision ${actual}`
-        : `it was changed at revision ${actual}, after you read it at ${revision}`;
-  throw new AppError('segment.changed', `cannot save segment "${segment.key}": ${what}; read it again and put your change in`);
+  const change = changeSince(held, revision);
+  if (change === undefined) return;
+  throw new AppError('segment.changed', `cannot save segment "${segment.key}": ${change}; read it again and put your change in`);
 }

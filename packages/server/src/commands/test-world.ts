@@ -2,6 +2,7 @@
 import type { Arm, Moments, Tally } from '@understudy/core/evidence';
 import { EMPTY_TALLY } from '@understudy/core/evidence';
 import { GRACE_MS, INTERVAL_MS } from '@understudy/core/evidence-pool';
+import type { Flag } from '@understudy/core/flags/flag';
 import { bucketOfLatency, type Histogram, mergeHistograms } from '@understudy/core/histogram';
 import type { Baseline } from '@understudy/core/model-version';
 import { binOf, binsOfNormal, MAX_BINS, nameOfEdges } from '@understudy/core/prediction-bins';
@@ -131,4 +132,24 @@ function spread(latencyMs: number, requests: number): Histogram {
     histogram = mergeHistograms(histogram, [[bucketOfLatency(ms), 1]]);
   }
   return histogram;
+}
+
+/** A flag that gives everybody `old`, unless it is said otherwise. */
+export function flagOf(key: string, more: Partial<Flag> = {}): Flag {
+  return {
+    key,
+    type: 'string',
+    on: true,
+    offVariant: 'old',
+    variants: [
+      { name: 'new', value: 'n' },
+      { name: 'old', value: 'o' },
+    ],
+    prerequisites: [],
+    pins: [],
+    rules: [],
+    fallthrough: { variant: 'old' },
+    bucketing: { profile: 'unleash', salt: key },
+    ...more,
+  };
 }

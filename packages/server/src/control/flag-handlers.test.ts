@@ -1,6 +1,7 @@
 import { type Client, createClient } from '@understudy/contract/client';
 import type { Flag } from '@understudy/core/flags/flag';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { flagOf } from '../commands/test-world.ts';
 import { openTestControl, refusal, type TestControl } from './test-control.ts';
 
 let control: TestControl;
@@ -18,25 +19,6 @@ afterEach(async () => {
 });
 
 const WHY = { reason: 'test' };
-
-function flagOf(key: string, more: Partial<Flag> = {}): Flag {
-  return {
-    key,
-    type: 'string',
-    on: true,
-    offVariant: 'old',
-    variants: [
-      { name: 'new', value: 'n' },
-      { name: 'old', value: 'o' },
-    ],
-    prerequisites: [],
-    pins: [],
-    rules: [],
-    fallthrough: { variant: 'old' },
-    bucketing: { profile: 'unleash', salt: key },
-    ...more,
-  };
-}
 
 async function save(flag: Flag, revision = 0) {
   return call('saveFlag', { params: { flag: flag.key }, body: { flag, revision, ...WHY } });

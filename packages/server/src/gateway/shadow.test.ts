@@ -1,12 +1,10 @@
 // Copies of requests go to real model servers over real sockets, and nothing that those do reaches the user.
-import { once } from 'node:events';
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { type RequestListener, type ServerResponse } from 'node:http';
 import type { PairTally } from '@understudy/core/pairs';
 import type { SnapshotModel, SnapshotShadow, SnapshotVersion } from '@understudy/core/snapshot';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { UpstreamRuntime } from '../runtimes/runtime.ts';
 import { openUpstream } from '../runtimes/upstream-runtime.ts';
-import { addressOf } from './http-server.ts';
 import type { OpenRuntime } from './ports.ts';
 import {
   modelOf,
@@ -19,27 +17,7 @@ import {
   sumRuntime,
   until,
 } from './gateway-rig.contract.ts';
-
-const servers: Server[] = [];
-
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
-
-/** A model server that answers probes by itself. */
-async function serve(predict: RequestListener): Promise<string> {
-  const server = createServer((req, res) => {
-    if (req.method === 'GET') res.end('{}');
-    else predict(req, res);
-  });
-  servers.push(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return `http://127.0.0.1:${addressOf(server).port}`;
-}
+import { serve } from './test-model-server.ts';
 
 function answerJson(res: ServerResponse, value: unknown, status = 200): void {
   const text = JSON.stringify(value);

@@ -1,18 +1,10 @@
 import { once } from 'node:events';
-import {
-  createServer,
-  type IncomingMessage,
-  request as httpRequest,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { type IncomingMessage, request as httpRequest, type RequestListener, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { UpstreamProtocol } from '@understudy/core/model-version';
 import type { SnapshotModel, SnapshotVersion } from '@understudy/core/snapshot';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openUpstream } from '../runtimes/upstream-runtime.ts';
-import { addressOf } from './http-server.ts';
 import type { OpenRuntime } from './ports.ts';
 import {
   modelOf,
@@ -26,27 +18,7 @@ import {
   tokenOf,
   until,
 } from './gateway-rig.contract.ts';
-
-const servers: Server[] = [];
-
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
-
-/** A model server that answers probes by itself. */
-async function serve(predict: RequestListener): Promise<string> {
-  const server = createServer((req, res) => {
-    if (req.method === 'GET') res.end('{}');
-    else predict(req, res);
-  });
-  servers.push(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return `http://127.0.0.1:${addressOf(server).port}`;
-}
+import { serve } from './test-model-server.ts';
 
 function upstreamVersion(version: string, url: string, protocol: UpstreamProtocol = 'predict'): SnapshotVersion {
   return { version, source: { kind: 'upstream', url, protocol, remoteModel: 'remote' } };
