@@ -79,6 +79,10 @@ export async function startGateway(config: Config, { log, clock = systemClock }:
     ports: { ...SYSTEM_PORTS, nowMs: () => clock.nowMs() },
     log: (event, fields) => log.warn(fields, event),
   });
+  const opened: { close(): Promise<void> }[] = [link];
+  const closeOpened = async (): Promise<void> => {
+    for (const part of opened.toReversed()) await part.close();
+  };
   try {
     const files = openArtifactCache({
       files: await openArtifactStore(join(data, 'artifacts')),
@@ -88,6 +92,7 @@ export async function startGateway(config: Config, { log, clock = systemClock }:
       timers: systemTimers,
       log,
     });
+    opened.push(files);
     const metrics = openMetricsPage({ latencyBoundsMs: LATENCY_BOUNDS_MS });
     // Until a snapshot brings the key of the control planes, ids are signed with one that nobody knows.
     const gateway = await openWithSwitch({ config, log, clock }, randomBytes(32), {
@@ -96,18 +101,13 @@ export async function startGateway(config: Config, { log, clock = systemClock }:
       openRuntime: (model, version) => openRuntime({ files, log }, model, version),
       metricsPage: metrics,
     });
-    const end = async (ended: Promise<unknown>): Promise<void> => {
-      await ended;
-      await files.close();
-      await link.close();
-    };
     return {
       url: urlOfGateway(gateway),
-      drain: () => end(gateway.drain()),
-      close: () => end(gateway.close()),
+      drain: () => gateway.drain().then(closeOpened),
+      close: () => gateway.close().then(closeOpened),
     };
   } catch (error) {
-    await link.close();
+    await closeOpened();
     throw portError(error);
   }
 }

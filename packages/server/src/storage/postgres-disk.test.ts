@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isAppError } from '@understudy/core/errors';
 import { openClosing } from './closed-after-each.contract.ts';
-import { keyOf } from './crash/operations.ts';
+import { keyOf, operationsIn, upTo } from './crash/operations.ts';
 import { seededRandom } from './crash/seeded-random.ts';
 import { examinePostgres } from './postgres-doctor.ts';
 import { isSkipped, type ServerOptions, startPostgres, type TestServer } from './postgres-server.contract.ts';
@@ -32,13 +32,6 @@ const keyed = (operation: number, revision: number): Commit => ({
   atMs: operation,
   idempotency: { key: keyOf(operation), request: 'digest', answer: operation },
 });
-
-async function operationsIn(store: Store): Promise<number[]> {
-  expect(await store.verifyJournal(ENVIRONMENT)).toMatchObject({ intact: true });
-  return (await store.journal(ENVIRONMENT, { limit: 1_000_000 })).map(({ atMs }) => atMs);
-}
-
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, operation) => operation);
 
 /** What was heard of operations that were asked for one after the other, each until it was there. */
 interface Heard {

@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runPostgresChild } from './crash/postgres-child.ts';
-import { keyOf } from './crash/operations.ts';
+import { keyOf, upTo } from './crash/operations.ts';
 import { seededRandom } from './crash/seeded-random.ts';
 import { type FaultProxy, openFaultProxy } from './fault-proxy.contract.ts';
 import { openPostgresStore, type PostgresOptions } from './postgres-store.ts';
@@ -31,8 +31,6 @@ async function operationsIn(store: Store, writer: string): Promise<number[]> {
   const entries = await store.journal(ENVIRONMENT, { limit: 1_000_000 });
   return entries.filter(({ actor }) => actor === writer).map(({ atMs }) => atMs);
 }
-
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, operation) => operation);
 
 /** Commits one operation, asking again with the same key as long as nobody knows what came of it. */
 async function insist(store: Store, writer: string, operation: number): Promise<void> {

@@ -5,9 +5,8 @@ import { isAppError } from '@understudy/core/errors';
 import { describe, expect, it } from 'vitest';
 import { openSqliteStore } from '../sqlite-store.ts';
 import type { PlantedBugs } from '../sqlite-writer.ts';
-import type { Store } from '../store.ts';
 import { type ChildTask, runChild } from './child.ts';
-import { commitOf, ENVIRONMENT, keyOf, readRevisions, type Workload } from './operations.ts';
+import { commitOf, missingOf, operationsIn, readRevisions, type Workload } from './operations.ts';
 import { type CrashImage, crashImages } from './power-cut.ts';
 import { openScratch } from './scratch.contract.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -30,22 +29,6 @@ const loop = (file: string, task: Partial<ChildTask>): ChildTask => ({
   planted: {},
   ...task,
 });
-
-/** Those of the operations that the store does not hold. */
-async function missingOf(store: Store, operations: readonly number[]): Promise<number[]> {
-  const missing: number[] = [];
-  for (const operation of operations) {
-    const record = await store.findIdempotent(ENVIRONMENT, keyOf(operation));
-    if (record?.answer !== operation) missing.push(operation);
-  }
-  return missing;
-}
-
-/** The numbers of all operations in the journal, which must be one unbroken chain. */
-async function operationsIn(store: Store): Promise<number[]> {
-  expect(await store.verifyJournal(ENVIRONMENT)).toMatchObject({ intact: true });
-  return (await store.journal(ENVIRONMENT, { limit: 1_000_000 })).map(({ atMs }) => atMs);
-}
 
 describe('kill -9 in mid-commit', () => {
   it.concurrent.each([

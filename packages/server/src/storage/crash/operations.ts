@@ -44,3 +44,25 @@ export async function appendEvidence(store: Store, sequence: number): Promise<vo
   const report = { gateway: 'gw', boot: 'boot', sequence, revision: 0, readiness: [], blocks: [block] };
   await store.appendReport(ENVIRONMENT, report, sequence);
 }
+
+/** Those of the operations that the store does not hold. */
+export async function missingOf(store: Store, operations: readonly number[]): Promise<number[]> {
+  const missing: number[] = [];
+  for (const operation of operations) {
+    const record = await store.findIdempotent(ENVIRONMENT, keyOf(operation));
+    if (record?.answer !== operation) missing.push(operation);
+  }
+  return missing;
+}
+
+/** The numbers of all operations in the journal, oldest first. @throws Error unless it is one unbroken chain */
+export async function operationsIn(store: Store): Promise<number[]> {
+  const check = await store.verifyJournal(ENVIRONMENT);
+  if (!check.intact) throw new Error(`the journal is broken at revision ${check.brokenAtRevision}: ${check.problem}`);
+  return (await store.journal(ENVIRONMENT, { limit: 1_000_000 })).map(({ atMs }) => atMs);
+}
+
+/** The first operations. */
+export function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, operation) => operation);
+}

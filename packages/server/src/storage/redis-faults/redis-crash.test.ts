@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { runLoop } from '../crash/child.ts';
-import { commitOf, ENVIRONMENT, keyOf, readRevisions } from '../crash/operations.ts';
+import { commitOf, ENVIRONMENT, missingOf, operationsIn, readRevisions, upTo } from '../crash/operations.ts';
 import { seededRandom } from '../crash/seeded-random.ts';
 import { openClosing } from '../closed-after-each.contract.ts';
 import { type Moment, openFaultProxy } from '../fault-proxy.contract.ts';
@@ -34,22 +34,6 @@ const closed = openClosing();
 const server = async (options: ServerOptions = {}): Promise<TestServer> => closed(await startRedis(options));
 const storeAt = async (url: string, planted: RedisPlantedBugs = {}): Promise<Store> =>
   closed(await openRedisStore(url, { planted }));
-
-/** Those of the operations that the store does not hold. */
-async function missingOf(store: Store, operations: readonly number[]): Promise<number[]> {
-  const missing: number[] = [];
-  for (const operation of operations) {
-    const record = await store.findIdempotent(ENVIRONMENT, keyOf(operation));
-    if (record?.answer !== operation) missing.push(operation);
-  }
-  return missing;
-}
-
-async function operationsIn(store: Store): Promise<number[]> {
-  return (await store.journal(ENVIRONMENT, { limit: 1_000_000 })).map(({ atMs }) => atMs);
-}
-
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 
 /** Commits until the server is gone; gives what was acknowledged. */
 async function commitUntilRefused(store: Store, first: number, most = 10_000): Promise<number[]> {
