@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from '@understudy/contract/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ControlPlane, HAS_FAKETIME, startControlPlane } from './control-plane-process.ts';
+import { HAS_FAKETIME, startControlPlane } from './control-plane-process.ts';
+import type { ServingProgram } from './serving-program.ts';
 
 const HOLD_MS = 12_000;
 // A tick of the engine, a second of evidence, and a busy machine: nothing beside the hour by which the clock is set.
@@ -27,13 +28,13 @@ const PLAN = {
 
 describe.runIf(HAS_FAKETIME)('a control plane on SQLite whose machine’s clock is set', () => {
   let data: string;
-  let plane: ControlPlane;
+  let plane: ServingProgram;
   let token: string;
 
   const clockFile = (): string => join(data, 'clock');
-  const start = (): Promise<ControlPlane> =>
+  const start = (): Promise<ServingProgram> =>
     startControlPlane({ store: `sqlite:${data}`, data, name: 'g1', clockFile: clockFile() });
-  const ask: Client = (name, input) => createClient({ url: plane.url, token, timeoutMs: 3000 })(name, input);
+  const ask: Client = (name, input) => createClient({ url: plane.controlUrl, token, timeoutMs: 3000 })(name, input);
   const setClock = (seconds: number): void => writeFileSync(clockFile(), `${seconds < 0 ? '' : '+'}${seconds}\n`);
 
   /** Starts it again with another clock. */
@@ -64,7 +65,7 @@ describe.runIf(HAS_FAKETIME)('a control plane on SQLite whose machine’s clock 
   beforeEach(async () => {
     data = mkdtempSync(join(tmpdir(), 'understudy-clock-'));
     plane = await start();
-    token = plane.adminToken ?? '';
+    token = plane.token;
   }, TIMEOUT_MS);
   afterEach(async () => {
     await plane.kill();

@@ -16,7 +16,8 @@ import { startRedis } from '../packages/server/src/storage/redis-faults/redis-se
 import { isRedisSkipped } from '../packages/server/src/storage/redis-faults/redis-suite.contract.ts';
 import { openRedisStore } from '../packages/server/src/storage/redis-store.ts';
 import type { Store } from '../packages/server/src/storage/store.ts';
-import { type ControlPlane, HAS_FAKETIME, startControlPlane } from './control-plane-process.ts';
+import { HAS_FAKETIME, startControlPlane } from './control-plane-process.ts';
+import type { ServingProgram } from './serving-program.ts';
 
 const FACTOR = Number(process.env['UNDERSTUDY_CRASH_FACTOR'] ?? 1);
 const SEED = Number(process.env['UNDERSTUDY_CRASH_SEED'] ?? 1);
@@ -79,7 +80,7 @@ const SERVERS = [
 describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('three control planes on one $name', ({ start, rounds }) => {
   const data = mkdtempSync(join(tmpdir(), 'understudy-planes-'));
   const random = seededRandom(SEED);
-  const planes: ControlPlane[] = [];
+  const planes: ServingProgram[] = [];
   const proxies: FaultProxy[] = [];
   const rolledBack = new Map<string, number>();
   const rollouts: { model: string; rollout: string }[] = [];
@@ -90,7 +91,7 @@ describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('three control plan
   let reporting: Promise<void>;
 
   const clockFile = (place: number): string => join(data, `clock-${place}`);
-  const startPlane = (place: number): Promise<ControlPlane> =>
+  const startPlane = (place: number): Promise<ServingProgram> =>
     startControlPlane({
       store: server.through(proxies[place]?.port ?? 0),
       data,
@@ -103,7 +104,7 @@ describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('three control plan
     for (let place = 0; place < PLANES; place += 1) proxies.push(await openFaultProxy(server.port));
     planes.push(await startPlane(0));
     planes.push(...(await Promise.all([startPlane(1), startPlane(2)])));
-    token = planes[0]?.adminToken ?? '';
+    token = planes[0]?.token ?? '';
     store = await server.open();
     reporting = report();
   }, 90_000);
@@ -125,7 +126,7 @@ describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('three control plan
     const key = { idempotencyKey: crypto.randomUUID(), timeoutMs: 3000 };
     const endMs = performance.now() + 30_000;
     for (let turn = Math.floor(random() * PLANES); ; turn += 1) {
-      const url = planes[turn % PLANES]?.url ?? '';
+      const url = planes[turn % PLANES]?.controlUrl ?? '';
       try {
         return await createClient({ url, token, timeoutMs: 3000 })(name, { ...input, ...key });
       } catch (error) {
@@ -211,7 +212,7 @@ describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('three control plan
           begin: async (place: number) => {
             writeFileSync(clockFile(place), `${shift}\n`);
             const differs = async (): Promise<number> => {
-              const { headers } = await fetch(`${planes[place]?.url}/healthz`);
+              const { headers } = await fetch(`${planes[place]?.controlUrl}/healthz`);
               return Math.abs(Date.parse(headers.get('date') ?? '') - Date.now());
             };
             await expect.poll(differs, { timeout: 10_000 }).toBeGreaterThan(3_000_000);
@@ -296,7 +297,7 @@ describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('three control plan
         writeFileSync(clockFile(1), `${shift}\n`);
         const plane = await startPlane(1);
         planes[1] = plane;
-        const admin = createClient({ url: plane.url, token });
+        const admin = createClient({ url: plane.controlUrl, token });
         await admin('createModel', { body: { name: `shifted-${turn}` } });
         const { model } = await admin('getModel', { params: { model: `shifted-${turn}` } });
         expect(Math.abs(model.createdAtMs - Date.now())).toBeLessThan(60_000);

@@ -11,7 +11,8 @@ import { isSkipped, startPostgres, type TestServer } from '../../packages/server
 import { rowsOf, send, until } from '../running-understudy.ts';
 import { type Deployment, firstPrediction } from './first-prediction.ts';
 import { ROOT } from './image-recipe.ts';
-import { firstTokenIn, type Serving, startServing } from './serving-process.ts';
+import type { ServingProgram } from '../serving-program.ts';
+import { firstTokenIn, startDeployed } from './serving-process.ts';
 
 const CONFIGURATION = join(ROOT, 'deploy/haproxy.cfg');
 // Debian keeps it where only root looks for programs.
@@ -40,8 +41,8 @@ describe('deploy/haproxy.cfg', () => {
 // Two control planes and two gateways run; the third gateway is dead from the beginning.
 describe.skipIf(isSkipped)('HAProxy in front of control planes and gateways', () => {
   const folder = mkdtempSync(join(tmpdir(), 'understudy-haproxy-'));
-  const controls: Serving[] = [];
-  const gateways: Serving[] = [];
+  const controls: ServingProgram[] = [];
+  const gateways: ServingProgram[] = [];
   let postgres: TestServer;
   let haproxy: ChildProcess;
   let at: Deployment;
@@ -54,25 +55,25 @@ describe.skipIf(isSkipped)('HAProxy in front of control planes and gateways', ()
 
   beforeAll(async () => {
     postgres = await startPostgres();
-    const shared = { UNDERSTUDY_STORE: postgres.newAddress('&listen=on'), UNDERSTUDY_DATA: folderOf('models') };
+    const shared = { STORE: postgres.newAddress('&listen=on'), DATA: folderOf('models') };
     for (const n of [1, 2]) {
-      const settings = { ...shared, UNDERSTUDY_ROLE: 'control', UNDERSTUDY_OPEN_METRICS: 'true' };
-      controls.push(await startServing({ cwd: folderOf(`control-${n}`), settings }));
+      const settings = { ...shared, ROLE: 'control', OPEN_METRICS: 'true' };
+      controls.push(await startDeployed({ cwd: folderOf(`control-${n}`), settings }));
     }
     const token = firstTokenIn(controls[0]?.greeting ?? '');
-    const direct = createClient({ url: `http://127.0.0.1:${controls[0]?.controlPort}`, token });
+    const direct = createClient({ url: controls[0]?.controlUrl ?? '', token });
     const { secret } = await direct('createToken', { body: { name: 'gateway', scopes: ['gateway'] } });
     writeFileSync(join(folder, 'gateway-token'), `${secret}\n`);
     for (const n of [1, 2]) {
       const settings = {
-        UNDERSTUDY_ROLE: 'gateway',
-        UNDERSTUDY_CONTROL_URL: controls.map(({ controlPort }) => `http://127.0.0.1:${controlPort}`).join(','),
-        UNDERSTUDY_CONTROL_TOKEN_FILE: join(folder, 'gateway-token'),
-        UNDERSTUDY_GATEWAY_NAME: `gateway-${n}`,
-        UNDERSTUDY_DATA: folderOf(`gateway-${n}`),
-        UNDERSTUDY_OPEN_METRICS: 'true',
+        ROLE: 'gateway',
+        CONTROL_URL: controls.map(({ controlUrl }) => controlUrl).join(','),
+        CONTROL_TOKEN_FILE: join(folder, 'gateway-token'),
+        GATEWAY_NAME: `gateway-${n}`,
+        DATA: folderOf(`gateway-${n}`),
+        OPEN_METRICS: 'true',
       };
-      gateways.push(await startServing({ cwd: folderOf(`gateway-${n}`), settings }));
+      gateways.push(await startDeployed({ cwd: folderOf(`gateway-${n}`), settings }));
     }
     const [predictions, control] = [await freePort(), await freePort()];
     writeFileSync(join(folder, 'haproxy.cfg'), await configurationFor(predictions, control));
@@ -91,7 +92,7 @@ describe.skipIf(isSkipped)('HAProxy in front of control planes and gateways', ()
   }, 90_000);
 
   afterAll(async () => {
-    for (const { process: child } of [...gateways, ...controls]) child.kill('SIGKILL');
+    for (const program of [...gateways, ...controls]) await program.kill();
     haproxy.kill('SIGKILL');
     await postgres.close();
     rmSync(folder, { recursive: true, force: true });
@@ -110,11 +111,11 @@ describe.skipIf(isSkipped)('HAProxy in front of control planes and gateways', ()
       ['bind :7070', `bind 127.0.0.1:${control}`],
       ['gateway-3:7071', `127.0.0.1:${await freePort()}`],
     ]);
-    for (const [index, { gatewayPort }] of gateways.entries()) {
-      addresses.set(`gateway-${index + 1}:7071`, `127.0.0.1:${gatewayPort}`);
+    for (const [index, { gatewayUrl }] of gateways.entries()) {
+      addresses.set(`gateway-${index + 1}:7071`, new URL(gatewayUrl).host);
     }
-    for (const [index, { controlPort }] of controls.entries()) {
-      addresses.set(`control-${index + 1}:7070`, `127.0.0.1:${controlPort}`);
+    for (const [index, { controlUrl }] of controls.entries()) {
+      addresses.set(`control-${index + 1}:7070`, new URL(controlUrl).host);
     }
     return [...addresses].reduce(
       (text, [from, to]) => {
@@ -127,7 +128,7 @@ describe.skipIf(isSkipped)('HAProxy in front of control planes and gateways', ()
 
   it('spreads predictions over the gateways that are there', { timeout: 60_000 }, async () => {
     // Straight at the gateways: each hears of its first model in its own time, and one that was ready without models stays so.
-    const urls = gateways.map(({ gatewayPort }) => `http://127.0.0.1:${gatewayPort}`);
+    const urls = gateways.map(({ gatewayUrl }) => gatewayUrl);
     expect(await firstPrediction({ ...at, gatewayUrl: urls[0] ?? '' })).toMatchObject({ status: 200, version: 'v1' });
     const [features] = await rowsOf('digits');
     for (const gatewayUrl of urls) {
@@ -224,8 +225,8 @@ async function isReady(url: string): Promise<boolean> {
 }
 
 /** How many predictions a gateway has answered, from its own metrics. */
-async function answeredBy({ gatewayPort }: Serving): Promise<number> {
-  const page = await (await fetch(`http://127.0.0.1:${gatewayPort}/metrics`)).text();
+async function answeredBy({ gatewayUrl }: ServingProgram): Promise<number> {
+  const page = await (await fetch(`${gatewayUrl}/metrics`)).text();
   const counts = [...page.matchAll(/^understudy_requests_total\{[^}]*outcome="ok"[^}]*\} (\d+)$/gm)].map(([, count]) =>
     Number(count),
   );

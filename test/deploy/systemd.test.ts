@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { firstPrediction } from './first-prediction.ts';
 import { ROOT } from './image-recipe.ts';
-import { firstTokenIn, startServing } from './serving-process.ts';
+import { firstTokenIn, startDeployed } from './serving-process.ts';
 
 const UNIT = readFileSync(join(ROOT, 'deploy/systemd/understudy@.service'), 'utf8');
 let folder: string;
@@ -70,15 +70,14 @@ describe('deploy/systemd/understudy@.service', () => {
     const log = join(folder, 'calls');
     const home = join(folder, 'home');
     execFileSync('mkdir', [home]);
-    const serving = await startServing({
+    const serving = await startDeployed({
       cwd: home,
-      settings: { UNDERSTUDY_DRAIN_GRACE_MS: '0' },
+      settings: { DRAIN_GRACE_MS: '0' },
       under: ['strace', '-f', '-c', '-S', 'name', '-o', log],
     });
-    const { controlPort, gatewayPort } = serving;
     try {
-      const [controlUrl, gatewayUrl] = [`http://127.0.0.1:${controlPort}`, `http://127.0.0.1:${gatewayPort}`];
-      await firstPrediction({ controlUrl, gatewayUrl, token: firstTokenIn(serving.greeting) });
+      const { controlUrl, gatewayUrl, greeting } = serving;
+      await firstPrediction({ controlUrl, gatewayUrl, token: firstTokenIn(greeting) });
     } finally {
       expect(await serving.stop()).toBe(0);
     }

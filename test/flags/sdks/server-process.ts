@@ -1,14 +1,9 @@
 /** Understudy as a process of its own, which can be stopped and started again on the same ports and data. Tests with real SDKs depend on it. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Client, createClient } from '@understudy/contract/client';
-
-const MAIN = path.resolve(import.meta.dirname, '../../../packages/server/src/main.ts');
-const READY = /^control plane +(\S+).*\ngateway +(\S+)\n/m;
-const TOKEN = /\bus_[\w-]+/;
+import { startServing } from '../../serving-program.ts';
 
 export interface ServerProcess {
   readonly admin: Client;
@@ -26,53 +21,23 @@ export interface ServerProcess {
 /** Starts a new installation on free ports. */
 export async function openServerProcess(): Promise<ServerProcess> {
   const directory = await mkdtemp(path.join(tmpdir(), 'understudy-sdks-'));
-  let running = await launch(directory, ['0', '0']);
+  const settings = { STORE: `sqlite:${directory}`, DRAIN_GRACE_MS: '0' };
+  let running = await startServing({ settings });
   const { controlUrl, gatewayUrl, token } = running;
-  if (token === undefined) throw new Error('the first start showed no token');
-  const ports = [controlUrl, gatewayUrl].map((url) => new URL(url).port);
-  const stop = async (): Promise<void> => {
-    if (running.child.exitCode !== null || running.child.signalCode !== null) return;
-    const gone = once(running.child, 'exit');
-    running.child.kill('SIGTERM');
-    await gone;
-  };
+  const portOf = (url: string): string => new URL(url).port;
   return {
     admin: createClient({ url: controlUrl, token }),
     token,
     controlUrl,
     gatewayUrl,
-    stop,
+    stop: async () => void (await running.stop()),
     async start() {
-      running = await launch(directory, ports);
+      const ports = { CONTROL_PORT: portOf(controlUrl), GATEWAY_PORT: portOf(gatewayUrl) };
+      running = await startServing({ settings: { ...settings, ...ports } });
     },
     async close() {
-      await stop();
+      await running.stop();
       await rm(directory, { recursive: true, force: true });
     },
   };
-}
-
-interface Launched {
-  readonly child: ChildProcess;
-  readonly controlUrl: string;
-  readonly gatewayUrl: string;
-  readonly token: string | undefined;
-}
-
-async function launch(directory: string, [control = '0', gateway = '0']: readonly string[]): Promise<Launched> {
-  const ports = ['--control-port', control, '--gateway-port', gateway];
-  const args = [MAIN, 'serve', '--store', `sqlite:${directory}`, ...ports, '--log-level', 'warn', '--drain-grace-ms', '0'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  const { promise, resolve, reject } = Promise.withResolvers<Launched>();
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-    const [, controlUrl, gatewayUrl] = READY.exec(output) ?? [];
-    if (controlUrl === undefined || gatewayUrl === undefined) return;
-    // One write of the process holds the addresses and, on a first start, the token.
-    resolve({ child, controlUrl, gatewayUrl, token: TOKEN.exec(output)?.[0] });
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
-  child.once('exit', (code) => reject(new Error(`understudy ended with code ${code}: ${output}`)));
-  return await promise;
 }
