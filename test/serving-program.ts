@@ -44,7 +44,7 @@ export async function startServing({
 }: ServingOptions): Promise<ServingProgram> {
   const all = { CONTROL_PORT: '0', GATEWAY_PORT: '0', LOG_LEVEL: 'warn', ...settings };
   const named = Object.entries(all).map(([name, value]) => [`UNDERSTUDY_${name}`, value] as const);
-  const [command = process.execPath, ...args] = [...under, process.execPath, PROGRAM, 'serve'];
+  const [command, ...args] = [...under, process.execPath, PROGRAM, 'serve'];
   const child = spawn(command, args, {
     ...(cwd === undefined ? {} : { cwd }),
     env: { ...env, ...Object.fromEntries(named) },
