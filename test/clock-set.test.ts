@@ -65,7 +65,7 @@ describe.runIf(HAS_FAKETIME)('a control plane on SQLite whose machine’s clock 
   beforeEach(async () => {
     data = mkdtempSync(join(tmpdir(), 'understudy-clock-'));
     plane = await start();
-    token = plane.token;
+    token = plane.firstToken();
   }, TIMEOUT_MS);
   afterEach(async () => {
     await plane.kill();

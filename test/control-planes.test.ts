@@ -104,7 +104,7 @@ describe.each(SERVERS.filter(({ isLeftOut }) => !isLeftOut))('three control plan
     for (let place = 0; place < PLANES; place += 1) proxies.push(await openFaultProxy(server.port));
     planes.push(await startPlane(0));
     planes.push(...(await Promise.all([startPlane(1), startPlane(2)])));
-    token = planes[0]?.token ?? '';
+    token = planes[0]?.firstToken() ?? '';
     store = await server.open();
     reporting = report();
   }, 90_000);

@@ -17,7 +17,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'understudy-quickstart-'));
   server = await startServing({ settings: { STORE: `sqlite:${folder}/data`, DRAIN_GRACE_MS: '0' } });
   await symlink(join(ROOT, 'examples'), join(folder, 'examples'));
-  await writeFile(join(folder, 'token'), server.token, { mode: 0o600 });
+  await writeFile(join(folder, 'token'), server.firstToken(), { mode: 0o600 });
   await writeFile(join(folder, 'understudy'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
   await chmod(join(folder, 'understudy'), 0o755);
 });

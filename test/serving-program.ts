@@ -16,8 +16,8 @@ export interface ServingProgram {
   /** Addresses; empty where its role has none. */
   readonly controlUrl: string;
   readonly gatewayUrl: string;
-  /** The first admin token; empty unless this start made it. */
-  readonly token: string;
+  /** The first admin token. @throws Error unless this start made it */
+  readonly firstToken: () => string;
   readonly signal: (signal: NodeJS.Signals) => void;
   /** Asks it to end, and waits. @returns its exit code */
   readonly stop: () => Promise<number | null>;
@@ -55,19 +55,20 @@ export async function startServing({
   const ended = once(child, 'close').finally(() => process.off('exit', kill));
   let problems = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (problems = (problems + text).slice(-4000)));
-  const greeted = new Promise<string>((resolve, reject) => {
-    // It greets in one write.
-    child.stdout.setEncoding('utf8').once('data', resolve);
-    const limit = setTimeout(kill, GREETS_WITHIN_MS);
-    child.stdout.once('data', () => clearTimeout(limit));
-    ended.then(() => reject(new Error(`the program ended before it greeted, or did not greet in time: ${problems}`)), reject);
-  });
-  const greeting = await greeted;
+  const limit = setTimeout(kill, GREETS_WITHIN_MS);
+  // It greets in one write.
+  const greeted = new Promise<string>((resolve) => child.stdout.setEncoding('utf8').once('data', resolve));
+  const greeting = await Promise.race([greeted, ended.then(() => undefined)]).finally(() => clearTimeout(limit));
+  if (greeting === undefined) throw new Error(`the program ended before it greeted, or did not greet in time: ${problems}`);
   return {
     greeting,
     controlUrl: /^control plane +(\S+)/m.exec(greeting)?.[1] ?? '',
     gatewayUrl: /^gateway +(\S+)/m.exec(greeting)?.[1] ?? '',
-    token: /shown this once:\s+(\S+)/.exec(greeting)?.[1] ?? '',
+    firstToken: () => {
+      const token = /shown this once:\s+(\S+)/.exec(greeting)?.[1];
+      if (token === undefined) throw new Error(`this start showed no token: ${greeting}`);
+      return token;
+    },
     signal: (signal) => void child.kill(signal),
     stop: async () => {
       if (under.length === 0) child.kill('SIGTERM');

@@ -37,7 +37,8 @@ export async function openServed(): Promise<Served> {
     return program;
   };
   let running = await start();
-  const { controlUrl: url, gatewayUrl, token } = running;
+  const { controlUrl: url, gatewayUrl } = running;
+  const token = running.firstToken();
   const admin = createClient({ url, token });
   return {
     url,

@@ -5,13 +5,13 @@ import { repeat, type Wish } from './people.ts';
 import type { World } from './world.ts';
 
 /** @returns whether every rollout was decided again */
-export async function checkEnd(world: World, replays: boolean): Promise<boolean> {
+export async function checkEnd(world: World): Promise<boolean> {
   await checkJournal(world);
   for (const wish of world.people.wishes) await checkWish(world, wish);
   await checkEvidence(world);
   const isPromised = world.clocks !== 'disagree';
-  if (replays && isPromised) await checkReplays(world);
-  return replays && isPromised;
+  if (isPromised) await checkReplays(world);
+  return isPromised;
 }
 
 async function checkJournal({ truth, history }: World): Promise<void> {

@@ -78,7 +78,7 @@ function worldsFor(bug: PlantedBug): Partial<WorldOptions> {
 describe.runIf(ONLY === undefined)('a planted bug is found', () => {
   it.each(PLANTED_BUGS)('%s', { timeout: 5 * MINUTE_MS }, async (bug) => {
     const within = FOUND_WITHIN[bug];
-    const { found } = await runSeeds({ first: FIRST, every: 1, count: within }, { bug, until: 'any', ...worldsFor(bug) });
+    const { found } = await runSeeds({ first: FIRST, every: 1, count: within }, { bug, endsAtFirst: true, ...worldsFor(bug) });
     expect(found.map(({ invariant }) => invariant)).not.toEqual([]);
     if (process.env['UNDERSTUDY_CRASH_SHOW'] === '1') console.log(bug, found[0]);
   });

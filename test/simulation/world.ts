@@ -31,8 +31,6 @@ export interface WorldOptions {
   readonly clocks?: Clocks;
   /** How long the store takes to write a report at most, in milliseconds, where there are several control planes; drawn from the seed unless said. */
   readonly slowestReportMs?: number;
-  /** Decides every rollout again from its stored evidence. */
-  readonly replays?: boolean;
   /** Hears everything that happens, in order. */
   readonly onTrace?: (line: string) => void;
 }
@@ -84,7 +82,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   onTrace('healed');
   heal(faults, planes);
   await finish(world);
-  const isReplayed = await checkEnd(world, options.replays ?? false);
+  const isReplayed = await checkEnd(world);
   const { violations } = history;
   return {
     seed: options.seed,

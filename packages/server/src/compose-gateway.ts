@@ -79,9 +79,10 @@ export async function startGateway(config: Config, { log, clock = systemClock }:
     ports: { ...SYSTEM_PORTS, nowMs: () => clock.nowMs() },
     log: (event, fields) => log.warn(fields, event),
   });
+  // What is to be closed, in that order.
   const opened: { close(): Promise<void> }[] = [link];
   const closeOpened = async (): Promise<void> => {
-    for (const part of opened.toReversed()) await part.close();
+    for (const one of opened) await one.close();
   };
   try {
     const files = openArtifactCache({
@@ -92,7 +93,7 @@ export async function startGateway(config: Config, { log, clock = systemClock }:
       timers: systemTimers,
       log,
     });
-    opened.push(files);
+    opened.unshift(files);
     const metrics = openMetricsPage({ latencyBoundsMs: LATENCY_BOUNDS_MS });
     // Until a snapshot brings the key of the control planes, ids are signed with one that nobody knows.
     const gateway = await openWithSwitch({ config, log, clock }, randomBytes(32), {

@@ -23,7 +23,8 @@ export async function openServerProcess(): Promise<ServerProcess> {
   const directory = await mkdtemp(path.join(tmpdir(), 'understudy-sdks-'));
   const settings = { STORE: `sqlite:${directory}`, DRAIN_GRACE_MS: '0' };
   let running = await startServing({ settings });
-  const { controlUrl, gatewayUrl, token } = running;
+  const { controlUrl, gatewayUrl } = running;
+  const token = running.firstToken();
   const portOf = (url: string): string => new URL(url).port;
   return {
     admin: createClient({ url: controlUrl, token }),
